@@ -4,7 +4,7 @@
 use probity::judgement::recording::Recording;
 use probity::judgement::rules::{Cadence, Rules};
 use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
-use probity::judgement::timeline::{Record, Span};
+use probity::judgement::timeline::{EndpointRecord, Span};
 use probity::words::{Cause, Ms, Reason};
 
 fn rules(interval: Ms) -> Rules {
@@ -23,7 +23,7 @@ fn rules(interval: Ms) -> Rules {
 /// service at 75 s until 100 s.
 fn left_after_one_failure(
     before_leaving: impl Fn(&mut Judge, &mut Vec<Change>),
-) -> (Judge, Record) {
+) -> (Judge, EndpointRecord) {
     let (rules, mut judge, mut changes) = (rules(10_000), Judge::default(), Vec::new());
     judge.start(&rules, 0, &mut changes);
     let result = |at: Ms, verdict| ProbeResult {

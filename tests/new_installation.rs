@@ -8,9 +8,10 @@ use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
-use probity::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
+use probity::judgement::sla::evaluate::evaluate_named;
+use probity::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
 use probity::judgement::sla::record::Timeline;
-use probity::judgement::timeline::{Combine, Record, Span, Spans};
+use probity::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
 use probity::report::sla::answer;
 use probity::words::{Name, Reason, parse_utc};
 use serde_json::{Value, json};
@@ -26,13 +27,13 @@ fn at(text: &str) -> i64 {
 }
 
 /// An endpoint whose first start is on 20 November, up since, settled until a day later.
-fn record() -> Record {
+fn record() -> EndpointRecord {
     let first = at("2026-11-20T00:00:00Z");
-    Record {
+    EndpointRecord {
         from: Some(first),
         settled: at("2026-11-21T00:00:00Z"),
         unknown: vec![(Span::new(first, first + 2000), Reason::Starting)],
-        ..Record::default()
+        ..EndpointRecord::default()
     }
 }
 
@@ -145,7 +146,7 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         "2026-11",
     )
     .expect("judged");
-    assert_eq!(j.verdict, Verdict::Undetermined);
+    assert_eq!(j.verdict, ContractVerdict::Undetermined);
     let sentence = found["credit"]["sentence"].as_str().expect("a sentence");
     let expected = "No credit is decided yet: it would be 0.00 EUR at the upper bound, 1000.00 \
         EUR at the lower bound, 0.00 EUR by the point estimate. Open: 10d of the service time are \
@@ -169,7 +170,7 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         "2026-11",
     )
     .expect("judged");
-    assert_eq!(j.verdict, Verdict::Undetermined, "{found:#}");
+    assert_eq!(j.verdict, ContractVerdict::Undetermined, "{found:#}");
     assert_eq!(
         found["open_because"],
         json!(["downtime is between 43m10s and 43m14s"])

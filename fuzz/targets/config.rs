@@ -10,8 +10,8 @@ use probity::config::print::effective;
 use probity::config::{Fault, Plan, load, load_contracts};
 use probity::engine::drive::Gauges;
 use probity::judgement::maintenance::Window;
-use probity::judgement::sla::calendar::{current_and_previous, service_spans};
-use probity::judgement::sla::contract::{Contracts, PeriodKind};
+use probity::judgement::sla::calendar::{PeriodKind, current_and_previous, service_spans};
+use probity::judgement::sla::contract::Contracts;
 use probity::judgement::timeline::Span;
 use probity_fuzz::Memory;
 

@@ -14,7 +14,8 @@ use probity::config::timeline_file;
 use probity::judgement::rules::{Cadence, Rules};
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::{Contract, Contracts, Measure, Together};
-use probity::judgement::sla::evaluate::{Judged, Verdict, evaluate_named};
+use probity::judgement::sla::evaluate::evaluate_named;
+use probity::judgement::sla::judged::{ContractVerdict, Judged};
 use probity::judgement::sla::exact::Exact;
 use probity::judgement::sla::merge::merge;
 use probity::judgement::sla::record::Timeline;
@@ -116,9 +117,9 @@ fn adds_up(contract: &Contract, j: &Judged) {
     }
     let objective = &contract.objective / Exact::from_integer(100.into());
     match j.verdict {
-        Verdict::Met => assert!(j.lower.as_ref().is_some_and(|l| *l >= objective)),
-        Verdict::Missed => assert!(j.upper.as_ref().is_some_and(|u| *u < objective)),
-        Verdict::Undetermined => {}
+        ContractVerdict::Met => assert!(j.lower.as_ref().is_some_and(|l| *l >= objective)),
+        ContractVerdict::Missed => assert!(j.upper.as_ref().is_some_and(|u| *u < objective)),
+        ContractVerdict::Undetermined => {}
     }
     for (_, due) in &j.due {
         let cap = &contract.credit.as_ref().expect("a credit").cap;

@@ -20,7 +20,7 @@ use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::record::{Declared, OPEN};
-use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums};
+use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans, Sums};
 use crate::words::{Ms, Name, UtcMs, format_utc, people};
 
 /// The quantiles that are shown, in parts per million.
@@ -58,7 +58,7 @@ pub fn of_entry(
     reader: &HistoryReader,
     entry: &Entry,
     period: Span,
-) -> Result<(Record, Settled), HistoryError> {
+) -> Result<(EndpointRecord, Settled), HistoryError> {
     let settled = entry.view().shown.settled;
     let endpoint = entry.endpoint.load_full();
     Ok((
@@ -289,7 +289,7 @@ type SingleResults = (Option<Vec<(UtcMs, bool)>>, Option<String>);
 fn single_results(
     reader: &HistoryReader,
     part: &Part,
-    records: &[Record],
+    records: &[EndpointRecord],
     period: Span,
     which: Which,
 ) -> Result<SingleResults, HistoryError> {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::judgement::sla::record::Timeline as Told;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded};
-use crate::judgement::timeline::{Combine, OutageSpan, Record, Span, Spans, Sums, Timeline};
+use crate::judgement::timeline::{
+    Combine, EndpointRecord, OutageSpan, Span, Spans, StateSpans, Sums,
+};
 use crate::words::{Reason, UtcMs};
 
 /// One component over a period, as contracts read it, with its sums.
@@ -54,14 +56,14 @@ fn in_force(versions: &[Version]) -> impl Iterator<Item = (&Version, Span)> {
 pub fn component(
     name: &str,
     versions: &[Version],
-    (records, apart): (&[Record], &Spans),
+    (records, apart): (&[EndpointRecord], &Spans),
     period: Span,
 ) -> Component {
-    let mut combined = Timeline::default();
+    let mut combined = StateSpans::default();
     let mut left = Spans::default();
     let absent = records
         .iter()
-        .map(Record::away)
+        .map(EndpointRecord::away)
         .reduce(|a, b| a.both(&b))
         .unwrap_or_default();
     let gone_down = records
@@ -71,8 +73,8 @@ pub fn component(
         let Some(span) = span.cut(period) else {
             continue;
         };
-        let timelines: Vec<Timeline> = records.iter().map(|r| r.timeline(span)).collect();
-        combined = combined.and(&Timeline::combined(&timelines, version.combine));
+        let timelines: Vec<StateSpans> = records.iter().map(|r| r.timeline(span)).collect();
+        combined = combined.and(&StateSpans::combined(&timelines, version.combine));
         // Elsewhere than in a series the others decide, as long as there are any.
         left = left.union(&if version.combine == Combine::Series {
             gone_down.clone()
@@ -99,10 +101,10 @@ pub fn component(
             .map(|s| (*s, Some(Reason::Reconfigured.as_str().to_owned()))),
     );
     unknown.sort_by_key(|(s, _)| s.from);
-    combined = combined.and(&Timeline {
+    combined = combined.and(&StateSpans {
         covered: apart.clone(),
         unknown: apart.clone(),
-        ..Timeline::default()
+        ..StateSpans::default()
     });
     let sums = combined.sums();
     // In service from its first start, unless the config says since when: then time before the
@@ -156,7 +158,7 @@ type Unknown = Vec<(Span, Option<String>)>;
 
 /// One endpoint keeps its outages' own numbers and bounds; unknown time cuts an outage into
 /// stretches.
-fn of_one(record: &Record, timeline: &Timeline, period: Span) -> (Down, Unknown) {
+fn of_one(record: &EndpointRecord, timeline: &StateSpans, period: Span) -> (Down, Unknown) {
     let proven = Spans::new(record.proven.clone());
     let mut down: Vec<Outage> = record
         .outages
@@ -181,7 +183,12 @@ fn of_one(record: &Record, timeline: &Timeline, period: Span) -> (Down, Unknown)
 
 /// The stretches of one outage that touch a period. One that has just begun, or of which nothing is
 /// known to be down, has one of no length.
-fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -> Vec<Outage> {
+fn stretches_of(
+    o: &OutageSpan,
+    record: &EndpointRecord,
+    proven: &Spans,
+    period: Span,
+) -> Vec<Outage> {
     let end = o.to.unwrap_or(record.settled).max(o.from);
     let is_at_end = o.to.is_none() && record.settled <= period.to;
     let mut pieces = record.down.cut(Span::new(o.from, end)).as_slice().to_vec();
@@ -255,7 +262,11 @@ fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -
 
 /// Outages of several endpoints together: numbered after the endpoint's outage with which each
 /// began. `combine`: as they are combined at the end of the record.
-fn of_several(combined: &Timeline, (records, combine): (&[Record], Combine), period: Span) -> Down {
+fn of_several(
+    combined: &StateSpans,
+    (records, combine): (&[EndpointRecord], Combine),
+    period: Span,
+) -> Down {
     let up = combined
         .covered
         .minus(&combined.down)
@@ -323,15 +334,15 @@ fn of_several(combined: &Timeline, (records, combine): (&[Record], Combine), per
 
 /// The outage of several endpoints that begins as their record ends: a stretch of no length with an
 /// open end.
-fn just_begun(records: &[Record], combine: Combine, at: i64) -> Option<Outage> {
+fn just_begun(records: &[EndpointRecord], combine: Combine, at: i64) -> Option<Outage> {
     let begins = |o: &&OutageSpan| o.to.is_none() && o.from == at;
     let newest = records
         .iter()
         .flat_map(|r| &r.outages)
         .filter(begins)
         .max_by_key(|o| o.id)?;
-    let after: Vec<Timeline> = records.iter().map(|r| just_after(r, at)).collect();
-    let is_down = Timeline::combined(&after, combine).down.length() > 0;
+    let after: Vec<StateSpans> = records.iter().map(|r| just_after(r, at)).collect();
+    let is_down = StateSpans::combined(&after, combine).down.length() > 0;
     is_down.then_some(Outage {
         outage: Some(newest.id),
         is_open: true,
@@ -347,7 +358,7 @@ fn just_begun(records: &[Record], combine: Combine, at: i64) -> Option<Outage> {
 
 /// The first millisecond after the end of a record, as far as it is known: an outage that is open
 /// there goes on.
-fn just_after(record: &Record, at: i64) -> Timeline {
+fn just_after(record: &EndpointRecord, at: i64) -> StateSpans {
     let span = Span::new(at, at + 1);
     if record.settled > at || record.from.is_none_or(|from| from > at) {
         return record.timeline(span);
@@ -369,18 +380,18 @@ fn just_after(record: &Record, at: i64) -> Timeline {
             Spans::default()
         }
     };
-    Timeline {
+    StateSpans {
         down: only(is_down),
         unknown: only(is_unknown && !is_down),
         absent,
         covered,
-        ..Timeline::default()
+        ..StateSpans::default()
     }
 }
 
 /// Unknown time of several endpoints together, with the reason of one that was unknown then; where
 /// they differ, the first in the order of the reasons.
-fn why_unknown(unknown: &Spans, records: &[Record]) -> Vec<(Span, Option<String>)> {
+fn why_unknown(unknown: &Spans, records: &[EndpointRecord]) -> Vec<(Span, Option<String>)> {
     let mut rest = unknown.clone();
     let mut list = Vec::new();
     for reason in Reason::ALL {
@@ -491,17 +502,17 @@ mod tests {
 
     /// In service from 0, settled until 1000, down from 100 on if it is, and unknown from a while
     /// after.
-    fn record(is_down: Option<OutageSpan>, unknown_from: i64) -> Record {
+    fn record(is_down: Option<OutageSpan>, unknown_from: i64) -> EndpointRecord {
         let unknown = Span::new(unknown_from, 1000);
         let outages: Vec<OutageSpan> = is_down.into_iter().collect();
         let down = known_down(&outages, &[unknown], 1000);
-        Record {
+        EndpointRecord {
             from: Some(0),
             settled: 1000,
             down,
             outages,
             unknown: vec![(unknown, Reason::NotRunning)],
-            ..Record::default()
+            ..EndpointRecord::default()
         }
     }
 
@@ -516,7 +527,7 @@ mod tests {
             to_earliest: None,
             to_latest: None,
         };
-        let ends = |records: &[Record]| {
+        let ends = |records: &[EndpointRecord]| {
             let one = component(
                 "c",
                 &Version::ever(Combine::Series, Service::default()),
@@ -557,15 +568,15 @@ mod tests {
             to_latest: None,
         };
         // Nothing of them is unknown.
-        let up = || Record {
+        let up = || EndpointRecord {
             unknown: Vec::new(),
             ..record(None, 1000)
         };
-        let down = |from: i64| Record {
+        let down = |from: i64| EndpointRecord {
             unknown: Vec::new(),
             ..record(Some(open(from)), 1000)
         };
-        let of = |records: &[Record], combine: Combine| {
+        let of = |records: &[EndpointRecord], combine: Combine| {
             let one = component(
                 "c",
                 &Version::ever(combine, Service::default()),

@@ -17,7 +17,7 @@ use crate::judgement::rules::{Cadence, PPM, Rules};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::state::{Judge, ProbeResult, Verdict};
-use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums};
+use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans, Sums};
 use crate::words::time::is_writable;
 use crate::words::{Cause, Ms, Reason, format_utc, parse_utc};
 
@@ -257,7 +257,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     let (mut from, mut to) = (i64::MAX, i64::MIN);
     let mut parts = Vec::new();
     for (name, mut by_vantage) in all {
-        let records: Vec<Record> = by_vantage
+        let records: Vec<EndpointRecord> = by_vantage
             .values_mut()
             .map(|list| judged(list, rules))
             .collect();
@@ -299,7 +299,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     json!({"schema": "probity-timeline/2", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
 }
 
-fn judged(list: &mut [Happened], rules: &Rules) -> Record {
+fn judged(list: &mut [Happened], rules: &Rules) -> EndpointRecord {
     list.sort_by_key(Happened::order);
     let (mut judge, mut recording, mut changes) =
         (Judge::default(), Recording::default(), Vec::new());
@@ -318,7 +318,12 @@ fn judged(list: &mut [Happened], rules: &Rules) -> Record {
 
 /// Several vantages: each is a timeline of its own; one that is missing for this component is an
 /// absent vote.
-fn by_quorum(name: &str, records: &[Record], expected: usize, quorum: Option<usize>) -> Component {
+fn by_quorum(
+    name: &str,
+    records: &[EndpointRecord],
+    expected: usize,
+    quorum: Option<usize>,
+) -> Component {
     let mut timelines: Vec<Timeline> = records
         .iter()
         .map(|record| {

@@ -16,7 +16,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::say;
 use crate::history::checkpoint::Signer;
 use crate::judgement::sla::contract::{Contract, Contracts};
-use crate::judgement::sla::evaluate::Verdict;
+use crate::judgement::sla::judged::ContractVerdict;
 use crate::judgement::timeline::Span;
 use crate::judgement::zones;
 use crate::net::clock::Clock;
@@ -229,10 +229,10 @@ fn unbuilt(error: NoReport) -> Exit {
 fn worst(report: &ContractReport) -> Exit {
     let later = report.later_terms.iter().map(|l| l.evaluation.results());
     let results = later.flatten().chain(&report.evaluation.results);
-    let verdicts: Vec<Verdict> = results.map(|r| r.verdict).collect();
+    let verdicts: Vec<ContractVerdict> = results.map(|r| r.verdict).collect();
     match (
-        verdicts.contains(&Verdict::Missed),
-        verdicts.contains(&Verdict::Undetermined),
+        verdicts.contains(&ContractVerdict::Missed),
+        verdicts.contains(&ContractVerdict::Undetermined),
     ) {
         (true, _) => Exit::Bad,
         (false, true) => Exit::Unknown,
@@ -314,7 +314,7 @@ struct FigureBy {
     end: String,
     component: Option<String>,
     availability_percent: Option<String>,
-    verdict: Option<Verdict>,
+    verdict: Option<ContractVerdict>,
 }
 
 impl Verified {
@@ -478,7 +478,7 @@ fn zones_differ(told: &ReportedZones, here: &zones::Zones, figures: &[FigureBy])
             f.end,
             f.component.as_deref().unwrap_or("all components"),
             f.availability_percent.as_deref().unwrap_or("-"),
-            f.verdict.map_or("-", Verdict::as_str)
+            f.verdict.map_or("-", ContractVerdict::as_str)
         ));
     }
     out

@@ -15,9 +15,8 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::history::past::Which;
 use crate::judgement::sla::contract::{Contract, Contracts};
-use crate::judgement::sla::evaluate::{
-    Judged, NotJudged, Verdict, evaluate as evaluate_contract, evaluate_components,
-};
+use crate::judgement::sla::evaluate::{evaluate as evaluate_contract, evaluate_components};
+use crate::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
@@ -257,7 +256,10 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
 
 fn verdict_of(list: &[Judged]) -> Exit {
     let any = |verdict| list.iter().any(|j| j.verdict == verdict);
-    match (any(Verdict::Missed), any(Verdict::Undetermined)) {
+    match (
+        any(ContractVerdict::Missed),
+        any(ContractVerdict::Undetermined),
+    ) {
         (true, _) => Exit::Bad,
         (false, true) => Exit::Unknown,
         (false, false) => Exit::Fine,

@@ -11,14 +11,14 @@ use crate::account::figures::not_seen_text;
 use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT};
 use crate::daemon::exit::Exit;
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::contract::{Contract, MeasuredFrom, Model, PeriodKind, Rounding};
+use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
+use crate::judgement::sla::contract::{Contract, MeasuredFrom, Model, Rounding};
 use crate::judgement::sla::credit::Due;
 use crate::judgement::sla::exact::{
     Exact, currency_digits, decimal, fraction, money, plain, truncated, whole,
 };
 use crate::judgement::sla::explain::{
-    MONTH_MS, Reach, Reading, budget, reach, readings, three_readings,
+    CreditReading, MONTH_MS, Reach, budget, reach, readings, three_readings,
 };
 use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
@@ -190,7 +190,7 @@ fn explained(
     objective: &Exact,
     rules: &Rules,
     budgets: Vec<PeriodBudget>,
-    linear: &[Reading],
+    linear: &[CreditReading],
 ) -> Explanation {
     let reach: Reach = reach(objective, rules);
     let needed = Some(reach.probes_needed).filter(|needed| *needed < u64::MAX);
@@ -211,7 +211,7 @@ fn explained(
     }
 }
 
-fn in_three_ways(contract: Option<&Contract>, linear: &[Reading]) -> LinearReadings {
+fn in_three_ways(contract: Option<&Contract>, linear: &[CreditReading]) -> LinearReadings {
     let fee = contract.and_then(|c| c.fee.clone().zip(c.currency.clone()));
     let (step, per_step) = match contract.and_then(|c| c.credit.as_ref()).map(|c| &c.model) {
         Some(Model::Linear { step, per_step, .. }) => (step.clone(), per_step.clone()),
@@ -232,7 +232,7 @@ fn in_three_ways(contract: Option<&Contract>, linear: &[Reading]) -> LinearReadi
             amount,
         })
     };
-    let of = |reading: &Reading| {
+    let of = |reading: &CreditReading| {
         let mut three = ThreeCredits::default();
         for (rounding, due) in &reading.readings {
             match rounding {

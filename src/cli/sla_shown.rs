@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::account::figures::not_seen_text;
 use crate::judgement::sla::contract::Contract;
-use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, decimal, plain, truncated, whole};
+use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::report::answer::{AnswerResult, AnswerSpells, ContractAnswer, in_one};
 use crate::words::{Ms, people};
 
@@ -112,7 +112,8 @@ fn of_result(out: &mut String, contract: &Contract, j: &Judged, result: &AnswerR
     line!(out, "\n  {who}: {verdict}{so_far}");
     of_availability(out, contract, j, result);
     let (least, measured) = (contract.min_coverage.as_ref(), &result.coverage_percent);
-    if let (Some(least), Some(percent), Verdict::Undetermined) = (least, measured, j.verdict)
+    if let (Some(least), Some(percent), ContractVerdict::Undetermined) =
+        (least, measured, j.verdict)
         && decimal(percent).is_none_or(|share| share < *least)
     {
         line!(

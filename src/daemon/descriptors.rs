@@ -4,7 +4,7 @@
 use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::Endpoint;
-use crate::engine::scheduler::Limits;
+use crate::engine::scheduler::InFlightLimits;
 use crate::kind::Kind;
 use crate::net::sys;
 
@@ -25,7 +25,7 @@ const MOST_IN_FLIGHT: usize = 200_000;
 /// Bounds that together stay within the limit of open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
-    pub limits: Limits,
+    pub limits: InFlightLimits,
     /// Of the listener at once.
     pub connections: usize,
 }
@@ -76,7 +76,7 @@ fn shared(files: usize, plan: &Plan) -> Shares {
         .max_in_flight
         .unwrap_or((left - beyond_the_first.min(left - 8)).min(MOST_IN_FLIGHT));
     Shares {
-        limits: Limits {
+        limits: InFlightLimits {
             total,
             per_host: plan
                 .daemon

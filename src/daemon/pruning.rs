@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::Told;
-use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::contract::{Contracts, PeriodKind};
+use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
+use crate::judgement::sla::contract::Contracts;
 use crate::report::ruling::Books;
 use crate::words::{UtcMs, format_utc};
 

@@ -116,7 +116,7 @@ pub fn timeline(restored: &Restored, boot_id: &str, now: &Reading) -> TimelineCl
     }
 }
 
-pub use crate::engine::drive::registration;
+pub use crate::engine::registration::registration;
 
 pub fn arrivals(
     endpoints: &[Arc<Endpoint>],

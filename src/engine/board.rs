@@ -13,9 +13,9 @@ use arc_swap::ArcSwap;
 
 use super::witness::Standing;
 use crate::config::plan::{Endpoint, Plan};
+use crate::judgement::counts::{Slots, Transitions};
 use crate::judgement::latency::{Classic, LastHour};
 use crate::judgement::maintenance::Stored;
-use crate::judgement::state::{Slots, Transitions};
 use crate::words::{
     Cause, CertificateFacts, Handshake, Ms, Name, PhaseTimes, Reason, StateName, UtcMs,
 };
@@ -81,12 +81,12 @@ pub struct LastProbe {
 }
 
 /// What a scrape sees of an endpoint: what /metrics shows, and the last hour as it is now.
-pub struct Seen<'s> {
+pub struct ScrapeView<'s> {
     shown: &'s Shown,
     pub hour: &'s LastHour,
 }
 
-impl std::ops::Deref for Seen<'_> {
+impl std::ops::Deref for ScrapeView<'_> {
     type Target = Shown;
 
     fn deref(&self) -> &Shown {
@@ -322,15 +322,15 @@ pub struct Picture {
 
 impl Picture {
     /// Looks at one endpoint; the engine is not kept waiting.
-    pub fn look<R>(&self, entry: &Entry, look: impl FnOnce(&Seen) -> R) -> R {
+    pub fn look<R>(&self, entry: &Entry, look: impl FnOnce(&ScrapeView) -> R) -> R {
         let view = entry.view();
         let hour = &view.hour;
         let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         match aside.get(&entry.index) {
-            Some(old) => look(&Seen { shown: old, hour }),
+            Some(old) => look(&ScrapeView { shown: old, hour }),
             None => {
                 drop(aside);
-                look(&Seen {
+                look(&ScrapeView {
                     shown: &view.shown,
                     hour,
                 })

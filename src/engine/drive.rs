@@ -4,12 +4,14 @@
 //! It also measures the prober itself: turns that came too late are stalls, and what failed during
 //! one is not held against an endpoint.
 
-mod coming;
+mod clock_steps;
+mod commits;
+mod control;
+mod endpoint_lifecycle;
 mod hours;
-mod itself;
-mod record;
-
-pub use self::coming::registration;
+mod probe_task;
+mod probes;
+mod stalls;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -20,27 +22,25 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::board::{Board, Entry};
+pub use self::control::{Arrival, Control, NewPlan, RecordReply, ReloadSummary, Request};
+use self::probe_task::Finished;
+use super::board::Board;
 use super::inputs::Input;
 use super::recorder::definitions::Definitions;
 use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
-use super::scheduler::{Due, Limits, Scheduler};
-use crate::config::plan::{Endpoint, Plan};
-use crate::history::event::{DaemonStoppedEvent, Event};
+use super::scheduler::{DueAction, InFlightLimits, Scheduler};
+use crate::history::event::DaemonStoppedEvent;
 use crate::history::writer::{Progress, Writer};
-use crate::history::{EventDraft, Registration, Stamp};
-use crate::judgement::fault;
-use crate::judgement::maintenance::Window;
+use crate::history::{EventDraft, Stamp};
 use crate::judgement::rules::Cadence;
 use crate::judgement::state::Judge;
-use crate::kind;
 use crate::kind::run::Report;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
 use crate::net::resolve::Paths;
 use crate::net::shared::Net;
-use crate::words::{Digest, Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
+use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
 const TURN_NS: u64 = 100 * NS_PER_MS;
@@ -52,87 +52,6 @@ const SECOND_NS: u64 = 1_000_000_000;
 const LATENESS_BOUNDS_US: [u64; 10] = [
     50, 100, 250, 500, 1000, 2500, 10_000, 50_000, 250_000, 1_000_000,
 ];
-
-/// What the daemon asks of the engine while it runs.
-pub enum Control {
-    Reload {
-        plan: Box<NewPlan>,
-        reply: oneshot::Sender<ReloadSummary>,
-    },
-    /// Something to be recorded; answered once it is committed.
-    Record {
-        request: Request,
-        reply: RecordReply,
-    },
-    End {
-        reply: oneshot::Sender<()>,
-    },
-}
-
-/// A plan that takes the place of the one in force, compared with it already.
-pub struct NewPlan {
-    pub plan: Arc<Plan>,
-    /// New and changed endpoints.
-    pub endpoints: Vec<Arrival>,
-    pub leaving: Vec<Name>,
-    /// What is on the board already, in the order of the plan; nothing where an endpoint is new.
-    pub shown: Vec<Option<Arc<Entry>>>,
-    pub unchanged: usize,
-    pub limits: Limits,
-    pub definitions: Definitions,
-}
-
-/// Gets the moment of the record, once it is committed.
-pub type RecordReply = oneshot::Sender<Result<UtcMs, String>>;
-
-/// What people ask to be recorded.
-pub enum Request {
-    DeclareWindow {
-        window: Window,
-        by: String,
-    },
-    EndWindow {
-        id: Name,
-        by: String,
-    },
-    /// An annotation or an exclusion.
-    Correct(Box<Event>),
-}
-
-/// An endpoint that the history has registered.
-pub struct Arrival {
-    pub endpoint: Arc<Endpoint>,
-    pub id: i64,
-    /// As the history restored it; `None` when it is new or runs already.
-    pub judge: Option<Judge>,
-    /// The cadence that the history stored with it.
-    pub cadence: Option<Cadence>,
-    pub digest_before: Option<Digest>,
-    pub was_in_service: bool,
-    pub renamed: bool,
-    /// The component it had before, if it is another now.
-    pub component_before: Option<String>,
-    /// What the history must yet be told of it.
-    pub news: Option<Registration>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct ReloadSummary {
-    pub added: usize,
-    pub removed: usize,
-    pub changed: usize,
-    pub unchanged: usize,
-}
-
-impl std::fmt::Display for ReloadSummary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "reloaded: {} endpoints added, {} removed, {} changed, {} unchanged",
-            self.added, self.removed, self.changed, self.unchanged
-        )
-    }
-}
 
 /// Counts of the driver for /metrics; written by it alone.
 #[derive(Default)]
@@ -157,7 +76,7 @@ pub struct Setup {
     pub board: Arc<Board>,
     pub gauges: Arc<Gauges>,
     pub recorder: Recorder,
-    pub limits: Limits,
+    pub limits: InFlightLimits,
     pub vantage: String,
     pub writer: Writer,
     /// Shared with the thread that looks after their files and the clock.
@@ -173,26 +92,6 @@ pub struct Setup {
     pub parked: HashMap<i64, (Cadence, Judge)>,
     /// Stored tallies of this hour and the last: (endpoint number, hour, body).
     pub tallies: Vec<(i64, i64, Vec<u8>)>,
-}
-
-struct Done {
-    endpoint: usize,
-    seq: u64,
-    due_ns: u64,
-    occasion: Occasion,
-    report: Report,
-    /// Timeline.
-    ended_ns: u64,
-}
-
-/// What a task of the driver found.
-enum Finished {
-    Probe(Done),
-    Witness {
-        round: u64,
-        witness: usize,
-        outcome: Outcome,
-    },
 }
 
 struct Running {
@@ -394,7 +293,7 @@ impl Driver {
     }
 
     /// One turn: what is due is done, and what the passing of time asks for.
-    fn turn(&mut self, due: &mut Vec<Due>) {
+    fn turn(&mut self, due: &mut Vec<DueAction>) {
         self.note_stall();
         let boot_ns = self.clock.boot_ns();
         let now_ns = self.timeline.ns(boot_ns);
@@ -412,173 +311,6 @@ impl Driver {
         }
         self.commit_if_due();
     }
-
-    fn act(&mut self, due: Due) {
-        match due {
-            Due::Launch {
-                endpoint,
-                seq,
-                due_ns,
-                occasion,
-            } => self.launch(endpoint, seq, due_ns, occasion),
-            Due::Busy {
-                endpoint,
-                seq,
-                due_ns,
-            } => {
-                let at = due_ns / NS_PER_MS;
-                self.recorder.step(
-                    endpoint,
-                    seq,
-                    Happening::Busy { at },
-                    self.now_ms(),
-                    &mut self.wanted,
-                );
-            }
-            Due::Missed {
-                endpoint,
-                seq,
-                due_ns,
-                reason,
-                count,
-            } => {
-                let at = due_ns / NS_PER_MS;
-                let late_after = self.recorder.cadence(endpoint).late_after;
-                let stalled = self.stalled(
-                    self.timeline.boot_ns(due_ns),
-                    self.clock.boot_ns(),
-                    late_after,
-                );
-                let reason = fault::of_missed(reason, stalled);
-                self.recorder.step(
-                    endpoint,
-                    seq,
-                    Happening::Missed { at, reason, count },
-                    self.now_ms(),
-                    &mut self.wanted,
-                );
-            }
-        }
-    }
-
-    fn launch(&mut self, endpoint: usize, seq: u64, due_ns: u64, occasion: Occasion) {
-        let (net, reports) = (self.net.clone(), self.reports.clone());
-        let target = self.recorder.entry(endpoint).endpoint.load_full();
-        let (clock, timeline) = (self.clock.clone(), self.timeline);
-        let start = self.now_ms();
-        let task = tokio::task::spawn_local(async move {
-            let report = Guarded(Box::pin(kind::run::run(&net, &target))).await;
-            let ended_ns = timeline.ns(clock.boot_ns());
-            let _ = reports.send(Finished::Probe(Done {
-                endpoint,
-                seq,
-                due_ns,
-                occasion,
-                report,
-                ended_ns,
-            }));
-        });
-        self.running.insert(
-            (endpoint, seq),
-            Running {
-                start,
-                occasion,
-                abort: task.abort_handle(),
-            },
-        );
-        self.board
-            .health
-            .in_flight
-            .store(self.scheduler.in_flight(), Ordering::Relaxed);
-    }
-
-    fn finished(&mut self, finished: Finished) {
-        match finished {
-            Finished::Probe(done) => self.done(done),
-            Finished::Witness {
-                round,
-                witness,
-                outcome,
-            } => self
-                .recorder
-                .witnessed(round, witness, &outcome, self.now_ms(), &mut self.wanted),
-        }
-    }
-
-    /// Asks all witnesses at once when a round of them is due.
-    fn ask_witnesses(&mut self) {
-        let Some(round) = self.recorder.begin_round(self.now_ms()) else {
-            return;
-        };
-        for (witness, endpoint) in self
-            .board
-            .plan
-            .load()
-            .witness
-            .endpoints
-            .iter()
-            .cloned()
-            .enumerate()
-        {
-            let (net, reports) = (self.net.clone(), self.reports.clone());
-            tokio::task::spawn_local(async move {
-                let report = Guarded(Box::pin(kind::run::run(&net, &endpoint))).await;
-                let _ = reports.send(Finished::Witness {
-                    round,
-                    witness,
-                    outcome: itself::of_witness(endpoint.probe.kind(), report.outcome),
-                });
-            });
-        }
-    }
-
-    fn done(&mut self, done: Done) {
-        self.running.remove(&(done.endpoint, done.seq));
-        self.scheduler.ended(done.endpoint);
-        let started_ns = self.timeline.ns(done.report.started_ns);
-        if done.occasion == Occasion::Slot {
-            self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
-        }
-        let cadence = self.recorder.cadence(done.endpoint);
-        let stalled = self.stalled(
-            done.report.started_ns,
-            done.report.stood_ns,
-            cadence.late_after,
-        );
-        let took_ns = done.report.stood_ns.saturating_sub(done.report.started_ns);
-        let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.moved_ms);
-        // Rounded apart: what lies between two results must never look shorter than it was.
-        let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
-        let happening = Happening::Probe(Probed {
-            occasion: done.occasion,
-            due: Some(done.due_ns / NS_PER_MS),
-            start: started_ns / NS_PER_MS,
-            end: end_ms,
-            report: Box::new(done.report),
-            held_up,
-            confirming: Confirming::NotYet,
-        });
-        self.recorder
-            .step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
-        self.recorder.show_next_slot(
-            done.endpoint,
-            self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS,
-        );
-    }
-
-    fn place_wishes(&mut self) {
-        for wish in self.wanted.drain(..) {
-            self.scheduler.reprobe(wish.endpoint, wish.at * NS_PER_MS);
-        }
-    }
-
-    fn count_lateness(&self, us: u64) {
-        let at = LATENESS_BOUNDS_US.partition_point(|bound| *bound < us);
-        self.gauges.lateness[at].fetch_add(1, Ordering::Relaxed);
-        self.gauges.lateness_sum_us.fetch_add(us, Ordering::Relaxed);
-    }
-
-    // ---- the prober itself
 
     /// Ten times a second.
     fn tenth(&mut self) {
@@ -709,57 +441,5 @@ impl Driver {
         let present = (0..count).filter_map(|index| self.recorder.tally(index, self.hour));
         self.writer.tallies(left.chain(present).collect());
         self.writer.end(Duration::from_millis(200));
-    }
-}
-
-/// A probe whose code panics is an outcome like others: the prober's own fault.
-struct Guarded<F>(std::pin::Pin<Box<F>>);
-
-impl<F: Future<Output = Report>> Future for Guarded<F> {
-    type Output = Report;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Report> {
-        let inner = &mut self.0;
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(cx))) {
-            Ok(poll) => poll,
-            Err(_) => {
-                let outcome = Outcome::Unmeasured {
-                    reason: Reason::Internal,
-                    detail: "the probe's code panicked; please report this".into(),
-                };
-                let started_ns = Clock::Real.boot_ns();
-                std::task::Poll::Ready(Report {
-                    outcome,
-                    phases: PhaseTimes::default(),
-                    duration_us: 0,
-                    started_ns,
-                    moved_ms: 0,
-                    stood_ns: started_ns,
-                })
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_in_a_probe_is_an_outcome_of_our_own_fault() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
-        let report = runtime.block_on(Guarded(Box::pin(async { panic!("a bug in a prober") })));
-        assert!(matches!(
-            report.outcome,
-            Outcome::Unmeasured {
-                reason: Reason::Internal,
-                ..
-            }
-        ));
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::judgement::rules::{Onset, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
-use crate::judgement::state_codec::{Reader, Unreadable, Writer};
+use crate::judgement::state_codec::{NumberReader, NumberWriter, Unreadable};
 use crate::words::{Cause, Ms, Reason};
 
 /// One call of a judge.
@@ -61,14 +61,14 @@ const VERSION: u8 = 3;
 
 /// The inputs of one mark; `base` is an instant that its times are counted from.
 pub struct InputLog {
-    writer: Writer,
+    writer: NumberWriter,
     base: Ms,
     count: usize,
 }
 
 impl InputLog {
     pub fn new(base: Ms) -> Self {
-        let mut writer = Writer::default();
+        let mut writer = NumberWriter::default();
         writer.0.push(VERSION);
         writer.number(base);
         Self {
@@ -136,7 +136,7 @@ pub struct Logged {
 
 /// Reads a mark's body back.
 pub fn read(bytes: &[u8]) -> Result<Logged, Unreadable> {
-    let mut r = Reader::new(bytes);
+    let mut r = NumberReader::new(bytes);
     let mut inputs = Vec::new();
     if bytes.is_empty() {
         return Ok(Logged {
@@ -167,7 +167,7 @@ pub fn read(bytes: &[u8]) -> Result<Logged, Unreadable> {
     Ok(Logged { onset, inputs })
 }
 
-fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
+fn read_one(r: &mut NumberReader, code: u64, at: Ms) -> Result<Input, Unreadable> {
     Ok(match code {
         0..=5 => {
             let end = at.checked_add(r.number()?).ok_or(Unreadable(0))?;

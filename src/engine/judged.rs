@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::replay::judges;
 use crate::history::HistoryError;
@@ -44,10 +44,9 @@ pub fn differ(reader: &HistoryReader) -> Result<Option<String>, HistoryError> {
     let restored = reader.restored()?;
     let judges = judges(&restored, &reader.windows()?)?;
     if let (Some(last), Some(signed)) = (&restored.last, reader.newest_checkpoint()?) {
-        let signed: Value = serde_json::from_str(&signed).unwrap_or_default();
-        let time = signed["time"]
-            .as_str()
-            .and_then(parse_utc)
+        let time = serde_json::from_str(&signed)
+            .ok()
+            .and_then(|SignatureTime { time }| parse_utc(&time))
             .unwrap_or(i64::MIN / 4);
         if last.utc_ms - time > SIGNED_WITHIN_MS {
             return Ok(Some(format!(
@@ -81,6 +80,18 @@ pub fn differ(reader: &HistoryReader) -> Result<Option<String>, HistoryError> {
     Ok(None)
 }
 
+/// Of a signature: when it was made.
+#[derive(Deserialize)]
+struct SignatureTime {
+    time: String,
+}
+
+/// Of a prune record: when endpoints were taken into service whose events are gone.
+#[derive(Default, Deserialize)]
+struct CarriedFirstStarts {
+    added: BTreeMap<i64, Ms>,
+}
+
 /// What the events say of all endpoints.
 struct Told {
     /// When each was taken into service for the first time.
@@ -95,9 +106,8 @@ impl Told {
         let stub = reader.stub()?;
         let mut added = HashMap::new();
         if let Some(stub) = stub {
-            let carried: BTreeMap<i64, Ms> =
-                serde_json::from_value(stub.carried["added"].clone()).unwrap_or_default();
-            added.extend(carried);
+            let carried = CarriedFirstStarts::deserialize(&stub.carried).unwrap_or_default();
+            added.extend(carried.added);
         }
         for (endpoint, at) in reader.added()? {
             added.entry(endpoint).or_insert(at);

@@ -11,6 +11,7 @@ pub mod events;
 pub mod inputs;
 pub mod judged;
 pub mod recorder;
+pub mod registration;
 pub mod replay;
 pub mod scheduler;
 pub mod simulation;

@@ -4,21 +4,21 @@
 //! starts, lets the judges judge, gathers what is to be committed into batches, and shows on the
 //! board what is live at once and what is settled once it is committed.
 
-mod batcher;
-mod batches;
 mod blind;
+mod committing;
 mod course;
 pub mod definitions;
 mod finality;
 mod gap;
 mod gate;
-mod message;
-mod messages;
+mod message_schedule;
+mod message_text;
+mod next_batch;
 mod publisher;
 mod receivers;
-mod results;
 mod showing;
-mod single;
+mod slot_result_queue;
+mod slot_results;
 mod tallies;
 mod telling;
 mod vouching;
@@ -26,15 +26,15 @@ pub mod windows;
 
 use std::sync::Arc;
 
-use self::batcher::Batcher;
 pub use self::course::{Confirming, Happening, Kept, Probed, Reprobe};
 use self::course::{Counts, Course, HourCount};
 use self::definitions::Teller;
 use self::gate::WitnessGate;
-use self::message::closings;
+use self::message_text::closings;
+use self::next_batch::NextBatch;
 use self::publisher::Publisher;
 use self::receivers::Receivers;
-use self::single::SingleResults;
+use self::slot_result_queue::SlotResultQueue;
 use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::Input;
@@ -42,10 +42,11 @@ use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::history::event::{EndpointChangedEvent, EndpointRemovedEvent, Event};
 use crate::history::{EventDraft, Registration, Service};
+use crate::judgement::counts::Slots;
 use crate::judgement::fault::attribute;
 use crate::judgement::latency::LastHour;
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
+use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
@@ -64,8 +65,8 @@ pub struct Recorder {
     board: Arc<Board>,
     /// UTC minus timeline, since the wall clock was set last.
     pub offset_ms: i64,
-    batcher: Batcher,
-    single: SingleResults,
+    next_batch: NextBatch,
+    slot_results: SlotResultQueue,
     definitions: Teller,
     publisher: Publisher,
     gate: WitnessGate,
@@ -80,8 +81,8 @@ impl Recorder {
             courses: Vec::new(),
             board,
             offset_ms,
-            batcher: Batcher::after(last_batch, now),
-            single: SingleResults::default(),
+            next_batch: NextBatch::after(last_batch, now),
+            slot_results: SlotResultQueue::default(),
             definitions: Teller::default(),
             publisher: Publisher::default(),
             gate: WitnessGate::default(),
@@ -123,7 +124,7 @@ impl Recorder {
             if let Some(before) = stored_cadence {
                 judge.extend(&Rules::new(before), now);
             }
-            self.batcher.to_store.push(self.courses.len());
+            self.next_batch.to_store.push(self.courses.len());
         }
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
@@ -226,7 +227,7 @@ impl Recorder {
         }
         if self.courses[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);
-            self.batcher.to_store.push(index);
+            self.next_batch.to_store.push(index);
         }
         self.courses[index].rules = endpoint.rules;
         self.courses[index].entry.endpoint.store(endpoint);
@@ -245,9 +246,9 @@ impl Recorder {
     pub fn remove(&mut self, index: usize, now: Ms) {
         self.tell(index, Input::LeaveService(now), now);
         self.record_no_more(index, now);
-        self.batcher.to_store.push(index);
+        self.next_batch.to_store.push(index);
         self.retire(index);
-        self.batcher
+        self.next_batch
             .service
             .push(Service::Left(self.courses[index].id));
         self.publisher.short_lives.remove(&self.courses[index].id);
@@ -276,7 +277,7 @@ impl Recorder {
         let _ = self.push_event(left);
         for change in &changes {
             if let Change::OutageLeft { from, .. } = change {
-                self.batcher.outbox.extend(closings(
+                self.next_batch.outbox.extend(closings(
                     &self.receivers.list,
                     removed.as_str(),
                     id,
@@ -285,8 +286,8 @@ impl Recorder {
                 ));
             }
         }
-        self.batcher.service.push(Service::Left(id));
-        self.batcher
+        self.next_batch.service.push(Service::Left(id));
+        self.next_batch
             .foreign
             .push((id, encode_with(cadence, &judge)));
         judge
@@ -295,7 +296,9 @@ impl Recorder {
     /// A judge of an endpoint out of service that was brought up to date by a replay: it is stored,
     /// as its marks will go.
     pub fn store_foreign(&mut self, id: i64, cadence: &Cadence, judge: &Judge) {
-        self.batcher.foreign.push((id, encode_with(cadence, judge)));
+        self.next_batch
+            .foreign
+            .push((id, encode_with(cadence, judge)));
     }
 
     /// Hears no more results; its judge stays to be taken over, its secrets do not.
@@ -314,7 +317,7 @@ impl Recorder {
 
     /// The history is to know the endpoint by this from the next batch on.
     pub fn serve(&mut self, id: i64, registration: Registration) {
-        self.batcher.service.push(Service::In(id, registration));
+        self.next_batch.service.push(Service::In(id, registration));
     }
 
     pub fn event_of(&mut self, index: usize, now: Ms, event: impl Into<Event>) -> Kept {
@@ -472,8 +475,8 @@ impl Recorder {
     fn apply(&mut self, index: usize, input: Input, detail: Option<&str>, now: Ms) {
         self.settle(index);
         let course = &mut self.courses[index];
-        self.batcher.note(course.id, input);
-        self.batcher.touch(index, course);
+        self.next_batch.note(course.id, input);
+        self.next_batch.touch(index, course);
         self.keep_standing(index);
         let course = &mut self.courses[index];
         let mut changes = Vec::new();
@@ -481,7 +484,7 @@ impl Recorder {
         for change in &changes {
             self.became_final(index, change, detail, now);
         }
-        self.batcher.overflow.standing = None;
+        self.next_batch.overflow.snapshot = None;
     }
 
     /// Ten times a second: views that were held are shown, the budget of re-probes is refilled,
@@ -644,7 +647,8 @@ mod tests {
     pub(super) fn window(id: &str, from: u64, to: u64) -> Window {
         let start = format!("1970-01-01T00:{:02}:{:02}", from / 60, from % 60);
         Window::from_json(&json!({
-            "id": id, "components": [], "endpoints": [], "start": start, "time_zone": "UTC", "every": [], "duration_ms": (to - from) * 1000,
+            "id": id, "components": [], "endpoints": [], "start": start,
+            "time_zone": "UTC", "every": [], "duration_ms": (to - from) * 1000,
             "announced_at": null, "reason": "works",
         }))
         .expect("a window")

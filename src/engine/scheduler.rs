@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::judgement::rules::Rules;
-use crate::judgement::schedule::Slots;
+use crate::judgement::schedule::SlotTimes;
 use crate::words::{Name, Occasion, Reason};
 
 /// A re-probe that is due this long before a slot is left to the slot, which would else find it
@@ -23,14 +23,14 @@ const WAITING_LOOKED_AT: usize = 256;
 
 /// Bounds on probes in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct InFlightLimits {
     pub total: usize,
     pub per_host: usize,
 }
 
 /// What the scheduler wants done, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub enum DueAction {
     /// Start a probe now. `seq` numbers the starts of the endpoint.
     Launch {
         endpoint: usize,
@@ -54,8 +54,8 @@ pub enum Due {
     },
 }
 
-struct Entry {
-    slots: Slots,
+struct ScheduledEndpoint {
+    slots: SlotTimes,
     rules: Rules,
     host: u32,
     next_slot: u64,
@@ -82,12 +82,12 @@ enum What {
 
 /// Times are nanoseconds of the daemon's timeline; endpoints are indices that are never used again.
 pub struct Scheduler {
-    entries: Vec<Entry>,
+    entries: Vec<ScheduledEndpoint>,
     queue: BinaryHeap<Reverse<(u64, What, usize)>>,
     hosts: HashMap<String, u32>,
     host_in_flight: Vec<u32>,
     in_flight: usize,
-    limits: Limits,
+    limits: InFlightLimits,
     /// Launches that wait for a place.
     waiting: VecDeque<Waiting>,
     /// Re-probes that wait for a place; they never expire, as nothing would ask for them again.
@@ -103,7 +103,7 @@ struct Waiting {
 }
 
 impl Scheduler {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: InFlightLimits) -> Self {
         Self {
             entries: Vec::new(),
             queue: BinaryHeap::new(),
@@ -125,13 +125,13 @@ impl Scheduler {
         rules: Rules,
         now_ns: u64,
     ) -> usize {
-        let slots = Slots::new(name, vantage, &rules.cadence);
+        let slots = SlotTimes::new(name, vantage, &rules.cadence);
         let host = self.host(host);
         let next_slot = slots.first_from(now_ns);
         let index = self.entries.len();
         self.queue
             .push(Reverse((slots.due_ns(next_slot), What::Slot, index)));
-        self.entries.push(Entry {
+        self.entries.push(ScheduledEndpoint {
             slots,
             rules,
             host,
@@ -180,7 +180,7 @@ impl Scheduler {
     ) {
         let host = self.host(host);
         let entry = &mut self.entries[endpoint];
-        let slots = Slots::new(name, vantage, &rules.cadence);
+        let slots = SlotTimes::new(name, vantage, &rules.cadence);
         if slots != entry.slots {
             entry.next_slot = slots.first_from(now_ns);
             self.queue.push(Reverse((
@@ -206,7 +206,7 @@ impl Scheduler {
         entry.reprobe_ns = None;
     }
 
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub fn set_limits(&mut self, limits: InFlightLimits) {
         self.limits = limits;
     }
 
@@ -257,7 +257,7 @@ impl Scheduler {
     }
 
     /// Everything that is due by `now_ns`, in order of its due times.
-    pub fn take_due(&mut self, now_ns: u64, out: &mut Vec<Due>) {
+    pub fn take_due(&mut self, now_ns: u64, out: &mut Vec<DueAction>) {
         self.serve_waiting(now_ns, out);
         while let Some(Reverse((due_ns, what, endpoint))) = self.queue.peek().copied() {
             if due_ns > now_ns {
@@ -288,7 +288,7 @@ impl Scheduler {
         }
     }
 
-    fn slot(&mut self, endpoint: usize, due_ns: u64, now_ns: u64, out: &mut Vec<Due>) {
+    fn slot(&mut self, endpoint: usize, due_ns: u64, now_ns: u64, out: &mut Vec<DueAction>) {
         let entry = &mut self.entries[endpoint];
         if !entry.in_service || entry.slots.due_ns(entry.next_slot) != due_ns {
             return;
@@ -307,7 +307,7 @@ impl Scheduler {
             entry.next_slot = resumed;
             self.queue
                 .push(Reverse((entry.slots.due_ns(resumed), What::Slot, endpoint)));
-            out.push(Due::Missed {
+            out.push(DueAction::Missed {
                 endpoint,
                 seq,
                 due_ns,
@@ -323,7 +323,7 @@ impl Scheduler {
         )));
         if entry.in_flight >= entry.rules.overlap {
             let seq = next(entry);
-            out.push(Due::Busy {
+            out.push(DueAction::Busy {
                 endpoint,
                 seq,
                 due_ns,
@@ -343,7 +343,7 @@ impl Scheduler {
     }
 
     /// Launches, or lets it wait for a place.
-    fn admit(&mut self, wish: Waiting, out: &mut Vec<Due>) {
+    fn admit(&mut self, wish: Waiting, out: &mut Vec<DueAction>) {
         let entry = &mut self.entries[wish.endpoint];
         let host = &mut self.host_in_flight[entry.host as usize];
         // The last quarter of all places is for hosts that hold few: several that hang leave the
@@ -368,7 +368,7 @@ impl Scheduler {
         *host += 1;
         self.in_flight += 1;
         let seq = next(entry);
-        out.push(Due::Launch {
+        out.push(DueAction::Launch {
             endpoint: wish.endpoint,
             seq,
             due_ns: wish.due_ns,
@@ -376,7 +376,7 @@ impl Scheduler {
         });
     }
 
-    fn serve_waiting(&mut self, now_ns: u64, out: &mut Vec<Due>) {
+    fn serve_waiting(&mut self, now_ns: u64, out: &mut Vec<DueAction>) {
         while self.waiting.front().is_some_and(|w| w.until_ns <= now_ns) {
             if let Some(wish) = self.waiting.pop_front() {
                 self.expire(wish, out);
@@ -411,11 +411,11 @@ impl Scheduler {
         }
     }
 
-    fn expire(&mut self, wish: Waiting, out: &mut Vec<Due>) {
+    fn expire(&mut self, wish: Waiting, out: &mut Vec<DueAction>) {
         let entry = &mut self.entries[wish.endpoint];
         if entry.in_service {
             let seq = next(entry);
-            out.push(Due::Missed {
+            out.push(DueAction::Missed {
                 endpoint: wish.endpoint,
                 seq,
                 due_ns: wish.due_ns,
@@ -426,7 +426,7 @@ impl Scheduler {
     }
 }
 
-fn next(entry: &mut Entry) -> u64 {
+fn next(entry: &mut ScheduledEndpoint) -> u64 {
     entry.seq += 1;
     entry.seq
 }
@@ -450,7 +450,7 @@ mod tests {
         })
     }
 
-    fn scheduler(count: usize, rules: Rules, limits: Limits) -> Scheduler {
+    fn scheduler(count: usize, rules: Rules, limits: InFlightLimits) -> Scheduler {
         let mut scheduler = Scheduler::new(limits);
         for n in 0..count {
             scheduler.add(
@@ -464,7 +464,7 @@ mod tests {
         scheduler
     }
 
-    const MANY: Limits = Limits {
+    const MANY: InFlightLimits = InFlightLimits {
         total: 1_000_000,
         per_host: 1_000_000,
     };
@@ -488,12 +488,12 @@ mod tests {
             scheduler.take_due(now, &mut out);
             for due in out.drain(..) {
                 match due {
-                    Due::Launch { endpoint, .. } => {
+                    DueAction::Launch { endpoint, .. } => {
                         counts.0 += 1;
                         running.push(Reverse((now + hold(endpoint), endpoint)));
                     }
-                    Due::Busy { .. } => counts.1 += 1,
-                    Due::Missed { count, .. } => counts.2 += count,
+                    DueAction::Busy { .. } => counts.1 += 1,
+                    DueAction::Missed { count, .. } => counts.2 += count,
                 }
             }
             let ending = running.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
@@ -529,7 +529,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_place_waits_and_is_missed_when_none_comes_in_time() {
-        let limits = Limits {
+        let limits = InFlightLimits {
             total: 2,
             per_host: 2,
         };
@@ -559,12 +559,12 @@ mod tests {
         scheduler.take_due(10 * SECOND, &mut out);
         let launched = out
             .iter()
-            .filter(|d| matches!(d, Due::Launch { .. }))
+            .filter(|d| matches!(d, DueAction::Launch { .. }))
             .count();
         let missed: u64 = out
             .iter()
             .map(|d| {
-                if let Due::Missed {
+                if let DueAction::Missed {
                     reason: Reason::Late,
                     count,
                     ..
@@ -589,7 +589,7 @@ mod tests {
 
     #[test]
     fn several_hosts_that_hang_leave_the_others_their_places() {
-        let mut scheduler = Scheduler::new(Limits {
+        let mut scheduler = Scheduler::new(InFlightLimits {
             total: 40,
             per_host: 30,
         });
@@ -622,7 +622,7 @@ mod tests {
             scheduler.take_due(now, &mut out);
             for due in out.drain(..) {
                 match due {
-                    Due::Launch { endpoint, .. } => running.push(Reverse((
+                    DueAction::Launch { endpoint, .. } => running.push(Reverse((
                         now + if endpoint < 60 {
                             1900 * SECOND / 1000
                         } else {
@@ -630,7 +630,7 @@ mod tests {
                         },
                         endpoint,
                     ))),
-                    Due::Missed {
+                    DueAction::Missed {
                         endpoint, count, ..
                     } => {
                         *(if endpoint < 60 {
@@ -639,7 +639,7 @@ mod tests {
                             &mut healthy
                         }) += count
                     }
-                    Due::Busy { .. } => {}
+                    DueAction::Busy { .. } => {}
                 }
             }
             let ending = running.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
@@ -655,7 +655,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_moves_to_another_host_takes_its_places_there() {
-        let limits = Limits {
+        let limits = InFlightLimits {
             total: 10,
             per_host: 1,
         };
@@ -706,7 +706,7 @@ mod tests {
         assert!(
             matches!(
                 out.as_slice(),
-                [Due::Launch {
+                [DueAction::Launch {
                     seq: 2,
                     occasion: Occasion::Reprobe,
                     ..

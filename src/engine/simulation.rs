@@ -5,7 +5,12 @@
 //! journal is kept in memory, and the same seed gives the same bytes. `probity simulate` shows it
 //! to people; tests hold every figure against the truth.
 
+mod flight;
+mod incidents;
+mod losses;
 mod reload;
+mod tables;
+mod world;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -13,87 +18,35 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use self::reload::Losses;
+use self::flight::Flight;
+use self::losses::Losses;
+use self::tables::Tables;
+use self::world::mixed;
+pub use self::world::{Incident, World, random_outages};
 use super::board::{Board, Entry};
 use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
-use super::scheduler::{Due, Limits, Scheduler};
+use super::scheduler::{DueAction, InFlightLimits, Scheduler};
 use crate::config::{Endpoint, Plan};
 use crate::history::chain::canonical;
-use crate::history::event::Projection;
 use crate::history::{Batch, Stamp};
 use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
-use crate::judgement::state_codec::{decode_with, encode_with};
-use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
+use crate::judgement::state_codec::decode_with;
+use crate::judgement::timeline::{EndpointRecord, Span, Spans};
 use crate::kind::run::Report;
-use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes, Reason};
+use crate::net::clock::NS_PER_MS;
+use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes};
 
-const NS_PER_MS: u64 = 1_000_000;
 /// Simulated time between two closings of a batch, and between two looks at judges that hear
 /// nothing.
 const BATCH_MS: Ms = 60_000;
 
-/// Something that happens to the daemon itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Incident {
-    /// Killed, and started again later.
-    Killed { from: Ms, to: Ms },
-    /// Ended in order, and started again later.
-    Stopped { from: Ms, to: Ms },
-    /// The host sleeps: nothing has a turn.
-    Suspended { from: Ms, to: Ms },
-    /// The wall clock is set by so many milliseconds.
-    ClockStep { at: Ms, by: i64 },
-    /// The config is read again: some endpoints leave, some come back, some have another
-    /// definition.
-    Reload { at: Ms },
-}
-
-impl Incident {
-    fn at(&self) -> Ms {
-        match *self {
-            Incident::Killed { from, .. }
-            | Incident::Stopped { from, .. }
-            | Incident::Suspended { from, .. } => from,
-            Incident::ClockStep { at, .. } | Incident::Reload { at } => at,
-        }
-    }
-
-    fn over(&self) -> Ms {
-        match *self {
-            Incident::Killed { to, .. }
-            | Incident::Stopped { to, .. }
-            | Incident::Suspended { to, .. } => to,
-            Incident::ClockStep { at, .. } | Incident::Reload { at } => at,
-        }
-    }
-}
-
-/// How a process ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    InOrder,
-    Killed,
-}
-
-/// What is true of the world, on the daemon's timeline.
-pub struct World {
-    pub begin: Ms,
-    pub end: Ms,
-    /// When each endpoint of the plan is truly down.
-    pub down: Vec<Spans>,
-    /// Parts per million of probes that fail by themselves.
-    pub loss_ppm: u64,
-    pub incidents: Vec<Incident>,
-    pub seed: u64,
-}
-
 /// What the simulated daemon recorded of one endpoint.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub record: Record,
+pub struct SimulatedEndpoint {
+    pub record: EndpointRecord,
     pub judge: Judge,
     /// Out of service at the end.
     pub is_gone: bool,
@@ -103,33 +56,10 @@ pub struct Seen {
 
 /// All of it, and the digest of every event in order.
 pub struct Outcomes {
-    pub seen: Vec<Seen>,
+    pub seen: Vec<SimulatedEndpoint>,
     pub events: u64,
     pub probes: u64,
     pub digest: [u8; 32],
-}
-
-/// Tables of one endpoint as the events tell them.
-#[derive(Default)]
-struct Tables {
-    outages: Vec<OutageSpan>,
-    unknown: Vec<(Span, Reason)>,
-    doubtful: Vec<Span>,
-    proven: Vec<Span>,
-    absent: Vec<Span>,
-}
-
-/// A probe under way; ordered by its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Flight {
-    end_ns: u64,
-    endpoint: usize,
-    seq: u64,
-    start_ns: u64,
-    fails: bool,
-    /// It fails by itself: the endpoint is up.
-    is_lost: bool,
-    slot: bool,
 }
 
 struct Simulation<'w> {
@@ -150,7 +80,7 @@ struct Simulation<'w> {
     recorder: Recorder,
     flying: BinaryHeap<Reverse<Flight>>,
     wanted: Vec<Reprobe>,
-    due: Vec<Due>,
+    due: Vec<DueAction>,
     tables: Vec<Tables>,
     offset_ms: i64,
     hash: Sha256,
@@ -163,27 +93,12 @@ struct Simulation<'w> {
     sink: &'w mut dyn FnMut(Batch),
 }
 
-/// A number from a seed and what it is for.
-fn mixed(seed: u64, a: u64, b: u64) -> u64 {
-    let mut x =
-        seed ^ a.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
 fn occasion_of(slot: bool) -> Occasion {
     if slot {
         Occasion::Slot
     } else {
         Occasion::Reprobe
     }
-}
-
-fn truly_down(down: &Spans, at: Ms) -> bool {
-    let at = at as i64;
-    let next = down.as_slice().partition_point(|s| s.to <= at);
-    down.as_slice().get(next).is_some_and(|s| s.from <= at)
 }
 
 /// Runs the daemon of a plan through a world.
@@ -207,7 +122,7 @@ pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch
         losses: vec![Losses::default(); count],
         world,
         board,
-        scheduler: Scheduler::new(Limits {
+        scheduler: Scheduler::new(InFlightLimits {
             total: usize::MAX,
             per_host: usize::MAX,
         }),
@@ -343,13 +258,13 @@ impl Simulation<'_> {
         self.scheduler.take_due(at_ns, &mut due);
         for item in due.drain(..) {
             match item {
-                Due::Launch {
+                DueAction::Launch {
                     endpoint,
                     seq,
                     due_ns,
                     occasion,
                 } => self.launch(endpoint, seq, due_ns.max(at_ns), occasion),
-                Due::Busy {
+                DueAction::Busy {
                     endpoint,
                     seq,
                     due_ns,
@@ -364,7 +279,7 @@ impl Simulation<'_> {
                         &mut self.wanted,
                     );
                 }
-                Due::Missed {
+                DueAction::Missed {
                     endpoint,
                     seq,
                     due_ns,
@@ -397,10 +312,8 @@ impl Simulation<'_> {
         let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let answer_ns = (1 + draw % 40) * NS_PER_MS + draw % 999_983;
         // An endpoint answers by what it is when the answer leaves.
-        let down = truly_down(
-            &self.world.down[k],
-            (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS,
-        );
+        let answered_ns = start_ns + answer_ns.min(timeout_ns) / 2;
+        let down = self.world.is_down(k, answered_ns / NS_PER_MS);
         let is_lost = !down && (draw >> 20) % 1_000_000 < self.world.loss_ppm;
         let fails = down || is_lost;
         let hangs = fails && (draw >> 40).is_multiple_of(4);
@@ -433,7 +346,10 @@ impl Simulation<'_> {
             slot,
             ..
         } = flight;
-        self.note_loss(&flight);
+        let k = self.whose[endpoint];
+        if self.serves[k] && self.places[k] == endpoint {
+            self.losses[k].note(&flight);
+        }
         self.scheduler.ended(endpoint);
         let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let outcome = match (fails, end_ns - start_ns >= timeout_ns) {
@@ -533,136 +449,10 @@ impl Simulation<'_> {
             let Some((id, _)) = &event.endpoint else {
                 continue;
             };
-            let tables = &mut self.tables[*id as usize - 1];
-            let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
-            match event.event.projection(event.at, event.utc) {
-                Some(Projection::OutageOpened {
-                    from,
-                    from_earliest,
-                    from_latest,
-                    ..
-                }) => tables.outages.push(OutageSpan {
-                    id: self.events,
-                    from: from as i64,
-                    from_earliest: from_earliest as i64,
-                    from_latest: from_latest as i64,
-                    to: None,
-                    to_earliest: None,
-                    to_latest: None,
-                }),
-                Some(Projection::OutageClosed {
-                    to,
-                    to_earliest,
-                    to_latest,
-                }) => {
-                    if let Some(open) = tables.outages.last_mut().filter(|o| o.to.is_none()) {
-                        (open.to, open.to_earliest, open.to_latest) = (
-                            Some(to as i64),
-                            Some(to_earliest as i64),
-                            Some(to_latest as i64),
-                        );
-                    }
-                }
-                Some(Projection::Unknown { from, to, reason }) => {
-                    tables.unknown.push((
-                        span(from, to),
-                        Reason::parse(&reason).unwrap_or(Reason::Internal),
-                    ));
-                }
-                Some(Projection::Doubtful { from, to }) => tables.doubtful.push(span(from, to)),
-                Some(Projection::Proven { from, to }) => tables.proven.push(span(from, to)),
-                Some(Projection::Absent { from, to }) => tables.absent.push(span(from, to)),
-                _ => {}
+            if let Some(projection) = event.event.projection(event.at, event.utc) {
+                self.tables[*id as usize - 1].keep(projection, self.events);
             }
         }
-    }
-
-    fn suffer(&mut self, incident: Incident) {
-        match incident {
-            Incident::ClockStep { by, .. } => {
-                self.offset_ms += by;
-                self.recorder.offset_ms = self.offset_ms;
-            }
-            Incident::Suspended { to, .. } => {
-                // What was in flight ends late, by its own timeout; the scheduler finds its slots
-                // missed.
-                let flying = std::mem::take(&mut self.flying).into_sorted_vec();
-                for Reverse(Flight {
-                    endpoint,
-                    seq,
-                    start_ns,
-                    slot,
-                    ..
-                }) in flying.into_iter().rev()
-                {
-                    self.scheduler.ended(endpoint);
-                    let outcome = Outcome::Unmeasured {
-                        reason: Reason::Suspended,
-                        detail: String::new(),
-                    };
-                    self.tell(
-                        endpoint,
-                        seq,
-                        start_ns,
-                        (to * NS_PER_MS).max(start_ns),
-                        outcome,
-                        occasion_of(slot),
-                    );
-                }
-                self.place_wishes();
-                self.depart(to * NS_PER_MS);
-            }
-            Incident::Reload { at } => self.reload(at),
-            Incident::Killed { from, to } => self.restart(from, to, Ending::Killed),
-            Incident::Stopped { from, to } => self.restart(from, to, Ending::InOrder),
-        }
-        while self.next_batch_at() <= incident.over() {
-            self.batch += 1;
-        }
-    }
-
-    /// The process goes and another comes, with the judges as they were at the last mark.
-    fn restart(&mut self, from: Ms, to: Ms, ending: Ending) {
-        if ending == Ending::InOrder {
-            let flying = std::mem::take(&mut self.flying).into_sorted_vec();
-            for Reverse(Flight {
-                endpoint,
-                seq,
-                start_ns,
-                slot,
-                ..
-            }) in flying.into_iter().rev()
-            {
-                let outcome = Outcome::Unmeasured {
-                    reason: Reason::NotRunning,
-                    detail: String::new(),
-                };
-                self.tell(
-                    endpoint,
-                    seq,
-                    start_ns,
-                    (from * NS_PER_MS).max(start_ns),
-                    outcome,
-                    occasion_of(slot),
-                );
-            }
-            for k in (0..self.present.len()).filter(|k| self.serves[*k]) {
-                self.recorder.tell(self.places[k], Input::Stop(from), from);
-            }
-        }
-        self.close(from);
-        self.flying.clear();
-        self.wanted.clear();
-        let stored = (0..self.present.len())
-            .map(|k| Some(encode_with(&self.present[k].rules.cadence, self.judge(k))))
-            .collect();
-        self.board = Arc::new(Board::new(self.board.plan.load_full()));
-        self.recorder = Recorder::new(self.board.clone(), self.offset_ms, self.last_batch, to);
-        self.scheduler = Scheduler::new(Limits {
-            total: usize::MAX,
-            per_host: usize::MAX,
-        });
-        self.start(stored, to);
     }
 
     /// The judge of an endpoint, in service or not.
@@ -672,56 +462,17 @@ impl Simulation<'_> {
             .map_or_else(|| self.recorder.judge(self.places[k]), |(_, judge)| judge)
     }
 
-    fn seen(&self, k: usize) -> Seen {
-        let (judge, tables) = (self.judge(k).clone(), &self.tables[k]);
-        let settled = judge.ledger().watermark;
-        let mut unknown = tables.unknown.clone();
-        unknown.extend(
-            judge
-                .open_unknown()
-                .map(|(from, why)| (Span::new(from as i64, settled as i64), why)),
-        );
-        let mut proven = tables.proven.clone();
-        proven.extend(judge.open_run().map(|(a, b)| Span::new(a as i64, b as i64)));
-        let spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
-        let mut absent = tables.absent.clone();
+    fn seen(&self, k: usize) -> SimulatedEndpoint {
+        let judge = self.judge(k).clone();
+        let mut record = self.tables[k].record(&judge);
         if !self.serves[k] {
-            absent.push(Span::new(settled as i64, i64::MAX / 4));
+            record.absent.push(Span::new(record.settled, i64::MAX / 4));
         }
-        let record = Record {
-            from: judge.first_start().map(|at| at as i64),
-            settled: settled as i64,
-            down: known_down(&tables.outages, &spans, settled as i64),
-            outages: tables.outages.clone(),
-            unknown,
-            doubtful: tables.doubtful.clone(),
-            proven,
-            absent,
-            outside: Vec::new(),
-        };
-        Seen {
+        SimulatedEndpoint {
             record,
             judge,
             is_gone: !self.serves[k],
             lost: self.losses[k].spans(),
         }
     }
-}
-
-/// Random outages for every endpoint: a few in a month, from seconds to an hour.
-pub fn random_outages(count: usize, begin: Ms, end: Ms, seed: u64) -> Vec<Spans> {
-    (0..count as u64)
-        .map(|k| {
-            let mut rng = fastrand::Rng::with_seed(mixed(seed, k, 7));
-            let month = (end - begin).max(1);
-            let number = rng.u64(0..=(6 * month / (30 * 86_400_000)).max(1));
-            let spans = (0..number).map(|_| {
-                let from = begin + rng.u64(0..month);
-                let length = [2000, 20_000, 90_000, 600_000, 3_600_000][rng.usize(0..5)]
-                    + rng.u64(0..30_000);
-                Span::new(from as i64, (from + length).min(end) as i64)
-            });
-            Spans::new(spans.collect())
-        })
-        .collect()
 }

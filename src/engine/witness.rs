@@ -74,7 +74,7 @@ pub struct Witnesses {
 
 /// What follows from a witness's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum RoundProgress {
     /// The round is not decided yet, or was before.
     Nothing,
     Decided(Vouched),
@@ -187,7 +187,13 @@ impl Witnesses {
     }
 
     /// The result of one witness in a round.
-    pub fn hear(&mut self, number: u64, witness: usize, outcome: &Outcome, now: Ms) -> Heard {
+    pub fn hear(
+        &mut self,
+        number: u64,
+        witness: usize,
+        outcome: &Outcome,
+        now: Ms,
+    ) -> RoundProgress {
         let standing = match outcome {
             Outcome::Up(_) => Standing::Answers,
             Outcome::Unmeasured {
@@ -197,10 +203,10 @@ impl Witnesses {
             Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
         };
         let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else {
-            return Heard::Nothing;
+            return RoundProgress::Nothing;
         };
         let Some(slot) = round.standings.get_mut(witness) else {
-            return Heard::Nothing;
+            return RoundProgress::Nothing;
         };
         *slot = Some(standing);
         let is_own = number >= self.first_number;
@@ -208,10 +214,10 @@ impl Witnesses {
             self.latest[witness] = Some(standing);
         }
         if round.decided.is_some() {
-            return Heard::Nothing;
+            return RoundProgress::Nothing;
         }
         let Some(vouched) = decided(&round.standings, round.quorum) else {
-            return Heard::Nothing;
+            return RoundProgress::Nothing;
         };
         round.decided = Some(vouched);
         // Where none can be measured the rule is off, and no quorum is met or missed.
@@ -228,7 +234,7 @@ impl Witnesses {
     }
 
     /// A round of these witnesses is decided; `met`: none where the rule is off.
-    fn conclude(&mut self, number: u64, met: Option<Vouched>, now: Ms) -> Heard {
+    fn conclude(&mut self, number: u64, met: Option<Vouched>, now: Ms) -> RoundProgress {
         let vouched = met.unwrap_or(Vouched::Yes);
         if vouched == Vouched::No {
             // Asked on until somebody answers, so that the loss does not outlive itself.
@@ -241,25 +247,25 @@ impl Witnesses {
                 round
                     .into_iter()
                     .for_each(|r| r.decided = Some(Vouched::Yes));
-                return Heard::OnTrial { rounds };
+                return RoundProgress::OnTrial { rounds };
             }
         } else if met.is_some() {
             self.trial = None;
         }
         self.quorum_met = met;
         self.last_decided = Some(vouched);
-        Heard::Decided(vouched)
+        RoundProgress::Decided(vouched)
     }
 
     /// A round of witnesses that were replaced since is decided. Without a quorum our own network
     /// was lost before the new ones could be asked: they hold back from here on.
-    fn conclude_earlier(&mut self, vouched: Vouched, now: Ms) -> Heard {
+    fn conclude_earlier(&mut self, vouched: Vouched, now: Ms) -> RoundProgress {
         if vouched == Vouched::No && self.trial.take().is_some() {
             self.quorum_met = Some(Vouched::No);
             self.last_decided = Some(Vouched::No);
             self.want(now, WHILE_LOST_MS);
         }
-        Heard::Decided(vouched)
+        RoundProgress::Decided(vouched)
     }
 
     /// What the rounds say of a failure that ran from `start` to `end`; nothing while one of them
@@ -332,7 +338,10 @@ mod tests {
     fn a_failure_waits_for_a_round_that_began_after_it() {
         let mut w = Witnesses::new(1, None);
         let early = w.begin_due(10).expect("the first round is due at once");
-        assert_eq!(w.hear(early, 0, &up(), 0), Heard::Decided(Vouched::Yes));
+        assert_eq!(
+            w.hear(early, 0, &up(), 0),
+            RoundProgress::Decided(Vouched::Yes)
+        );
         assert_eq!(w.verdict(11, 11), None, "that round began before");
         w.want(11, 1000);
         assert_eq!(
@@ -342,7 +351,10 @@ mod tests {
         );
         let later = w.begin_due(1010).expect("due");
         assert_eq!(w.verdict(11, 11), None);
-        assert_eq!(w.hear(later, 0, &down(), 1020), Heard::Decided(Vouched::No));
+        assert_eq!(
+            w.hear(later, 0, &down(), 1020),
+            RoundProgress::Decided(Vouched::No)
+        );
         assert_eq!(w.verdict(11, 11), Some(Vouched::No));
     }
 
@@ -355,7 +367,10 @@ mod tests {
         let _ = w.hear(lost, 0, &down(), 110);
         w.want(200, 0);
         assert_eq!(w.begin_due(300), Some(2), "due at 300");
-        assert_eq!(w.hear(2, 0, &up(), 310), Heard::Decided(Vouched::Yes));
+        assert_eq!(
+            w.hear(2, 0, &up(), 310),
+            RoundProgress::Decided(Vouched::Yes)
+        );
         assert_eq!(
             w.verdict(150, 250),
             Some(Vouched::No),
@@ -391,7 +406,10 @@ mod tests {
                 None,
                 "it waits for the round all the same"
             );
-            assert_eq!(w.hear(first, 0, &down(), 110), Heard::OnTrial { rounds: 1 });
+            assert_eq!(
+                w.hear(first, 0, &down(), 110),
+                RoundProgress::OnTrial { rounds: 1 }
+            );
             assert_eq!(
                 (w.verdict(50, 90), w.quorum_met),
                 (Some(Vouched::Yes), None)
@@ -401,16 +419,19 @@ mod tests {
             let second = w.begin_due(700).expect("due");
             assert_eq!(
                 w.hear(second, 0, &down(), 710),
-                Heard::OnTrial { rounds: 1 }
+                RoundProgress::OnTrial { rounds: 1 }
             );
             let third = w.begin_due(1300).expect("asked on");
-            assert_eq!(w.hear(third, 0, &up(), 1310), Heard::Decided(Vouched::Yes));
+            assert_eq!(
+                w.hear(third, 0, &up(), 1310),
+                RoundProgress::Decided(Vouched::Yes)
+            );
             // From now on it holds back; what counted before still does.
             w.want(1900, 0);
             let fourth = w.begin_due(1900).expect("due");
             assert_eq!(
                 w.hear(fourth, 0, &down(), 1910),
-                Heard::Decided(Vouched::No)
+                RoundProgress::Decided(Vouched::No)
             );
             assert_eq!(w.verdict(1800, 1850), Some(Vouched::No));
             assert_eq!(w.verdict(600, 690), Some(Vouched::Yes));
@@ -422,12 +443,18 @@ mod tests {
         let mut w = replaced(&down(), 2);
         let round = w.begin_due(100).expect("due");
         let _ = w.hear(round, 0, &down(), 110);
-        assert_eq!(w.hear(round, 1, &down(), 110), Heard::Decided(Vouched::No));
+        assert_eq!(
+            w.hear(round, 1, &down(), 110),
+            RoundProgress::Decided(Vouched::No)
+        );
         assert_eq!(w.verdict(50, 90), Some(Vouched::No));
         // So do those of a start.
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(100).expect("due");
-        assert_eq!(w.hear(round, 0, &down(), 110), Heard::Decided(Vouched::No));
+        assert_eq!(
+            w.hear(round, 0, &down(), 110),
+            RoundProgress::Decided(Vouched::No)
+        );
     }
 
     #[test]
@@ -442,7 +469,10 @@ mod tests {
             w.replace(1, None);
             assert_eq!(w.verdict(400, 450), None);
             let _ = w.hear(running, 0, &answer, 510);
-            assert_eq!(w.hear(running, 1, &answer, 510), Heard::Decided(held_back));
+            assert_eq!(
+                w.hear(running, 1, &answer, 510),
+                RoundProgress::Decided(held_back)
+            );
             assert_eq!(w.verdict(400, 450), Some(held_back));
             assert_eq!(w.latest(), [None], "they are not of the new ones");
             // Were they silent, the network was lost before: the new ones hold back at once.
@@ -456,20 +486,20 @@ mod tests {
     fn a_majority_of_the_measurable_decides_as_soon_as_it_can() {
         let mut w = Witnesses::new(3, None);
         let round = w.begin_due(0).expect("due");
-        assert_eq!(w.hear(round, 0, &up(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 0, &up(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.hear(round, 1, &up(), 0),
-            Heard::Decided(Vouched::Yes),
+            RoundProgress::Decided(Vouched::Yes),
             "the third is not waited for"
         );
-        assert_eq!(w.hear(round, 2, &down(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 2, &down(), 0), RoundProgress::Nothing);
         w.want(500, 0);
         let round = w.begin_due(500).expect("due");
-        assert_eq!(w.hear(round, 0, &forbidden(), 0), Heard::Nothing);
-        assert_eq!(w.hear(round, 1, &down(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
+        assert_eq!(w.hear(round, 1, &down(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.hear(round, 2, &up(), 0),
-            Heard::Decided(Vouched::No),
+            RoundProgress::Decided(Vouched::No),
             "one of two is no majority"
         );
     }
@@ -478,10 +508,10 @@ mod tests {
     fn without_a_measurable_witness_the_rule_is_off() {
         let mut w = Witnesses::new(2, Some(2));
         let round = w.begin_due(0).expect("due");
-        assert_eq!(w.hear(round, 0, &forbidden(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.hear(round, 1, &forbidden(), 0),
-            Heard::Decided(Vouched::Yes)
+            RoundProgress::Decided(Vouched::Yes)
         );
         assert_eq!(Witnesses::new(0, None).verdict(5, 5), Some(Vouched::Yes));
     }

@@ -39,8 +39,8 @@ pub mod writer;
 use serde_json::json;
 
 use self::event::{Event, EventError};
+use crate::judgement::counts::Slots;
 use crate::judgement::latency::Series;
-use crate::judgement::state::Slots;
 use crate::words::{Digest, Ms, Name, UtcMs, format_utc};
 
 /// Why the history cannot be used.

@@ -12,7 +12,7 @@ use super::definitions::Renames;
 use super::event::{ExclusionEvent, MaintenanceDeclaredEvent};
 use super::reader::HistoryReader;
 use crate::judgement::maintenance::Stored;
-use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
+use crate::judgement::timeline::{EndpointRecord, OutageSpan, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
 
 /// One outage as it was recorded; instants of the timeline.
@@ -116,7 +116,7 @@ impl HistoryReader {
         endpoint: &str,
         extent: Extent,
         period: Span,
-    ) -> Result<Record, HistoryError> {
+    ) -> Result<EndpointRecord, HistoryError> {
         let calendar = self.calendar()?;
         let found = self
             .connection()
@@ -124,7 +124,7 @@ impl HistoryReader {
             .query_row([endpoint], |r| Ok((r.get(0)?, r.get(1)?)))
             .ok();
         let Some((id, component)): Option<(i64, String)> = found else {
-            return Ok(Record::default());
+            return Ok(EndpointRecord::default());
         };
         // Steps of the clock move both axes by little; a day of margin never cuts what belongs to
         // the period.
@@ -149,7 +149,7 @@ impl HistoryReader {
         if extent.is_gone {
             absent.push(Span::new(settled, NEVER));
         }
-        Ok(Record {
+        Ok(EndpointRecord {
             from: extent.first_start.map(|at| calendar.utc(at)),
             settled: if extent.is_gone { NEVER } else { settled },
             outages: outages

@@ -5,8 +5,8 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde_json::{Map, Value, json};
 
 use super::TallyDraft;
+use crate::judgement::counts::Slots;
 use crate::judgement::latency::{HIGHEST_US, Series, merge};
-use crate::judgement::state::Slots;
 use crate::words::{Ms, UtcMs};
 
 const LONGEST_BLIND: &str = "longest_blind_ms";

@@ -7,7 +7,8 @@
 
 use super::ledger::Doubt;
 use super::rules::Rules;
-use super::state::{Change, Judge, Notes};
+use super::state::{Change, Judge};
+use super::unsettled::Notes;
 use crate::words::{Ms, Reason, StateName};
 
 impl Judge {
@@ -107,19 +108,6 @@ impl Judge {
             self.notes.reason = self.notes.reason.or(Some(Reason::Reconfigured));
         } else if !self.pending.is_empty() {
             self.release_up(out);
-        }
-    }
-
-    /// The last success vouches for nothing after its start.
-    pub(super) fn open_unknown_at_last(&mut self, out: &mut Vec<Change>) {
-        if self.unknown_from.is_none() {
-            let from = self.ledger.watermark;
-            self.unknown_from = Some(from);
-            self.transitions.unknown += 1;
-            out.push(Change::UnknownFrom {
-                from,
-                doubt_from: None,
-            });
         }
     }
 }

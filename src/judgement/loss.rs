@@ -1,13 +1,15 @@
 //! What becomes of a judge's figures when the record of some time is lost: that time is unknown,
 //! whatever was seen in it.
 
+use super::counts::Transitions;
 use super::ledger::{Doubt, Ledger};
-use super::state::{Change, Judge, Run, Transitions};
+use super::state::{Change, Judge};
+use super::unsettled::Run;
 use crate::words::{Ms, Reason, StateName};
 
 /// Where a judge stood before anything was lost.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct JudgeSnapshot {
     first_start: Option<Ms>,
     ledger: Ledger,
     lower: Ms,
@@ -19,7 +21,7 @@ pub struct Standing {
     outage: Option<Ms>,
 }
 
-impl Standing {
+impl JudgeSnapshot {
     /// Everything before this instant is recorded.
     pub fn recorded_until(&self) -> Ms {
         self.unknown_from.unwrap_or(self.ledger.watermark)
@@ -27,8 +29,8 @@ impl Standing {
 }
 
 impl Judge {
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn snapshot(&self) -> JudgeSnapshot {
+        JudgeSnapshot {
             first_start: self.first_start,
             ledger: self.ledger.clone(),
             lower: self.down_lower(),
@@ -43,7 +45,7 @@ impl Judge {
     /// The record lacks what became final since `before`: that time becomes unknown (`history`) up
     /// to the watermark, and the changes are what the record needs to go on from there, but for the
     /// end of an outage that is over and the begin of one that is open.
-    pub fn lose_since(&mut self, before: &Standing, out: &mut Vec<Change>) {
+    pub fn lose_since(&mut self, before: &JudgeSnapshot, out: &mut Vec<Change>) {
         let Some(first) = self.first_start else {
             return;
         };

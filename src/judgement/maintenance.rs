@@ -6,6 +6,7 @@
 use jiff::ToSpan;
 use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::sla::calendar::{OnClock, day_of, instant, on_clock};
@@ -33,6 +34,22 @@ pub struct Window {
     /// When it was announced, as claimed.
     pub announced_at: Option<UtcMs>,
     pub reason: String,
+}
+
+/// A window as events and tables keep it.
+#[derive(Serialize, Deserialize)]
+struct WrittenWindow {
+    id: String,
+    components: Vec<String>,
+    endpoints: Vec<String>,
+    start: String,
+    time_zone: String,
+    every: Vec<String>,
+    duration_ms: Ms,
+    announced_at: Option<String>,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_instant: Option<String>,
 }
 
 /// A window with its place in the history.
@@ -119,21 +136,19 @@ impl Window {
 
     /// The definition as JSON, as events and tables keep it.
     pub fn to_json(&self) -> Value {
-        let days: Vec<&str> = self.days().collect();
-        let names = |list: &[Name]| {
-            list.iter()
-                .map(|n| n.as_str().to_owned())
-                .collect::<Vec<_>>()
-        };
-        let mut value = json!({
-            "id": self.id.as_str(), "components": names(&self.components), "endpoints": names(&self.endpoints), "start": self.start.to_string(),
-            "time_zone": self.zone.iana_name().unwrap_or("UTC"), "every": days, "duration_ms": self.duration,
-            "announced_at": self.announced_at.map(format_utc), "reason": self.reason,
-        });
-        if let Some(at) = self.start_instant {
-            value["start_instant"] = json!(format_utc(at));
-        }
-        value
+        let names = |list: &[Name]| list.iter().map(Name::to_string).collect();
+        json!(WrittenWindow {
+            id: self.id.to_string(),
+            components: names(&self.components),
+            endpoints: names(&self.endpoints),
+            start: self.start.to_string(),
+            time_zone: self.zone.iana_name().unwrap_or("UTC").to_owned(),
+            every: self.days().map(str::to_owned).collect(),
+            duration_ms: self.duration,
+            announced_at: self.announced_at.map(format_utc),
+            reason: self.reason.clone(),
+            start_instant: self.start_instant.map(format_utc),
+        })
     }
 
     /// What a clock that changes makes of the first begin, for the one who declares it.
@@ -157,29 +172,23 @@ impl Window {
 
     /// The inverse of [`Window::to_json`].
     pub fn from_json(value: &Value) -> Option<Self> {
-        let names = |key: &str| -> Option<Vec<Name>> {
-            value[key]
-                .as_array()?
-                .iter()
-                .map(|n| Name::new(n.as_str()?).ok())
-                .collect()
+        let written = WrittenWindow::deserialize(value).ok()?;
+        let names = |list: Vec<String>| -> Option<Vec<Name>> {
+            list.iter().map(|name| Name::new(name).ok()).collect()
         };
-        let every = value["every"].as_array()?.iter().map(|d| {
-            DAYS.iter()
-                .find(|(word, _)| Some(*word) == d.as_str())
-                .map(|(_, w)| *w)
-        });
+        let weekday = |day: &String| DAYS.iter().find(|(word, _)| word == day).map(|(_, w)| *w);
+        let utc = |text: Option<String>| text.as_deref().and_then(parse_utc);
         Some(Self {
-            id: Name::new(value["id"].as_str()?).ok()?,
-            components: names("components")?,
-            endpoints: names("endpoints")?,
-            start: value["start"].as_str()?.parse().ok()?,
-            zone: zones::zone(value["time_zone"].as_str()?)?,
-            start_instant: value["start_instant"].as_str().and_then(parse_utc),
-            every: every.collect::<Option<_>>()?,
-            duration: value["duration_ms"].as_u64()?,
-            announced_at: value["announced_at"].as_str().and_then(parse_utc),
-            reason: value["reason"].as_str()?.to_owned(),
+            id: Name::new(&written.id).ok()?,
+            components: names(written.components)?,
+            endpoints: names(written.endpoints)?,
+            start: written.start.parse().ok()?,
+            zone: zones::zone(&written.time_zone)?,
+            start_instant: utc(written.start_instant),
+            every: written.every.iter().map(weekday).collect::<Option<_>>()?,
+            duration: written.duration_ms,
+            announced_at: utc(written.announced_at),
+            reason: written.reason,
         })
     }
 }

@@ -1,75 +1,11 @@
-//! What readers may ask a judge, and from where its exported counters count.
+//! What readers may ask a judge.
 
+use super::counts::{Base, Slots, Transitions};
 use super::ledger::Ledger;
 use super::rules::Rules;
-use super::state::{Change, Judge, Notes, OpenOutage, Run, Slots, Transitions};
+use super::state::{Change, Judge};
+use super::unsettled::{Notes, OpenOutage, Run};
 use crate::words::{Ms, Reason, StateName};
-
-/// What exported counters are counted from: all zero but after a restore.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Base {
-    /// The watermark when the counters were set back.
-    pub at: Ms,
-    pub up: Ms,
-    pub down: Ms,
-    pub unknown: Ms,
-    pub down_lower: Ms,
-    pub down_upper: Ms,
-    pub maintenance: [Ms; 3],
-    pub transitions: Transitions,
-}
-
-impl Base {
-    pub(super) fn fields(&self) -> [Ms; 12] {
-        let ([m_up, m_down, m_unknown], t) = (self.maintenance, self.transitions);
-        [
-            self.at,
-            self.up,
-            self.down,
-            self.unknown,
-            self.down_lower,
-            self.down_upper,
-            m_up,
-            m_down,
-            m_unknown,
-            t.up,
-            t.down,
-            t.unknown,
-        ]
-    }
-
-    pub(super) fn restored(fields: [Ms; 12]) -> Self {
-        let [
-            at,
-            up,
-            down,
-            unknown,
-            down_lower,
-            down_upper,
-            m_up,
-            m_down,
-            m_unknown,
-            t_up,
-            t_down,
-            t_unknown,
-        ] = fields;
-        let transitions = Transitions {
-            up: t_up,
-            down: t_down,
-            unknown: t_unknown,
-        };
-        Self {
-            at,
-            up,
-            down,
-            unknown,
-            down_lower,
-            down_upper,
-            maintenance: [m_up, m_down, m_unknown],
-            transitions,
-        }
-    }
-}
 
 impl Judge {
     /// The state now, as far as results that are judged tell.

@@ -1,8 +1,8 @@
-//! What became final of one endpoint, gathered into a [`Record`], where no history database does
-//! it: simulations, raw results.
+//! What became final of one endpoint, gathered into an [`EndpointRecord`] where no history database
+//! does it: simulations, raw results.
 
 use super::state::{Change, Judge};
-use super::timeline::{OutageSpan, Record, Span, known_down};
+use super::timeline::{EndpointRecord, OutageSpan, Span, known_down};
 use crate::words::{Ms, Reason};
 
 /// Hears changes in order.
@@ -79,7 +79,7 @@ impl Recording {
     }
 
     /// The record as far as the judge has settled it.
-    pub fn record(&self, judge: &Judge) -> Record {
+    pub fn record(&self, judge: &Judge) -> EndpointRecord {
         let settled = judge.ledger().watermark;
         let mut unknown = self.unknown.clone();
         unknown.extend(
@@ -90,7 +90,7 @@ impl Recording {
         let mut proven = self.proven.clone();
         proven.extend(judge.open_run().map(|(from, to)| span(from, to)));
         let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
-        Record {
+        EndpointRecord {
             from: judge.first_start().map(|at| at as i64),
             settled: settled as i64,
             down: known_down(&self.outages, &unknown_spans, settled as i64),

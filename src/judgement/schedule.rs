@@ -16,14 +16,14 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// `phase + k * interval`, moved by a jitter that is fixed for each k.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slots {
+pub struct SlotTimes {
     phase_ns: u64,
     interval_ns: u64,
     jitter_ns: u64,
     seed: u64,
 }
 
-impl Slots {
+impl SlotTimes {
     pub fn new(name: &Name, vantage: &str, cadence: &Cadence) -> Self {
         let seed = seed(name, vantage);
         let interval_ns = cadence.interval * NS_PER_MS;
@@ -95,7 +95,7 @@ fn mixed(x: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn slots(name: &str, vantage: &str, jitter_ppm: u64) -> Slots {
+    fn slots(name: &str, vantage: &str, jitter_ppm: u64) -> SlotTimes {
         let cadence = Cadence {
             interval: 10_000,
             jitter_ppm,
@@ -105,7 +105,7 @@ mod tests {
             down_after: 2,
             up_after: 1,
         };
-        Slots::new(&Name::new(name).expect("a name"), vantage, &cadence)
+        SlotTimes::new(&Name::new(name).expect("a name"), vantage, &cadence)
     }
 
     #[test]

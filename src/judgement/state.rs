@@ -10,9 +10,10 @@
 //! end an outage) wait in `pending`; everything before them is settled into the ledger for good,
 //! and nothing after is.
 
+use super::counts::{Base, Slots, Transitions};
 use super::ledger::{Doubt, Ledger};
-pub use super::reading::Base;
 use super::rules::{Rules, midpoint};
+use super::unsettled::{Link, Notes, OpenOutage, Pending, Run, Vouch};
 use crate::words::{Cause, Ms, Reason, StateName};
 
 /// What a probe result means to the judge.
@@ -83,104 +84,6 @@ pub enum Change {
     Unconfirmed { from: Ms, to: Ms },
 }
 
-/// Slots by their final result.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Slots {
-    pub success: u64,
-    pub failure: u64,
-    pub unconfirmed: u64,
-    pub unmeasured: u64,
-    pub missed: u64,
-}
-
-impl Slots {
-    pub fn all(&self) -> u64 {
-        self.success + self.failure + self.unconfirmed + self.unmeasured + self.missed
-    }
-}
-
-/// Counted changes of state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Transitions {
-    pub up: u64,
-    pub down: u64,
-    pub unknown: u64,
-}
-
-/// The outage that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenOutage {
-    pub from: Ms,
-    pub from_earliest: Ms,
-    pub from_latest: Ms,
-    pub confirmed_at: Ms,
-    pub cause: Cause,
-    /// `ledger.down` and the closed lower bound when it began, to tell its own share.
-    pub(super) down_before: Ms,
-    pub(super) lower_before: Ms,
-}
-
-/// A judged success or failure that vouches for the time after its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Vouch {
-    pub start: Ms,
-    pub end: Ms,
-    /// The start, or the latest busy slot that counts like it.
-    pub until_from: Ms,
-}
-
-/// What is known of the time between two measured results, for naming the reason should it become
-/// unknown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Notes {
-    /// The latest start of the daemon in that time.
-    pub started_at: Option<Ms>,
-    pub reason: Option<Reason>,
-    /// A probe was unmeasured: busy slots no longer count.
-    pub unmeasured: bool,
-    /// A failure was dropped before it was confirmed: the last measured result was no success.
-    pub failed: bool,
-    /// A new definition dropped such a failure: what a success before it says of the time until the
-    /// next one is open.
-    pub dropped: bool,
-}
-
-impl Notes {
-    pub(super) fn and(self, later: Notes) -> Notes {
-        Notes {
-            started_at: later.started_at.or(self.started_at),
-            reason: self.reason.or(later.reason),
-            unmeasured: self.unmeasured || later.unmeasured,
-            failed: self.failed || later.failed,
-            dropped: self.dropped || later.dropped,
-        }
-    }
-}
-
-/// A result whose meaning is still open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pending {
-    pub vouch: Vouch,
-    pub slot: bool,
-    /// The cause of a failure; `None` for a success.
-    pub cause: Option<Cause>,
-    /// The notes of the time before it.
-    pub before: Notes,
-}
-
-/// A run of failures without a success or unknown time between, for the lower bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
-    pub first_end: Ms,
-    pub last_start: Ms,
-}
-
-impl Run {
-    pub(super) fn lower(self) -> Ms {
-        self.last_start.saturating_sub(self.first_end)
-    }
-}
-
 /// The judge of one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Judge {
@@ -208,13 +111,6 @@ pub struct Judge {
     /// outages these say nothing that settles.
     pub(super) since: Option<Ms>,
     pub(super) changed_at: Option<Ms>,
-}
-
-/// Whether two measured results are within the gap.
-#[derive(PartialEq, Eq)]
-pub(super) enum Link {
-    Whole,
-    Broken,
 }
 
 impl Judge {
@@ -581,91 +477,6 @@ impl Judge {
                 lower: self.lower_closed - outage.lower_before,
                 down: self.ledger.down - outage.down_before,
             });
-        }
-    }
-
-    /// Looks at the time between the last settled result and the next at `start`. Where it is
-    /// broken, settles all of it (known part, unknown part) and closes the unknown stretch; where
-    /// it is whole, settles nothing.
-    pub(super) fn link(
-        &mut self,
-        rules: &Rules,
-        start: Ms,
-        before: Notes,
-        doubt_until: Option<Ms>,
-        out: &mut Vec<Change>,
-    ) -> Link {
-        if self.unknown_from.is_none() {
-            match self.last {
-                Some(last) if start > last.until_from + rules.gap => {
-                    self.open_unknown_after(rules, last, before, out)
-                }
-                Some(_) => return Link::Whole,
-                None => self.unknown_from = Some(self.ledger.watermark),
-            }
-        }
-        self.ledger
-            .settle(start, StateName::Unknown, Doubt::Carried);
-        self.notes_close_unknown(start, before, doubt_until, out);
-        Link::Broken
-    }
-
-    /// The result before has vouched as far as it can; unknown time begins there. `since`: what is
-    /// known of the time after it.
-    fn open_unknown_after(
-        &mut self,
-        rules: &Rules,
-        last: Vouch,
-        since: Notes,
-        out: &mut Vec<Change>,
-    ) {
-        if since.dropped {
-            return self.open_unknown_at_last(out);
-        }
-        let from = last.until_from + rules.reach;
-        let state = if self.known_up == Some(false) {
-            StateName::Down
-        } else {
-            StateName::Up
-        };
-        self.ledger.settle(from, state, Doubt::Whole);
-        self.unknown_from = Some(from);
-        self.transitions.unknown += 1;
-        self.close_run(out);
-        let doubt_from = (state == StateName::Up).then_some(last.start);
-        out.push(Change::UnknownFrom { from, doubt_from });
-    }
-
-    fn notes_close_unknown(
-        &mut self,
-        to: Ms,
-        before: Notes,
-        doubt_until: Option<Ms>,
-        out: &mut Vec<Change>,
-    ) {
-        if let Some(from) = self.unknown_from.take() {
-            self.close_run(out);
-            let reason = self.reason_of(from, before);
-            out.push(Change::UnknownUntil {
-                from,
-                to,
-                reason,
-                doubt_until,
-            });
-        }
-    }
-
-    pub(super) fn close_unknown(&mut self, to: Ms, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
-        let notes = self.notes;
-        self.notes_close_unknown(to, notes, doubt_until, out);
-    }
-
-    /// One reason per stretch: a start of the daemon inside it, else the first unmeasured probe's,
-    /// else late.
-    pub(super) fn reason_of(&self, from: Ms, notes: Notes) -> Reason {
-        match notes.started_at {
-            Some(at) if at > from => Reason::NotRunning,
-            _ => notes.reason.unwrap_or(Reason::Late),
         }
     }
 

@@ -3,9 +3,11 @@
 //! Little-endian base-128 numbers in a fixed order behind a version byte. Pure: the history stores
 //! and fetches the bytes, this file only knows their meaning.
 
+use super::counts::{Base, Slots, Transitions};
 use super::ledger::Ledger;
 use super::rules::Cadence;
-use super::state::{Base, Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
+use super::state::Judge;
+use super::unsettled::{Notes, OpenOutage, Pending, Run, Vouch};
 use crate::words::{Cause, Ms, Reason};
 
 /// The second version added maintenance and the base of the counters to the first, the third since
@@ -19,9 +21,9 @@ pub struct Unreadable(pub usize);
 
 /// Appends numbers to a record.
 #[derive(Default)]
-pub struct Writer(pub Vec<u8>);
+pub struct NumberWriter(pub Vec<u8>);
 
-impl Writer {
+impl NumberWriter {
     pub fn number(&mut self, mut n: u64) {
         while n >= 0x80 {
             self.0.push(n as u8 | 0x80);
@@ -37,12 +39,12 @@ impl Writer {
 }
 
 /// Takes numbers off a record.
-pub struct Reader<'a> {
+pub struct NumberReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> NumberReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -68,6 +70,14 @@ impl<'a> Reader<'a> {
         Ok(self.number()?.checked_sub(1))
     }
 
+    /// What follows a mark that says whether it is there.
+    fn present<T>(
+        &mut self,
+        read: fn(&mut Self) -> Result<T, Unreadable>,
+    ) -> Result<Option<T>, Unreadable> {
+        self.option()?.map(|_| read(self)).transpose()
+    }
+
     fn code<T>(&mut self, decode: fn(u8) -> Option<T>) -> Result<Option<T>, Unreadable> {
         match self.option()? {
             None => Ok(None),
@@ -81,7 +91,7 @@ impl<'a> Reader<'a> {
 
 /// A judge with the cadence that it judges by.
 pub fn encode_with(cadence: &Cadence, judge: &Judge) -> Vec<u8> {
-    let mut w = Writer(Vec::with_capacity(128));
+    let mut w = NumberWriter(Vec::with_capacity(128));
     let c = cadence;
     for n in [
         c.interval,
@@ -100,7 +110,7 @@ pub fn encode_with(cadence: &Cadence, judge: &Judge) -> Vec<u8> {
 
 /// The inverse of [`encode_with`].
 pub fn decode_with(bytes: &[u8]) -> Result<(Cadence, Judge), Unreadable> {
-    let mut r = Reader::new(bytes);
+    let mut r = NumberReader::new(bytes);
     let (interval, jitter_ppm, late_after, timeout, retry_interval) = (
         r.number()?,
         r.number()?,
@@ -128,7 +138,7 @@ pub fn decode_with(bytes: &[u8]) -> Result<(Cadence, Judge), Unreadable> {
 
 impl Judge {
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer(Vec::with_capacity(96));
+        let mut w = NumberWriter(Vec::with_capacity(96));
         w.0.push(VERSION);
         w.option(self.first_start);
         for n in self.ledger.fields().into_iter().chain(self.base.fields()) {
@@ -186,67 +196,23 @@ impl Judge {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut r = Reader::new(bytes);
+        let mut r = NumberReader::new(bytes);
         let version = r.number()?;
         if version == 0 || version > u64::from(VERSION) {
             return Err(Unreadable(0));
         }
         let first_start = r.option()?;
-        let (mut sums, mut base) = ([0; 10], [0; 12]);
-        for n in sums.iter_mut().take(if version == 1 { 7 } else { 10 }) {
-            *n = r.number()?;
-        }
-        for n in base.iter_mut().take(if version == 1 { 0 } else { 12 }) {
-            *n = r.number()?;
-        }
+        let (ledger, base) = read_sums(&mut r, version)?;
         let lower_closed = r.number()?;
-        let run = r
-            .option()?
-            .zip(r.option()?)
-            .map(|(first_end, last_start)| Run {
-                first_end,
-                last_start,
-            });
+        let run = read_run(&mut r)?;
         let known_up = r.option()?.map(|n| n == 1);
-        let last = if r.option()?.is_some() {
-            Some(read_vouch(&mut r)?)
-        } else {
-            None
-        };
+        let last = r.present(read_vouch)?;
         let notes = read_notes(&mut r)?;
         let unknown_from = r.option()?;
-        let outage = if r.option()?.is_some() {
-            Some(read_outage(&mut r)?)
-        } else {
-            None
-        };
-        let mut n = || r.number();
-        let slots = Slots {
-            success: n()?,
-            failure: n()?,
-            unconfirmed: n()?,
-            unmeasured: n()?,
-            missed: n()?,
-        };
-        let transitions = Transitions {
-            up: n()?,
-            down: n()?,
-            unknown: n()?,
-        };
-        let longest_blind = n()?;
-        let count = n()?;
-        let mut pending = Vec::new();
-        for _ in 0..count {
-            let vouch = read_vouch(&mut r)?;
-            let slot = r.number()? == 1;
-            let cause = r.code(Cause::from_code)?;
-            pending.push(Pending {
-                vouch,
-                slot,
-                cause,
-                before: read_notes(&mut r)?,
-            });
-        }
+        let outage = r.present(read_outage)?;
+        let (slots, transitions) = read_counts(&mut r)?;
+        let longest_blind = r.number()?;
+        let pending = read_pending(&mut r)?;
         let (since, changed_at) = if version < 3 {
             (None, None)
         } else {
@@ -261,8 +227,6 @@ impl Judge {
         if !r.is_at_end() {
             return Err(Unreadable(r.at));
         }
-        let ledger = Ledger::restored(sums);
-        let base = Base::restored(base);
         Ok(Judge {
             first_start,
             base,
@@ -285,13 +249,68 @@ impl Judge {
     }
 }
 
-fn write_vouch(w: &mut Writer, v: Vouch) {
+/// The ledger, and from where exported counters count. The first version had neither the sums of
+/// maintenance nor a base.
+fn read_sums(r: &mut NumberReader, version: u64) -> Result<(Ledger, Base), Unreadable> {
+    let (mut sums, mut base) = ([0; 10], [0; 12]);
+    for n in sums.iter_mut().take(if version == 1 { 7 } else { 10 }) {
+        *n = r.number()?;
+    }
+    for n in base.iter_mut().take(if version == 1 { 0 } else { 12 }) {
+        *n = r.number()?;
+    }
+    Ok((Ledger::restored(sums), Base::restored(base)))
+}
+
+fn read_run(r: &mut NumberReader) -> Result<Option<Run>, Unreadable> {
+    let ends = r.option()?.zip(r.option()?);
+    Ok(ends.map(|(first_end, last_start)| Run {
+        first_end,
+        last_start,
+    }))
+}
+
+fn read_counts(r: &mut NumberReader) -> Result<(Slots, Transitions), Unreadable> {
+    let mut n = || r.number();
+    let slots = Slots {
+        success: n()?,
+        failure: n()?,
+        unconfirmed: n()?,
+        unmeasured: n()?,
+        missed: n()?,
+    };
+    let transitions = Transitions {
+        up: n()?,
+        down: n()?,
+        unknown: n()?,
+    };
+    Ok((slots, transitions))
+}
+
+fn read_pending(r: &mut NumberReader) -> Result<Vec<Pending>, Unreadable> {
+    let count = r.number()?;
+    let mut pending = Vec::new();
+    for _ in 0..count {
+        let vouch = read_vouch(r)?;
+        let slot = r.number()? == 1;
+        let cause = r.code(Cause::from_code)?;
+        pending.push(Pending {
+            vouch,
+            slot,
+            cause,
+            before: read_notes(r)?,
+        });
+    }
+    Ok(pending)
+}
+
+fn write_vouch(w: &mut NumberWriter, v: Vouch) {
     w.number(v.start);
     w.number(v.end - v.start);
     w.number(v.until_from - v.start);
 }
 
-fn read_vouch(r: &mut Reader) -> Result<Vouch, Unreadable> {
+fn read_vouch(r: &mut NumberReader) -> Result<Vouch, Unreadable> {
     let start: Ms = r.number()?;
     let end = start.checked_add(r.number()?).ok_or(Unreadable(r.at))?;
     let until_from = start.checked_add(r.number()?).ok_or(Unreadable(r.at))?;
@@ -302,7 +321,7 @@ fn read_vouch(r: &mut Reader) -> Result<Vouch, Unreadable> {
     })
 }
 
-fn write_notes(w: &mut Writer, notes: Notes) {
+fn write_notes(w: &mut NumberWriter, notes: Notes) {
     w.option(notes.started_at);
     w.option(notes.reason.map(|r| r as u64));
     // The second bit came later, then the third; neither is set in what earlier builds wrote.
@@ -310,7 +329,7 @@ fn write_notes(w: &mut Writer, notes: Notes) {
     w.number((0..).zip(bits).map(|(n, bit)| u64::from(bit) << n).sum());
 }
 
-fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
+fn read_notes(r: &mut NumberReader) -> Result<Notes, Unreadable> {
     let (started_at, reason, bits) = (r.option()?, r.code(Reason::from_code)?, r.number()?);
     Ok(Notes {
         started_at,
@@ -321,7 +340,7 @@ fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
     })
 }
 
-fn read_outage(r: &mut Reader) -> Result<OpenOutage, Unreadable> {
+fn read_outage(r: &mut NumberReader) -> Result<OpenOutage, Unreadable> {
     let mut n = || r.number();
     let (from, from_earliest, from_latest, confirmed_at, code) = (n()?, n()?, n()?, n()?, n()?);
     let (down_before, lower_before) = (n()?, n()?);

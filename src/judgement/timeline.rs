@@ -150,7 +150,7 @@ pub struct OutageSpan {
 
 /// What is recorded of one endpoint.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub struct EndpointRecord {
     /// In service from here; `None` when never.
     pub from: Option<i64>,
     /// Settled up to here.
@@ -172,7 +172,7 @@ pub struct Record {
 
 /// The time of one endpoint or component in three disjoint sets, with the bounds of the down time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timeline {
+pub struct StateSpans {
     pub covered: Spans,
     pub down: Spans,
     pub unknown: Spans,
@@ -221,7 +221,7 @@ fn end_of(outage: &OutageSpan, to: Option<i64>, settled: i64) -> i64 {
     to.unwrap_or(settled).max(outage.from)
 }
 
-impl Record {
+impl EndpointRecord {
     /// Out of service, or of another component.
     pub fn away(&self) -> Spans {
         Spans::new(self.absent.iter().chain(&self.outside).copied().collect())
@@ -268,9 +268,9 @@ impl Record {
 
     /// Cut to a period. Where a clock that was set back repeats an interval, it counts once: down
     /// before unknown before up.
-    pub fn timeline(&self, period: Span) -> Timeline {
+    pub fn timeline(&self, period: Span) -> StateSpans {
         let Some(from) = self.from else {
-            return Timeline::default();
+            return StateSpans::default();
         };
         let absent = self.away();
         let served = Spans::new(vec![Span::new(from, self.settled)]).minus(&absent);
@@ -287,7 +287,7 @@ impl Record {
             .collect();
         widest.extend(&self.doubtful);
         let absent = absent.cut(period);
-        Timeline {
+        StateSpans {
             down,
             down_lower,
             down_upper: within(widest).minus(&unknown),
@@ -298,10 +298,10 @@ impl Record {
     }
 }
 
-impl Timeline {
+impl StateSpans {
     /// Three-valued: what is certain of the endpoints makes the component certain, whatever the
     /// others are.
-    pub fn combined(all: &[Timeline], combine: Combine) -> Timeline {
+    pub fn combined(all: &[StateSpans], combine: Combine) -> StateSpans {
         if all.len() == 1 && combine != Combine::AtLeast(0) {
             return all[0].clone();
         }
@@ -335,7 +335,7 @@ impl Timeline {
                 }
             })
             .collect();
-        let count = |pick: fn(&Timeline) -> &Spans| {
+        let count = |pick: fn(&StateSpans) -> &Spans| {
             let sets: Vec<Spans> = all
                 .iter()
                 .zip(&gone)
@@ -343,7 +343,7 @@ impl Timeline {
                 .collect();
             Spans::in_at_least(&sets.iter().collect::<Vec<_>>(), needed)
         };
-        let possible = |pick: fn(&Timeline) -> &Spans| {
+        let possible = |pick: fn(&StateSpans) -> &Spans| {
             let sets: Vec<Spans> = all
                 .iter()
                 .zip(&outside)
@@ -359,7 +359,7 @@ impl Timeline {
             .map(|t| t.absent.clone())
             .reduce(|a, b| a.both(&b))
             .unwrap_or_default();
-        Timeline {
+        StateSpans {
             down_lower: count(|t| &t.down_lower),
             down_upper: possible(|t| &t.down_upper).minus(&unknown),
             covered,
@@ -370,8 +370,8 @@ impl Timeline {
     }
 
     /// Two that follow each other in time.
-    pub fn and(&self, later: &Timeline) -> Timeline {
-        Timeline {
+    pub fn and(&self, later: &StateSpans) -> StateSpans {
+        StateSpans {
             covered: self.covered.union(&later.covered),
             down: self.down.union(&later.down),
             unknown: self.unknown.union(&later.unknown),
@@ -446,7 +446,7 @@ mod tests {
         Spans::new(list.iter().map(|(a, b)| Span::new(*a, *b)).collect())
     }
 
-    fn record(outages: &[(i64, i64)], unknown: &[(i64, i64)]) -> Record {
+    fn record(outages: &[(i64, i64)], unknown: &[(i64, i64)]) -> EndpointRecord {
         let spans: Vec<OutageSpan> = outages
             .iter()
             .zip(1..)
@@ -461,7 +461,7 @@ mod tests {
             })
             .collect();
         let unknown: Vec<Span> = unknown.iter().map(|(a, b)| Span::new(*a, *b)).collect();
-        Record {
+        EndpointRecord {
             from: Some(0),
             settled: 1000,
             down: known_down(&spans, &unknown, 1000),
@@ -531,14 +531,14 @@ mod tests {
             record(&[(100, 200)], &[]).timeline(period),
             record(&[(150, 300)], &[(180, 190)]).timeline(period),
         ];
-        let series = Timeline::combined(&all, Combine::Series);
+        let series = StateSpans::combined(&all, Combine::Series);
         assert_eq!(series.down, spans(&[(100, 300)]));
         assert_eq!(series.unknown, spans(&[]), "one certain outage decides");
-        let parallel = Timeline::combined(&all, Combine::Parallel);
+        let parallel = StateSpans::combined(&all, Combine::Parallel);
         assert_eq!(parallel.down, spans(&[(150, 180), (190, 200)]));
         assert_eq!(parallel.unknown, spans(&[(180, 190)]));
-        assert_eq!(Timeline::combined(&all, Combine::AtLeast(1)), parallel);
-        assert_eq!(Timeline::combined(&all, Combine::AtLeast(2)), series);
+        assert_eq!(StateSpans::combined(&all, Combine::AtLeast(1)), parallel);
+        assert_eq!(StateSpans::combined(&all, Combine::AtLeast(2)), series);
     }
 
     #[test]
@@ -549,17 +549,17 @@ mod tests {
         left.absent = vec![Span::new(500, 2000)];
         let all = [stays.timeline(period), left.timeline(period)];
         assert_eq!(
-            Timeline::combined(&all, Combine::Series).down,
+            StateSpans::combined(&all, Combine::Series).down,
             spans(&[(100, 300), (700, 800)])
         );
-        let parallel = Timeline::combined(&all, Combine::Parallel);
+        let parallel = StateSpans::combined(&all, Combine::Parallel);
         assert_eq!(
             parallel.down,
             spans(&[(150, 200), (700, 800)]),
             "from 500 on the one that stays is all there is"
         );
         assert_eq!(parallel.unknown, spans(&[]));
-        assert_eq!(Timeline::combined(&all, Combine::AtLeast(1)), parallel);
+        assert_eq!(StateSpans::combined(&all, Combine::AtLeast(1)), parallel);
     }
 
     #[test]

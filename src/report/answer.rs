@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::judgement::sla::contract::DecideBy;
-use crate::judgement::sla::evaluate::Verdict;
+use crate::judgement::sla::judged::ContractVerdict;
 use crate::words::Ms;
 
 /// The whole answer for one contract and period. Shares are exact fractions, beside them truncated
@@ -67,7 +67,7 @@ pub struct AnswerResult {
     /// Exact fractions of milliseconds.
     pub budget_ms: String,
     pub budget_remaining_ms: String,
-    pub verdict: Verdict,
+    pub verdict: ContractVerdict,
     pub point_meets_target: bool,
     pub open_because: Vec<String>,
     pub measured_less_than_half: bool,

@@ -5,7 +5,7 @@ use super::listing::Listing;
 use crate::history::HistoryError;
 use crate::history::read::Extent;
 use crate::history::seals::{Kind, Unit};
-use crate::judgement::schedule::Slots;
+use crate::judgement::schedule::SlotTimes;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::Name;
 
@@ -45,7 +45,7 @@ impl Listing<'_> {
                 .get(k + 1)
                 .map_or(i64::MAX / 4, |(next, ..)| *next as i64);
             let Ok(name) = Name::new(name) else { continue };
-            let slots = Slots::new(&name, vantage, cadence);
+            let slots = SlotTimes::new(&name, vantage, cadence);
             for span in counted.cut(Span::new(*from as i64, until)).as_slice() {
                 all += slots
                     .first_from(ns(span.to))

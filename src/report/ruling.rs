@@ -18,7 +18,7 @@ use crate::history::definitions::Told;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
-use crate::judgement::sla::evaluate::NotJudged;
+use crate::judgement::sla::judged::NotJudged;
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs};
 

@@ -7,10 +7,10 @@ use super::answer::{
 use crate::config::document::value::show_duration;
 use crate::judgement::sla::contract::{Contract, DecideBy};
 use crate::judgement::sla::credit::Due;
-use crate::judgement::sla::evaluate::{Judged, Spells, Verdict};
 use crate::judgement::sla::exact::{
     Exact, currency_digits, decimal, fraction, money, plain, truncated, whole,
 };
+use crate::judgement::sla::judged::{ContractVerdict, Judged, Spells};
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
 use crate::judgement::timeline::Span;
@@ -224,7 +224,7 @@ pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
         .as_ref()
         .filter(|_| j.fee.is_some())
         .map_or_else(|| "of the fee".to_owned(), Clone::clone);
-    if j.verdict == Verdict::Undetermined {
+    if j.verdict == ContractVerdict::Undetermined {
         let point = by(DecideBy::Point).map_or(String::new(), |due| {
             format!(", {} {unit} by the point estimate", amount(due))
         });
@@ -246,7 +246,7 @@ pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
 
 /// Why a verdict is open: what is missing.
 pub fn why_open(contract: &Contract, j: &Judged) -> Vec<String> {
-    if j.verdict != Verdict::Undetermined {
+    if j.verdict != ContractVerdict::Undetermined {
         return Vec::new();
     }
     let t = &j.times;

@@ -10,7 +10,7 @@ pub fn change_in_words(what: &str) -> String {
     }
 }
 use crate::judgement::sla::contract::DecideBy;
-use crate::judgement::sla::evaluate::Verdict;
+use crate::judgement::sla::judged::ContractVerdict;
 
 /// A language of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -546,11 +546,11 @@ impl Word {
         }
     }
 
-    pub fn of_verdict(verdict: Verdict) -> Word {
+    pub fn of_verdict(verdict: ContractVerdict) -> Word {
         match verdict {
-            Verdict::Met => Word::Met,
-            Verdict::Missed => Word::Missed,
-            Verdict::Undetermined => Word::Undetermined,
+            ContractVerdict::Met => Word::Met,
+            ContractVerdict::Missed => Word::Missed,
+            ContractVerdict::Undetermined => Word::Undetermined,
         }
     }
 }

@@ -3,17 +3,17 @@
 use std::io::{self, Write};
 
 use crate::engine::board::escaped;
-use crate::judgement::timeline::{Record, Span, Timeline};
+use crate::judgement::timeline::{EndpointRecord, Span, StateSpans};
 
 /// One endpoint's record, cut to the period.
 pub struct Past {
     pub name: String,
-    pub record: Record,
+    pub record: EndpointRecord,
 }
 
 /// States and cumulative seconds of each endpoint at every step of a period, in milliseconds.
 pub fn write(out: &mut dyn Write, all: &[Past], period: Span, step_ms: i64) -> io::Result<()> {
-    let timelines: Vec<(String, Timeline)> = all
+    let timelines: Vec<(String, StateSpans)> = all
         .iter()
         .map(|p| (escaped(&p.name), p.record.timeline(period)))
         .collect();
@@ -61,7 +61,7 @@ fn seconds(ms: i64) -> String {
 /// Calls with the instant, the state there, and the sums of up, down and unknown until it; only
 /// where the endpoint was in service.
 fn each_step(
-    t: &Timeline,
+    t: &StateSpans,
     period: Span,
     step_ms: i64,
     mut call: impl FnMut(i64, &str, [i64; 3]) -> io::Result<()>,

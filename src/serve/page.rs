@@ -28,10 +28,10 @@ use crate::history::definitions::Changed;
 use crate::history::reader::HistoryReader;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
-use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::contract::{Contract, PeriodKind};
-use crate::judgement::sla::evaluate::{Judged, Verdict};
+use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
+use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
+use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::words::{Ms, StateName, UtcMs, format_utc, parse_utc, people, shortened};
 
@@ -549,9 +549,9 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
             period: s.name.clone(),
             verdict: j.verdict.as_str(),
             class: match j.verdict {
-                Verdict::Met => "up",
-                Verdict::Missed => "down",
-                Verdict::Undetermined => "unknown",
+                ContractVerdict::Met => "up",
+                ContractVerdict::Missed => "down",
+                ContractVerdict::Undetermined => "unknown",
             },
             availability: shown_percent(&j.availability, measured(j)),
             bounds: bounds(&s.contract, j),

@@ -17,10 +17,10 @@ use walls::*;
 // What there is today of each debt.
 const CIRCLES: usize = 12;
 const IN_CIRCLES: usize = 27;
-const INDEXED_BY_TEXT: usize = 142;
-const TYPES_TWICE: usize = 49;
+const INDEXED_BY_TEXT: usize = 122;
+const TYPES_TWICE: usize = 45;
 const LONG_FUNCTIONS: usize = 34;
-const LONG_FILES: usize = 12;
+const LONG_FILES: usize = 10;
 const LONG_LINES: usize = 146;
 const FIXED_WAITS: usize = 49;
 

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use super::Recorder;
-use super::receivers::{LISTED, Stretch, TOGETHER_MS, Told};
+use super::message_text::{Notification, NotificationDetails};
+use super::receivers::{LISTED, TOGETHER_MS, ToldReceiver, UnknownStretch};
 use crate::history::outbox::ToldUnknown;
 use crate::history::{OutboxDraft, Posting};
 use crate::words::{Ms, Name, format_utc};
@@ -26,7 +25,7 @@ impl Recorder {
                 .blind
                 .told
                 .entry(receiver)
-                .or_insert_with(|| Told {
+                .or_insert_with(|| ToldReceiver {
                     begun,
                     endpoints: BTreeMap::new(),
                 });
@@ -53,7 +52,7 @@ impl Recorder {
             told.endpoints
                 .retain(|id, from| since.get(id).is_some_and(|stretch| stretch.from == *from));
         }
-        let is_over = |told: &Told| told.endpoints.is_empty();
+        let is_over = |told: &ToldReceiver| told.endpoints.is_empty();
         let over: Vec<(Name, Ms)> = self
             .receivers
             .blind
@@ -64,9 +63,9 @@ impl Recorder {
             .collect();
         for (receiver, begun) in over {
             self.receivers.blind.told.remove(&receiver);
-            let body = self.blind_body("known", begun, now);
-            self.post_of_the_blind(&receiver, ("known", begun, now), &body);
-            self.batcher.outbox.push(Posting::ToldKnown(receiver));
+            let body = self.blind_body("known", begun, now, NotificationDetails::default());
+            self.post_of_the_blind(&receiver, ("known", begun, now), body);
+            self.next_batch.outbox.push(Posting::ToldKnown(receiver));
         }
     }
 
@@ -80,7 +79,7 @@ impl Recorder {
         let Some(untold) = self.receivers.blind.untold(receiver, wait, now) else {
             return;
         };
-        let endpoint = |stretch: &Stretch| self.courses[stretch.index].entry.endpoint.load();
+        let endpoint = |stretch: &UnknownStretch| self.courses[stretch.index].entry.endpoint.load();
         let from = untold
             .iter()
             .map(|(_, stretch)| stretch.from)
@@ -104,40 +103,42 @@ impl Recorder {
             })
             .filter(|until| *until <= now)
             .max();
-        let mut body = self.blind_body("unknown", begun, from);
-        body["count"] = json!(untold.len());
-        body["endpoints"] = json!(names);
-        body["detail"] = json!(
-            "the prober could not measure these endpoints; this is not downtime of the endpoints"
-        );
-        if let Some(until) = held_until {
-            body["held_by_maintenance_until"] = json!(format_utc(self.utc(until)));
-        }
-        self.post_of_the_blind(receiver, ("unknown", begun, from), &body);
+        let more = NotificationDetails {
+            count: Some(untold.len()),
+            endpoints: Some(names),
+            detail: Some(
+                "the prober could not measure these endpoints; this is not downtime of the \
+                endpoints",
+            ),
+            held_by_maintenance_until: held_until.map(|until| format_utc(self.utc(until))),
+            ..NotificationDetails::default()
+        };
+        let body = self.blind_body("unknown", begun, from, more);
+        self.post_of_the_blind(receiver, ("unknown", begun, from), body);
         let told = self
             .receivers
             .blind
             .told
             .entry(receiver.clone())
-            .or_insert_with(|| Told {
+            .or_insert_with(|| ToldReceiver {
                 begun,
                 endpoints: BTreeMap::new(),
             });
         told.endpoints
             .extend(untold.iter().map(|(id, stretch)| (*id, stretch.from)));
-        let row = |(id, stretch): &(i64, Stretch)| ToldUnknown {
+        let row = |(id, stretch): &(i64, UnknownStretch)| ToldUnknown {
             receiver: receiver.clone(),
             endpoint: *id,
             since: stretch.from,
             begun,
         };
-        self.batcher
+        self.next_batch
             .outbox
             .push(Posting::ToldUnknown(untold.iter().map(row).collect()));
     }
 
     /// Notes until when declared maintenance holds messages about these back.
-    fn follow_maintenance(&mut self, candidates: Vec<(i64, Stretch)>, now: Ms) {
+    fn follow_maintenance(&mut self, candidates: Vec<(i64, UnknownStretch)>, now: Ms) {
         for (id, stretch) in candidates {
             let until = self
                 .maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now)
@@ -150,16 +151,18 @@ impl Recorder {
         }
     }
 
-    fn blind_body(&self, state: &str, begun: Ms, since: Ms) -> Value {
-        json!({
-            "schema": "probity-notification/2",
-            "outage": format!("unknown-{begun}"),
-            "endpoint": null,
-            "component": null,
-            "state": state,
-            "labels": {},
-            "since": format_utc(self.utc(since)),
-        })
+    fn blind_body(&self, state: &str, begun: Ms, since: Ms, more: NotificationDetails) -> String {
+        Notification {
+            schema: Notification::SCHEMA,
+            outage: format!("unknown-{begun}"),
+            endpoint: None,
+            component: None,
+            state,
+            labels: &BTreeMap::new(),
+            since: format_utc(self.utc(since)),
+            more,
+        }
+        .body()
     }
 
     /// Keys name the batch: another process never uses one again.
@@ -167,19 +170,19 @@ impl Recorder {
         &mut self,
         receiver: &Name,
         (state, begun, since): (&str, Ms, Ms),
-        body: &Value,
+        body: String,
     ) {
         self.receivers.blind.messages += 1;
         let key = format!(
             "{state} - {begun}-{since}-{}.{}",
-            self.next_batch(),
+            self.next_batch_number(),
             self.receivers.blind.messages
         );
         let not_before = self.utc(since);
-        self.batcher.outbox.push(Posting::Message(OutboxDraft {
+        self.next_batch.outbox.push(Posting::Message(OutboxDraft {
             receiver: receiver.clone(),
             key,
-            body: body.to_string(),
+            body,
             not_before,
             cancels: None,
         }));
@@ -189,6 +192,8 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use serde_json::{Value, json};
 
     use super::super::tests::{Kept, ops, recorder, recorder_of, window};
     use super::*;
@@ -249,7 +254,7 @@ mod tests {
         let board = Arc::new(crate::engine::board::Board::new(
             before.board.plan.load_full(),
         ));
-        let mut recorder = Recorder::new(board, 0, before.next_batch() - 1, now);
+        let mut recorder = Recorder::new(board, 0, before.next_batch_number() - 1, now);
         configure(&mut recorder, vec![ops(&ALL, 0)]);
         recorder.restore_told_unknown(kept.told_unknown());
         let course = &before.courses[0];

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::engine::board::Entry;
+use crate::judgement::counts::Slots;
 use crate::judgement::fault::HeldUp;
 use crate::judgement::rules::Rules;
-use crate::judgement::state::{Judge, Slots};
+use crate::judgement::state::Judge;
 use crate::kind::run::Report;
 use crate::words::{Digest, Ms, Occasion, Reason, UtcMs};
 

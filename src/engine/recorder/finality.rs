@@ -1,6 +1,6 @@
 //! What became final of an endpoint: a line in the log, an event, a message to whoever is notified.
 
-use super::message::State;
+use super::message_text::OutageMessage;
 use super::{EVENTS_WAITING_LIMIT, Recorder};
 use crate::engine::events;
 use crate::judgement::state::Change;
@@ -26,10 +26,10 @@ impl Recorder {
         let who = (self.courses[index].id, name);
         let drafts = events::draft(who, change, now, self.offset_ms, self.utc(now));
         self.keep_events(index, change, drafts);
-        let has_room = self.batcher.outbox.len() < EVENTS_WAITING_LIMIT;
+        let has_room = self.next_batch.outbox.len() < EVENTS_WAITING_LIMIT;
         if let Some(state) = told(change, detail, now).filter(|_| has_room) {
             let messages = self.notifications(index, state, now);
-            self.batcher.outbox.extend(messages);
+            self.next_batch.outbox.extend(messages);
         }
     }
 
@@ -61,21 +61,21 @@ impl Recorder {
 }
 
 /// What receivers are told of a change, if anything.
-fn told<'d>(change: &Change, detail: Option<&'d str>, now: Ms) -> Option<State<'d>> {
+fn told<'d>(change: &Change, detail: Option<&'d str>, now: Ms) -> Option<OutageMessage<'d>> {
     match *change {
         Change::Down {
             from,
             confirmed_at,
             cause,
             ..
-        } => Some(State::Down {
+        } => Some(OutageMessage::Down {
             from,
             confirmed_at,
             cause,
             detail,
         }),
-        Change::Up { from, to, down, .. } => Some(State::Up { from, to, down }),
-        Change::OutageLeft { from, .. } => Some(State::Closed { from, at: now }),
+        Change::Up { from, to, down, .. } => Some(OutageMessage::Up { from, to, down }),
+        Change::OutageLeft { from, .. } => Some(OutageMessage::Closed { from, at: now }),
         Change::Proven { .. }
         | Change::OutOfService { .. }
         | Change::FirstUp { .. }

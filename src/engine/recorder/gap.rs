@@ -33,18 +33,18 @@ impl Recorder {
         } else {
             EVENTS_WAITING_BESIDE
         };
-        if self.batcher.events.len() >= self.events_limit() + beside {
-            self.batcher.overflow.dropped += 1;
+        if self.next_batch.events.len() >= self.events_limit() + beside {
+            self.next_batch.overflow.dropped += 1;
             return Kept::No;
         }
-        self.batcher.events.push(event);
+        self.next_batch.events.push(event);
         Kept::Yes
     }
 
     /// Where the judge stands before an input whose events may find no room.
     pub(super) fn keep_standing(&mut self, index: usize) {
-        if self.batcher.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
-            self.batcher.overflow.standing = Some(self.courses[index].judge.standing());
+        if self.next_batch.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
+            self.next_batch.overflow.snapshot = Some(self.courses[index].judge.snapshot());
         }
     }
 
@@ -55,8 +55,8 @@ impl Recorder {
             .into_iter()
             .all(|draft| self.push_event(draft) == Kept::Yes);
         if !kept {
-            if let Some(before) = self.batcher.overflow.standing.take() {
-                self.batcher.overflow.lost.entry(index).or_insert(before);
+            if let Some(before) = self.next_batch.overflow.snapshot.take() {
+                self.next_batch.overflow.lost.entry(index).or_insert(before);
             }
             return;
         }
@@ -72,18 +72,20 @@ impl Recorder {
 
     /// Tells of the holes that the record has got, in the batch that has room again.
     pub(super) fn tell_of_gaps(&mut self, now: Ms, utc: UtcMs) {
-        if self.batcher.overflow.dropped == 0 {
+        if self.next_batch.overflow.dropped == 0 {
             return;
         }
         let gap = HistoryGapEvent {
-            dropped: self.batcher.overflow.dropped,
-            endpoints: Some(self.batcher.overflow.lost.len() as u64),
+            dropped: self.next_batch.overflow.dropped,
+            endpoints: Some(self.next_batch.overflow.lost.len() as u64),
             unknown_in_counters: Some(true),
             why: "more events waited for the disk than memory may hold".into(),
         };
-        self.batcher.events.push(EventDraft::general(now, utc, gap));
-        self.batcher.overflow.dropped = 0;
-        for (index, before) in std::mem::take(&mut self.batcher.overflow.lost) {
+        self.next_batch
+            .events
+            .push(EventDraft::general(now, utc, gap));
+        self.next_batch.overflow.dropped = 0;
+        for (index, before) in std::mem::take(&mut self.next_batch.overflow.lost) {
             // What was shown stays shown until the batch that says otherwise is committed.
             self.settle(index);
             let from = before.recorded_until();
@@ -99,7 +101,7 @@ impl Recorder {
                     why: "its end was not recorded".into(),
                 };
                 let who = self.who(index);
-                self.batcher
+                self.next_batch
                     .events
                     .push(EventDraft::of_endpoint(who, now, utc, lost));
             }
@@ -125,12 +127,12 @@ impl Recorder {
                     self.publisher.counts.unknown_ms[Reason::History as usize] += to - from;
                 }
                 let who = self.who(index);
-                self.batcher
+                self.next_batch
                     .events
                     .extend(events::draft(who, change, now, self.offset_ms, utc));
             }
-            self.batcher.touch(index, &mut self.courses[index]);
-            self.batcher.to_store.push(index);
+            self.next_batch.touch(index, &mut self.courses[index]);
+            self.next_batch.to_store.push(index);
             self.courses[index].told_outage = outage.map(|o| o.from);
         }
     }
@@ -173,7 +175,7 @@ mod tests {
         let mut at = 1000;
         let failed = Verdict::Failure(Cause::ConnectRefused);
         observe(&mut recorder, at, Verdict::Success);
-        while recorder.batcher.overflow.dropped == 0 {
+        while recorder.next_batch.overflow.dropped == 0 {
             for verdict in [failed, failed, failed, Verdict::Success] {
                 at += 500;
                 observe(&mut recorder, at, verdict);
@@ -181,7 +183,7 @@ mod tests {
         }
         // Down when there is room again, of which no event could tell.
         let hole_from = recorder
-            .batcher
+            .next_batch
             .overflow
             .lost
             .get(&0)
@@ -331,7 +333,7 @@ mod tests {
             let shown = recorder.settled(0);
             while recorder.push_event(proven()) == Kept::Yes {}
             let later = some(&mut recorder, lost) + 1;
-            holes += usize::from(!recorder.batcher.overflow.lost.is_empty());
+            holes += usize::from(!recorder.next_batch.overflow.lost.is_empty());
             let mut told: Vec<_> =
                 of_endpoints(recorder.close_batch(stamp(1 << 40)).events).collect();
             some(&mut recorder, later);

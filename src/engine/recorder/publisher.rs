@@ -11,7 +11,7 @@ use crate::judgement::latency::Ending;
 use crate::words::{Cause, CertificateFacts, Handshake, UtcMs};
 
 /// What the endpoint answered, of what /metrics shows.
-pub(super) struct Answered {
+pub(super) struct AnswerFacts {
     pub http_status: Option<u16>,
     pub certificate: Option<Arc<CertificateFacts>>,
     pub handshake: Option<Handshake>,
@@ -22,7 +22,7 @@ pub(super) struct Raw {
     pub utc: UtcMs,
     pub sample: Option<(Ending, u64)>,
     pub cause: Option<Cause>,
-    pub answer: Option<Answered>,
+    pub answer: Option<AnswerFacts>,
     pub last: LastProbe,
 }
 

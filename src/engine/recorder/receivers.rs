@@ -35,15 +35,15 @@ pub(super) struct Blind {
     /// When this process began.
     pub started: Ms,
     /// By the endpoint's number.
-    pub since: BTreeMap<i64, Stretch>,
-    pub told: BTreeMap<Name, Told>,
+    pub since: BTreeMap<i64, UnknownStretch>,
+    pub told: BTreeMap<Name, ToldReceiver>,
     /// Messages so far: no two of a batch have the same key.
     pub messages: u64,
 }
 
 /// An open stretch of unknown time.
 #[derive(Clone, Copy)]
-pub(super) struct Stretch {
+pub(super) struct UnknownStretch {
     pub index: usize,
     pub from: Ms,
     /// Receivers wait from here on.
@@ -53,7 +53,7 @@ pub(super) struct Stretch {
 }
 
 /// What a receiver was told.
-pub(super) struct Told {
+pub(super) struct ToldReceiver {
     /// The begin that its messages have as their id.
     pub begun: Ms,
     /// Endpoints that are blind since, as it knows.
@@ -78,7 +78,7 @@ impl Blind {
         };
         self.since.insert(
             id,
-            Stretch {
+            UnknownStretch {
                 index,
                 from,
                 told_from,
@@ -100,9 +100,9 @@ impl Blind {
 
     /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first
     /// of them is due.
-    pub fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, Stretch)>> {
+    pub fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, UnknownStretch)>> {
         let told = self.told.get(receiver);
-        let is_new = |id: &i64, stretch: &Stretch| {
+        let is_new = |id: &i64, stretch: &UnknownStretch| {
             told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from))
         };
         let untold = || {

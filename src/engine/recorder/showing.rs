@@ -2,7 +2,7 @@
 //! holds is not waited for.
 
 use super::course::difference;
-use super::publisher::{Answered, Raw};
+use super::publisher::{AnswerFacts, Raw};
 use super::{Probed, Recorder};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
@@ -46,7 +46,7 @@ impl Recorder {
             } else {
                 None
             },
-            answer: report.outcome.facts().map(|f| Answered {
+            answer: report.outcome.facts().map(|f| AnswerFacts {
                 http_status: f.http_status,
                 certificate: f.certificate.clone(),
                 handshake: f.handshake(),

@@ -3,8 +3,8 @@
 use super::Recorder;
 use super::course::{Complete, HourCount, difference};
 use crate::history::TallyDraft;
+use crate::judgement::counts::Slots;
 use crate::judgement::latency::Series;
-use crate::judgement::state::Slots;
 use crate::words::Ms;
 
 impl Recorder {

@@ -9,7 +9,7 @@ use super::definitions::witnesses_of;
 use super::{Confirming, Happening, Recorder, Reprobe};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::witness::{Heard, Standing, Vouched, Witnesses};
+use crate::engine::witness::{RoundProgress, Standing, Vouched, Witnesses};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
@@ -73,9 +73,9 @@ impl Recorder {
             quorum_met: met,
         }));
         let vouched = match heard {
-            Heard::Nothing => return,
-            Heard::Decided(vouched) => vouched,
-            Heard::OnTrial { rounds } => {
+            RoundProgress::Nothing => return,
+            RoundProgress::Decided(vouched) => vouched,
+            RoundProgress::OnTrial { rounds } => {
                 if rounds == 1 {
                     tracing::warn!(
                         "no quorum of the new witnesses has answered yet; until one does, failures \

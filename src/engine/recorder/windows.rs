@@ -202,7 +202,8 @@ mod tests {
         };
         while recorder.event(1, note()) == Kept::Yes {}
         let window = Window::from_json(&serde_json::json!({
-            "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00", "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
+            "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00",
+            "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
             "announced_at": null, "reason": "x",
         }))
         .expect("a window");

@@ -1,61 +1,16 @@
-//! The config read again in simulated time, and what lost probes make of an endpoint that is up.
+//! The config read again in simulated time.
 
 use std::sync::Arc;
 
-use super::{Flight, NS_PER_MS, Simulation, mixed};
-use crate::engine::drive::registration;
+use super::Simulation;
+use super::world::mixed;
 use crate::engine::inputs::Input;
+use crate::engine::registration::registration;
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::timeline::{Span, Spans};
+use crate::net::clock::NS_PER_MS;
 use crate::words::{Digest, Ms};
 
-/// Runs of failures of one endpoint in which probes were lost.
-#[derive(Debug, Clone, Default)]
-pub struct Losses {
-    /// The run that is open: from the start of its first failure to the end of its last, how many,
-    /// and whether one was lost.
-    run: Option<(Span, u32, bool)>,
-    spans: Vec<Span>,
-    /// Starts before this one belong to a definition that is gone.
-    pub(super) void_before: u64,
-}
-
-impl Losses {
-    /// A single failure that nothing confirms is no outage; two are, to any observer.
-    fn end_run(&mut self) {
-        if let Some((span, 2.., true)) = self.run.take() {
-            self.spans.push(span);
-        }
-    }
-
-    pub fn spans(&self) -> Spans {
-        let mut whole = self.clone();
-        whole.end_run();
-        Spans::new(whole.spans)
-    }
-}
-
 impl Simulation<'_> {
-    pub(super) fn note_loss(&mut self, flight: &Flight) {
-        let k = self.whose[flight.endpoint];
-        if !self.serves[k] || self.places[k] != flight.endpoint {
-            return;
-        }
-        let losses = &mut self.losses[k];
-        let (start, end) = (
-            (flight.start_ns / NS_PER_MS) as i64,
-            flight.end_ns.div_ceil(NS_PER_MS) as i64,
-        );
-        match (flight.fails, &mut losses.run) {
-            _ if flight.seq < losses.void_before => {}
-            (false, _) => losses.end_run(),
-            (true, Some((span, count, has_lost))) => {
-                (span.to, *count, *has_lost) = (end, *count + 1, *has_lost || flight.is_lost)
-            }
-            (true, run) => *run = Some((Span::new(start, end), 1, flight.is_lost)),
-        }
-    }
-
     /// Of sixteen endpoints one leaves and one has another definition; of those that had left one
     /// in two is back.
     pub(super) fn reload(&mut self, now: Ms) {

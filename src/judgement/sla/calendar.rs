@@ -1,13 +1,33 @@
 //! Periods and service hours as instants: calendar months of a zone, weekdays and hours with
 //! daylight saving.
 
-use jiff::civil::{Date, DateTime, Time, date};
+use jiff::civil::{Date, DateTime, Time, Weekday, date};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
-use super::contract::{PeriodKind, ServiceHours};
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::{UtcMs, parse_utc};
+use crate::words::{Ms, UtcMs, parse_utc};
+
+/// The length of the periods that are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeriodKind {
+    CalendarMonth,
+    CalendarQuarter,
+    CalendarYear,
+    /// This many milliseconds before an instant.
+    Rolling(Ms),
+}
+
+/// When the service is owed.
+#[derive(Debug, Clone)]
+pub struct ServiceHours {
+    pub days: Vec<Weekday>,
+    pub from: Time,
+    /// Midnight at the end of the day when it equals `from` or is 00:00.
+    pub to: Time,
+    pub zone: TimeZone,
+    pub holidays: Vec<Date>,
+}
 
 /// A period that cannot be one of the contract's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,23 +1,13 @@
 //! A contract as it was agreed: every choice a named field. Built once by the config floor, not
 //! wrong afterwards.
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::calendar::{NoPeriod, current_and_previous, day_of, period};
+use super::calendar::{NoPeriod, PeriodKind, ServiceHours, current_and_previous, day_of, period};
 use super::exact::Exact;
 use crate::judgement::timeline::Span;
 use crate::words::{Ms, Name, UtcMs};
-
-/// The length of the periods that are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PeriodKind {
-    CalendarMonth,
-    CalendarQuarter,
-    CalendarYear,
-    /// This many milliseconds before an instant.
-    Rolling(Ms),
-}
 
 /// How several components are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,17 +83,6 @@ pub enum BeforeInService {
 pub struct MinOutage {
     pub length: Ms,
     pub whole_minutes: bool,
-}
-
-/// When the service is owed.
-#[derive(Debug, Clone)]
-pub struct ServiceHours {
-    pub days: Vec<Weekday>,
-    pub from: Time,
-    /// Midnight at the end of the day when it equals `from` or is 00:00.
-    pub to: Time,
-    pub zone: TimeZone,
-    pub holidays: Vec<Date>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

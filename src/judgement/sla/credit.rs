@@ -23,12 +23,12 @@ pub struct Basis {
 pub struct Due {
     pub percent: Exact,
     pub capped: bool,
-    pub steps: Vec<Step>,
+    pub steps: Vec<ArithmeticStep>,
 }
 
 /// One line of the arithmetic: what, and its exact value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct ArithmeticStep {
     pub what: &'static str,
     pub value: Exact,
     pub unit: &'static str,
@@ -42,57 +42,78 @@ fn counted(units: &Exact, rounding: Rounding) -> Exact {
     }
 }
 
-/// What is due for a basis. Nothing is due where there was no service to judge.
-pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
-    let nothing = Due {
-        percent: Exact::zero(),
-        capped: false,
-        steps: Vec::new(),
-    };
-    let Some(availability) = basis.availability.as_ref().map(|a| a * whole(100)) else {
-        return nothing;
-    };
-    let mut steps = vec![Step {
-        what: "availability",
-        value: availability.clone(),
-        unit: "%",
-    }];
-    let mut step = |what, value: &Exact, unit| {
-        steps.push(Step {
+/// The steps of one computation, as they are taken.
+struct Steps(Vec<ArithmeticStep>);
+
+impl Steps {
+    fn note(&mut self, what: &'static str, value: &Exact, unit: &'static str) {
+        self.0.push(ArithmeticStep {
             what,
             value: value.clone(),
             unit,
-        })
+        });
+    }
+}
+
+/// What is due for a basis. Nothing is due where there was no service to judge.
+pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
+    let Some(availability) = basis.availability.as_ref().map(|a| a * whole(100)) else {
+        return Due {
+            percent: Exact::zero(),
+            capped: false,
+            steps: Vec::new(),
+        };
     };
-    let percent = match &credit.model {
+    let mut steps = Steps(Vec::new());
+    steps.note("availability", &availability, "%");
+    let percent = before_the_cap(&credit.model, objective, &availability, basis, &mut steps);
+    steps.note("credit before the cap", &percent, "% of the fee");
+    let capped = percent > credit.cap;
+    let percent = if capped { credit.cap.clone() } else { percent };
+    steps.note("credit", &percent, "% of the fee");
+    Due {
+        percent,
+        capped,
+        steps: steps.0,
+    }
+}
+
+/// `availability` and `objective` are percentages.
+fn before_the_cap(
+    model: &Model,
+    objective: &Exact,
+    availability: &Exact,
+    basis: &Basis,
+    steps: &mut Steps,
+) -> Exact {
+    match model {
         Model::Linear {
             step: size,
             per_step,
             rounding,
             measured_from,
         } => {
-            if availability >= *objective {
-                Exact::zero()
-            } else {
-                let from = match measured_from {
-                    MeasuredFrom::Target => objective.clone(),
-                    MeasuredFrom::Hundred => whole(100),
-                };
-                let missing = from - &availability;
-                step("missing", &missing, "percentage points");
-                let units = counted(&(missing / size), *rounding);
-                step("steps counted", &units, "");
-                units * per_step
+            if availability >= objective {
+                return Exact::zero();
             }
+            let from = match measured_from {
+                MeasuredFrom::Target => objective.clone(),
+                MeasuredFrom::Hundred => whole(100),
+            };
+            let missing = from - availability;
+            steps.note("missing", &missing, "percentage points");
+            let units = counted(&(missing / size), *rounding);
+            steps.note("steps counted", &units, "");
+            units * per_step
         }
         Model::Tiers(tiers) => {
             // The lowest tier that lies strictly above the availability.
             tiers
                 .iter()
-                .filter(|(below, _)| availability < *below)
+                .filter(|(below, _)| availability < below)
                 .min_by(|a, b| a.0.cmp(&b.0))
                 .map_or_else(Exact::zero, |(below, percent)| {
-                    step("below", below, "%");
+                    steps.note("below", below, "%");
                     percent.clone()
                 })
         }
@@ -102,37 +123,31 @@ pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
             rounding,
             aggregate,
         } => {
-            let units = |ms: Ms| {
-                counted(
-                    &Exact::new(BigInt::from(ms), BigInt::from(*unit)),
-                    *rounding,
-                )
-            };
-            let total = match aggregate {
-                Aggregate::PerOutage => basis
-                    .outages_ms
-                    .iter()
-                    .map(|ms| units(*ms))
-                    .fold(Exact::zero(), |sum, u| sum + u),
-                Aggregate::Period => units(basis.outages_ms.iter().sum()),
-            };
-            step("units counted", &total, "");
+            let total = units_of_downtime(&basis.outages_ms, *unit, *rounding, *aggregate);
+            steps.note("units counted", &total, "");
             total * per_unit
         }
         Model::Multiple(factor) => {
             let down: Ms = basis.outages_ms.iter().sum();
             let fee_share = share(down, basis.service_ms).unwrap_or_else(Exact::zero) * whole(100);
-            step("fee of the downtime", &fee_share, "% of the fee");
+            steps.note("fee of the downtime", &fee_share, "% of the fee");
             fee_share * factor
         }
-    };
-    step("credit before the cap", &percent, "% of the fee");
-    let capped = percent > credit.cap;
-    let percent = if capped { credit.cap.clone() } else { percent };
-    step("credit", &percent, "% of the fee");
-    Due {
-        percent,
-        capped,
-        steps,
+    }
+}
+
+fn units_of_downtime(
+    outages_ms: &[Ms],
+    unit: Ms,
+    rounding: Rounding,
+    aggregate: Aggregate,
+) -> Exact {
+    let units = |ms: Ms| counted(&Exact::new(BigInt::from(ms), BigInt::from(unit)), rounding);
+    match aggregate {
+        Aggregate::PerOutage => outages_ms
+            .iter()
+            .map(|ms| units(*ms))
+            .fold(Exact::zero(), |sum, u| sum + u),
+        Aggregate::Period => units(outages_ms.iter().sum()),
     }
 }

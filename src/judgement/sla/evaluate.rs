@@ -3,149 +3,24 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::{Date, Time};
 use num_traits::{One, Zero};
 
-use super::calendar::instant;
+use super::calendar::{day_of, instant};
 use super::contract::{
     BeforeInService, Contract, Contracts, DecideBy, Measure, Tenant, Together, Treat, Unknown,
 };
 use super::credit::{Basis, Due, due};
-use super::exact::{Exact, share, whole};
-use super::measure::{Measured, Windows, component, end_of, parallel, series, uncut};
-use super::record::{OPEN, Outage, Recorded, Timeline, whole_outages};
+use super::exact::{Exact, whole};
+use super::figures::{Figures, lengths, probe_counts, spells, times};
+use super::judged::{Judged, NotJudged, Times};
+use super::measure::{Measured, Windows, component, end_of, parallel, series};
+use super::outages::{Case, Joined};
+use super::record::{OPEN, Outage, Recorded, Timeline};
 use super::shortest::counted;
 use super::slices::{down_and_unknown, mean_availability, slices, worst_of};
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::{Ms, Name, format_utc};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    Met,
-    Missed,
-    Undetermined,
-}
-
-impl Verdict {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Met => "met",
-            Verdict::Missed => "missed",
-            Verdict::Undetermined => "undetermined",
-        }
-    }
-}
-
-/// Why a contract cannot be judged at all.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotJudged {
-    #[error("the timeline has no component `{0}`, which the contract names")]
-    NoComponent(String),
-    #[error(
-        "the contract counts slices by their probes, and the results of `{0}`'s probes are not \
-            all there: {1}"
-    )]
-    NoProbes(String, String),
-    #[error("no verdict: nothing of the contract `{0}` was in service in this period{1}")]
-    NotInService(String, String),
-    #[error("no version of the contract `{0}` is in force when the period begins")]
-    NotInForce(String),
-}
-
-/// Sums in milliseconds. `up + down + unknown + future = service`; with `outside`, and with
-/// maintenance where it is excluded, the period.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
-    pub period: Ms,
-    pub maintenance: Ms,
-    pub service: Ms,
-    /// Of the period, what is neither service time nor excluded maintenance: outside the service
-    /// hours, or not in service.
-    pub outside: Ms,
-    pub up: Ms,
-    pub down: Ms,
-    pub unknown: Ms,
-    pub future: Ms,
-    pub down_lower: Ms,
-    pub down_upper: Ms,
-    /// Time out of service that began while it was down: counts as unknown for the coverage.
-    pub left: Ms,
-    /// Of it, what is known otherwise, where several are judged together.
-    pub left_inside: Ms,
-    /// Of it, what is service time.
-    pub left_in_service: Ms,
-}
-
-/// Number of outages, the longest, and the means between and of them. Milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spells {
-    pub count: u64,
-    pub longest: Ms,
-    pub mean_to_recover: Option<Ms>,
-    pub mean_between_failures: Option<Ms>,
-}
-
-/// One line of the answer.
-#[derive(Debug, Clone)]
-pub struct Judged {
-    /// `None` for a combination.
-    pub component: Option<Name>,
-    pub tenant: Option<Name>,
-    pub span: Span,
-    pub times: Times,
-    pub availability: Option<Exact>,
-    pub lower: Option<Exact>,
-    pub upper: Option<Exact>,
-    /// In milliseconds.
-    pub budget: Exact,
-    /// What of it is used by the point estimate, in milliseconds.
-    pub spent: Exact,
-    /// Measured share of the service time; what is not over yet is not measured.
-    pub coverage: Option<Exact>,
-    pub verdict: Verdict,
-    pub point_meets_target: bool,
-    pub complete: bool,
-    /// What is due at each of the three; empty without a credit in the contract.
-    pub due: Vec<(DecideBy, Due)>,
-    pub fee: Option<Exact>,
-    pub outages: Vec<Outage>,
-    pub spells: Spells,
-    pub windows: Windows,
-    pub unknown: Vec<(Span, Option<String>)>,
-    /// (probes, failures), where raw results are known.
-    pub probes: Option<(u64, u64)>,
-    pub sets: Measured,
-}
-
-impl Judged {
-    /// Of the service time so far less than half was measured: figures rest on a small part of it.
-    pub fn is_little_measured(&self) -> bool {
-        let past = self.times.service - self.times.future;
-        2 * (past - self.times.unknown) < past
-    }
-
-    /// The bounds over the service time so far, while the period is not over: what is still to come
-    /// is neither up nor down.
-    pub fn so_far(&self, contract: &Contract) -> Option<[Exact; 2]> {
-        let t = &self.times;
-        let past = t.service - t.future;
-        if t.future == 0
-            || contract.measure != Measure::Time
-            || matches!(contract.together, Together::Weighted(_))
-        {
-            return None;
-        }
-        Some([
-            share(past.saturating_sub(t.down_upper + t.unknown), past)?,
-            share(past.saturating_sub(t.down_lower), past)?,
-        ])
-    }
-
-    /// Whether there is anything to judge.
-    pub fn was_in_service(&self) -> bool {
-        self.times.service > 0
-    }
-}
+use crate::words::{Name, format_utc};
 
 /// Judges one version of a contract over a period, with its tenants.
 pub fn evaluate(
@@ -154,13 +29,35 @@ pub fn evaluate(
     timeline: &Timeline,
     period: Span,
 ) -> Result<Vec<Judged>, NotJudged> {
+    let own: Vec<&Tenant> = tenants.iter().filter(|t| t.sla == contract.name).collect();
+    let parts = named_parts(contract, &own, timeline)?;
+    anything_in_service(contract, &parts, period)?;
+    let case = Case {
+        contract,
+        timeline,
+        period,
+    };
+    let mut list = case.own_lines(&parts);
+    list.extend(own.into_iter().map(|tenant| case.of_tenant(tenant, &parts)));
+    Ok(list)
+}
+
+/// Records of the components that a contract and its tenants name.
+type Parts<'t> = BTreeMap<Name, &'t Recorded>;
+
+fn pick<'t>(parts: &Parts<'t>, names: &[Name]) -> Vec<&'t Recorded> {
+    names.iter().filter_map(|n| parts.get(n).copied()).collect()
+}
+
+/// Finds every component that is named, with its probes where the contract counts by them.
+fn named_parts<'t>(
+    contract: &Contract,
+    tenants: &[&Tenant],
+    timeline: &'t Timeline,
+) -> Result<Parts<'t>, NotJudged> {
     let mut parts = BTreeMap::new();
-    let own = tenants.iter().filter(|t| t.sla == contract.name);
-    for name in contract
-        .components
-        .iter()
-        .chain(own.clone().flat_map(|t| &t.components))
-    {
+    let of_tenants = tenants.iter().flat_map(|t| &t.components);
+    for name in contract.components.iter().chain(of_tenants) {
         let part = timeline
             .component(name.as_str())
             .ok_or_else(|| NotJudged::NoComponent(name.to_string()))?;
@@ -175,96 +72,34 @@ pub fn evaluate(
         }
         parts.insert(name.clone(), part);
     }
-    let case = Case {
-        contract,
-        timeline,
-        period,
-    };
-    let pick = |names: &[Name]| -> Vec<&Recorded> {
-        names.iter().filter_map(|n| parts.get(n).copied()).collect()
-    };
-    let mut list = Vec::new();
-    match &contract.together {
-        Together::Each => {
-            for name in &contract.components {
-                let judged = case.judge(
-                    &pick(std::slice::from_ref(name)),
-                    period,
-                    Joined::Series,
-                    contract.fee.clone(),
-                );
-                list.push(Judged {
-                    component: Some(name.clone()),
-                    ..judged
-                });
-            }
-        }
-        Together::Series => list.push(case.judge(
-            &pick(&contract.components),
-            period,
-            Joined::Series,
-            contract.fee.clone(),
-        )),
-        Together::Parallel => list.push(case.judge(
-            &pick(&contract.components),
-            period,
-            Joined::Parallel,
-            contract.fee.clone(),
-        )),
-        Together::Weighted(weights) => {
-            list.push(case.weighted(&pick(&contract.components), weights))
-        }
-    }
-    for tenant in own {
-        let names = if tenant.components.is_empty() {
-            &contract.components
-        } else {
-            &tenant.components
-        };
-        let day = |d: jiff::civil::Date| {
-            instant(d.to_datetime(jiff::civil::Time::midnight()), &contract.zone)
-        };
-        let from = tenant.from.map_or(period.from, day).max(period.from);
-        let to = tenant.to.map_or(period.to, day).min(period.to);
-        let judged = case.judge(
-            &pick(names),
-            Span::new(from.min(period.to), to),
-            Joined::Series,
-            Some(tenant.fee.clone()),
-        );
-        list.push(Judged {
-            tenant: Some(tenant.name.clone()),
-            ..judged
-        });
-    }
+    Ok(parts)
+}
+
+/// Where nothing was in service in the period there is no verdict, unless that time counts as up.
+fn anything_in_service(contract: &Contract, parts: &Parts, period: Span) -> Result<(), NotJudged> {
     let was_in_service = |part: &Recorded| {
         part.in_service.is_empty() || part.in_service.iter().any(|s| s.cut(period).is_some())
     };
-    if !parts.is_empty()
-        && contract.before_in_service == BeforeInService::Exclude
-        && !parts.values().any(|p| was_in_service(p))
+    if parts.is_empty()
+        || contract.before_in_service == BeforeInService::AsUp
+        || parts.values().any(|p| was_in_service(p))
     {
-        let later = parts
-            .iter()
-            .filter_map(|(name, p)| {
-                Some((
-                    p.in_service
-                        .iter()
-                        .map(|s| s.from)
-                        .filter(|from| *from >= period.to)
-                        .min()?,
-                    name,
-                ))
-            })
-            .min();
-        let since = later
-            .filter(|(from, _)| *from < OPEN)
-            .map_or(String::new(), |(from, name)| {
-                format!("; `{name}` is in service from {} on", format_utc(from))
-            });
-        return Err(NotJudged::NotInService(contract.name.to_string(), since));
+        return Ok(());
     }
-    Ok(list)
+    let begins_after = |part: &Recorded| {
+        let begins = part.in_service.iter().map(|s| s.from);
+        begins.filter(|from| *from >= period.to).min()
+    };
+    let later = parts
+        .iter()
+        .filter_map(|(name, part)| Some((begins_after(part)?, name)))
+        .min();
+    let since = later
+        .filter(|(from, _)| *from < OPEN)
+        .map_or(String::new(), |(from, name)| {
+            format!("; `{name}` is in service from {} on", format_utc(from))
+        });
+    Err(NotJudged::NotInService(contract.name.to_string(), since))
 }
 
 /// The version in force at the begin of the period, judged.
@@ -280,7 +115,7 @@ pub fn evaluate_named<'c>(
         .find(|c| c.name == *name)
         .map(|c| c.zone.clone());
     let not_in_force = || NotJudged::NotInForce(name.to_string());
-    let day = super::calendar::day_of(period.from, &zone.ok_or_else(not_in_force)?);
+    let day = day_of(period.from, &zone.ok_or_else(not_in_force)?);
     let contract = contracts.in_force(name, day).ok_or_else(not_in_force)?;
     Ok((
         contract,
@@ -299,18 +134,6 @@ pub fn evaluate_components(
     let mut names = contract.all_components(tenants);
     names.retain(|name| contract.together != Together::Each || !contract.components.contains(name));
     evaluate(&contract.by_component(names), &[], timeline, period)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Joined {
-    Series,
-    Parallel,
-}
-
-struct Case<'c> {
-    contract: &'c Contract,
-    timeline: &'c Timeline,
-    period: Span,
 }
 
 impl Case<'_> {
@@ -335,7 +158,100 @@ impl Case<'_> {
         (measured, windows)
     }
 
+    /// The lines of the contract itself: one for each component, or one of all together.
+    fn own_lines(&self, parts: &Parts) -> Vec<Judged> {
+        let contract = self.contract;
+        let all = pick(parts, &contract.components);
+        let together = |joined| vec![self.judge(&all, self.period, joined, contract.fee.clone())];
+        match &contract.together {
+            Together::Each => {
+                let alone = |name: &Name| Judged {
+                    component: Some(name.clone()),
+                    ..self.judge(
+                        &pick(parts, std::slice::from_ref(name)),
+                        self.period,
+                        Joined::Series,
+                        contract.fee.clone(),
+                    )
+                };
+                contract.components.iter().map(alone).collect()
+            }
+            Together::Series => together(Joined::Series),
+            Together::Parallel => together(Joined::Parallel),
+            Together::Weighted(weights) => vec![self.weighted(&all, weights)],
+        }
+    }
+
+    /// The line of a tenant: its components in series, on its own fee, within its own dates.
+    fn of_tenant(&self, tenant: &Tenant, parts: &Parts) -> Judged {
+        let (contract, period) = (self.contract, self.period);
+        let names = if tenant.components.is_empty() {
+            &contract.components
+        } else {
+            &tenant.components
+        };
+        let day = |d: Date| instant(d.to_datetime(Time::midnight()), &contract.zone);
+        let from = tenant.from.map_or(period.from, day).max(period.from);
+        let to = tenant.to.map_or(period.to, day).min(period.to);
+        let judged = self.judge(
+            &pick(parts, names),
+            Span::new(from.min(period.to), to),
+            Joined::Series,
+            Some(tenant.fee.clone()),
+        );
+        Judged {
+            tenant: Some(tenant.name.clone()),
+            ..judged
+        }
+    }
+
     fn judge(&self, parts: &[&Recorded], span: Span, joined: Joined, fee: Option<Exact>) -> Judged {
+        let contract = self.contract;
+        let (sets, windows) = self.measured_together(parts, span, joined);
+        let times = times(span, &sets, contract.maintenance.treat);
+        let figures = self.figures(parts, &sets, &times);
+        let outages = self.outages(parts, &sets, joined);
+        let complete = self
+            .timeline
+            .to
+            .is_none_or(|_| end_of(self.timeline) >= span.to);
+        let unknown = parts
+            .iter()
+            .flat_map(|p| &p.unknown)
+            .filter_map(|(s, why)| s.cut(span).map(|s| (s, why.clone())))
+            .collect();
+        Judged {
+            component: None,
+            tenant: None,
+            span,
+            times,
+            spells: spells(&outages, &sets, &times),
+            verdict: figures.verdict(contract),
+            point_meets_target: figures.point_meets_target(contract),
+            due: self.due(&figures, &sets, &times, &outages),
+            availability: figures.availability,
+            lower: figures.lower,
+            upper: figures.upper,
+            budget: figures.budget,
+            spent: figures.spent,
+            coverage: figures.coverage,
+            complete,
+            fee,
+            outages,
+            windows,
+            unknown,
+            probes: probe_counts(parts, &sets.service),
+            sets,
+        }
+    }
+
+    /// The sets of one component or of several together, and what became of their windows.
+    fn measured_together(
+        &self,
+        parts: &[&Recorded],
+        span: Span,
+        joined: Joined,
+    ) -> (Measured, Windows) {
         let mut windows = Windows::default();
         let mut all = Vec::new();
         for part in parts {
@@ -354,180 +270,31 @@ impl Case<'_> {
             (Joined::Series, _) => series(&all),
             (Joined::Parallel, _) => parallel(&all),
         };
-        let contract = self.contract;
-        let sets = if contract.measure == Measure::Time {
-            counted(contract, sets)
+        let sets = if self.contract.measure == Measure::Time {
+            counted(self.contract, sets)
         } else {
             sets
         };
         windows.admitted = sets.maintenance.clone();
-        let times = times(span, &sets, contract.maintenance.treat);
-        let figures = Figures::of(contract, &times);
-        let figures =
-            self.mean_figures(parts, &sets)
-                .map_or(figures.clone(), |[point, lower, upper]| {
-                    // What was lost is a share of the time that has passed.
-                    let lost = point.as_ref().map_or_else(Exact::zero, |a| {
-                        (Exact::one() - a) * whole(times.service - times.future)
-                    });
-                    Figures {
-                        availability: point,
-                        lower,
-                        upper,
-                        spent: lost,
-                        ..figures
-                    }
-                });
-        let outages = self.outages(parts, &sets, joined);
-        let complete = self
-            .timeline
-            .to
-            .is_none_or(|_| end_of(self.timeline) >= span.to);
-        let verdict = figures.verdict(contract);
-        let due = self.due(&figures, &sets, &times, &outages);
-        let point_meets_target = figures
-            .availability
-            .as_ref()
-            .is_some_and(|a| a * whole(100) >= contract.objective);
-        let unknown = parts
-            .iter()
-            .flat_map(|p| &p.unknown)
-            .filter_map(|(s, why)| s.cut(span).map(|s| (s, why.clone())))
-            .collect();
-        Judged {
-            component: None,
-            tenant: None,
-            span,
-            times,
-            spells: spells(&outages, &sets, &times),
-            availability: figures.availability,
-            lower: figures.lower,
-            upper: figures.upper,
-            budget: figures.budget,
-            spent: figures.spent,
-            coverage: figures.coverage,
-            verdict,
-            point_meets_target,
-            complete,
-            due,
-            fee,
-            outages,
-            windows,
-            unknown,
-            probes: probe_counts(parts, &sets.service),
-            sets,
-        }
+        (sets, windows)
     }
 
-    /// The outages of which something counts as down, each once; of several components together,
-    /// until all that decide are known to be up.
-    fn outages(&self, parts: &[&Recorded], sets: &Measured, joined: Joined) -> Vec<Outage> {
-        let by_time = self.contract.measure == Measure::Time;
-        let touches = |o: &Outage| {
-            sets.down.cut(Span::new(o.from, o.to)).length() > 0
-                || o.from == o.to && self.counts_at(sets, o.from)
+    fn figures(&self, parts: &[&Recorded], sets: &Measured, times: &Times) -> Figures {
+        let figures = Figures::of(self.contract, times);
+        let Some([point, lower, upper]) = self.mean_figures(parts, sets) else {
+            return figures;
         };
-        if let ([part], true) = (parts, by_time) {
-            return whole_outages(&part.down)
-                .into_iter()
-                .filter(touches)
-                .collect();
+        // What was lost is a share of the time that has passed.
+        let lost = point.as_ref().map_or_else(Exact::zero, |a| {
+            (Exact::one() - a) * whole(times.service - times.future)
+        });
+        Figures {
+            availability: point,
+            lower,
+            upper,
+            spent: lost,
+            ..figures
         }
-        let raw: Vec<Measured> = parts.iter().map(|p| uncut(p)).collect();
-        let raw = if joined == Joined::Series {
-            series(&raw)
-        } else {
-            parallel(&raw)
-        };
-        let known = if by_time { &raw } else { sets };
-        let up = known
-            .service
-            .minus(&known.down)
-            .minus(&known.unknown)
-            .minus(&known.future);
-        let mut pieces: Vec<Outage> = sets
-            .down
-            .as_slice()
-            .iter()
-            .map(|s| stretch(s, sets))
-            .collect();
-        if by_time && joined == Joined::Series {
-            // Those that have just begun.
-            let apart = |o: &Outage| {
-                o.from == o.to
-                    && touches(o)
-                    && !sets
-                        .down
-                        .as_slice()
-                        .iter()
-                        .any(|s| s.from <= o.from && o.from <= s.to)
-            };
-            pieces.extend(
-                parts
-                    .iter()
-                    .flat_map(|p| whole_outages(&p.down))
-                    .filter(apart),
-            );
-            pieces.sort_by_key(|o| (o.from, o.to));
-        } else if by_time {
-            pieces.extend(self.just_begun(parts, sets));
-        }
-        let mut number = 0;
-        for k in 0..pieces.len() {
-            let before = k.checked_sub(1).map(|k| pieces[k].to);
-            number += u64::from(
-                before.is_none_or(|to| up.cut(Span::new(to, pieces[k].from)).length() > 0),
-            );
-            pieces[k].outage = Some(number);
-        }
-        // A number tells outages of one component apart; those of several together have none.
-        whole_outages(&pieces)
-            .into_iter()
-            .map(|o| Outage { outage: None, ..o })
-            .collect()
-    }
-
-    /// The outage that begins as the record ends, where all that take part are down from then on.
-    fn just_begun(&self, parts: &[&Recorded], sets: &Measured) -> Option<Outage> {
-        let at = self.timeline.to?;
-        let takes_part = |p: &&&Recorded| {
-            p.in_service.is_empty() || p.in_service.iter().any(|s| s.from <= at && at < s.to)
-        };
-        let is_down = |o: &Outage| o.is_open && o.to == at && o.from < at;
-        // What unknown time interrupts has an end of no length as well, and began before.
-        let begun = |p: &Recorded| {
-            whole_outages(&p.down)
-                .into_iter()
-                .rfind(|o| o.is_open && o.from == at && o.to == at)
-        };
-        let mut newest: Option<Outage> = None;
-        for part in parts.iter().filter(takes_part) {
-            match begun(part) {
-                Some(outage) => newest = Some(outage),
-                None if part.down.iter().any(is_down) => {}
-                None => return None,
-            }
-        }
-        newest.filter(|_| {
-            self.counts_at(sets, at) && !sets.down.as_slice().iter().any(|s| s.to == at)
-        })
-    }
-
-    /// Whether an outage that begins at an instant, and has no length yet, is one of the
-    /// contract's.
-    fn counts_at(&self, sets: &Measured, at: i64) -> bool {
-        let spared = if self.contract.maintenance.treat == Treat::AsUp {
-            &sets.maintenance
-        } else {
-            &Spans::default()
-        };
-        self.contract.min_outage.length == 0
-            && sets
-                .service
-                .minus(spared)
-                .cut(Span::new(at, at + 1))
-                .length()
-                > 0
     }
 
     /// Point, lower and upper of a contract that averages error ratios; several components answer
@@ -588,19 +355,15 @@ impl Case<'_> {
             &whole_case.times,
             &whole_case.outages,
         );
-        let point_meets_target = figures
-            .availability
-            .as_ref()
-            .is_some_and(|a| a * whole(100) >= contract.objective);
         Judged {
             verdict: figures.verdict(contract),
+            point_meets_target: figures.point_meets_target(contract),
             availability: figures.availability,
             lower: figures.lower,
             upper: figures.upper,
             coverage: figures.coverage,
             budget: figures.budget,
             spent: figures.spent,
-            point_meets_target,
             due,
             ..whole_case
         }
@@ -660,149 +423,4 @@ impl Case<'_> {
             })
             .collect()
     }
-}
-
-fn times(span: Span, sets: &Measured, treat: Treat) -> Times {
-    let (service, down, unknown, future) = (
-        sets.service.length(),
-        sets.down.length(),
-        sets.unknown.length(),
-        sets.future.length(),
-    );
-    // Elsewhere maintenance lies inside the service time.
-    let excluded = if treat == Treat::Exclude {
-        sets.maintenance.length()
-    } else {
-        0
-    };
-    Times {
-        period: span.length(),
-        outside: span.length().saturating_sub(service + excluded),
-        maintenance: sets.maintenance.length(),
-        service,
-        up: service - down - unknown - future,
-        down,
-        unknown,
-        future,
-        down_lower: sets.lower.length(),
-        down_upper: sets.upper.length() + sets.upper_beyond,
-        left: sets.left.length(),
-        left_in_service: sets.left.both(&sets.service).length(),
-        left_inside: sets
-            .left
-            .both(&sets.service.minus(&sets.unknown).minus(&sets.future))
-            .length(),
-    }
-}
-
-/// Availability with its bounds, and the budget.
-#[derive(Clone)]
-struct Figures {
-    availability: Option<Exact>,
-    lower: Option<Exact>,
-    upper: Option<Exact>,
-    budget: Exact,
-    spent: Exact,
-    coverage: Option<Exact>,
-}
-
-impl Figures {
-    fn of(contract: &Contract, t: &Times) -> Self {
-        let past = t.service - t.future;
-        let (up, all, owed) = match contract.unknown {
-            Unknown::Exclude => (t.up, past - t.unknown, t.service - t.unknown),
-            Unknown::Up => (t.up + t.unknown, past, t.service),
-            Unknown::Down => (t.up, past, t.service),
-        };
-        let lost = Exact::one() - &contract.objective / whole(100);
-        Self {
-            availability: share(up, all),
-            lower: share(
-                t.service
-                    .saturating_sub(t.down_upper + t.unknown + t.future),
-                t.service,
-            ),
-            upper: share(t.service - t.down_lower, t.service),
-            budget: lost * whole(owed),
-            spent: whole(if contract.unknown == Unknown::Down {
-                t.down + t.unknown
-            } else {
-                t.down
-            }),
-            coverage: share(
-                past - t.unknown - t.left_inside,
-                t.service + t.left - t.left_in_service,
-            ),
-        }
-    }
-
-    fn verdict(&self, contract: &Contract) -> Verdict {
-        let reaches = |a: &Option<Exact>| a.as_ref().map(|a| a * whole(100) >= contract.objective);
-        let is_covered = contract.min_coverage.as_ref().is_none_or(|least| {
-            self.coverage
-                .as_ref()
-                .is_some_and(|c| c * whole(100) >= *least)
-        });
-        match (reaches(&self.lower), reaches(&self.upper)) {
-            _ if !is_covered => Verdict::Undetermined,
-            (Some(true), _) => Verdict::Met,
-            (_, Some(false)) => Verdict::Missed,
-            _ => Verdict::Undetermined,
-        }
-    }
-}
-
-/// Of each outage what of it lies in a set.
-fn lengths(outages: &[Outage], within: &Spans) -> Vec<Ms> {
-    outages
-        .iter()
-        .map(|o| within.cut(Span::new(o.from, o.to)).length())
-        .collect()
-}
-
-/// A merged stretch that is down, with its widest and its surest ends.
-fn stretch(s: &Span, sets: &Measured) -> Outage {
-    let wide = sets
-        .upper
-        .as_slice()
-        .iter()
-        .find(|u| u.from <= s.from && s.to <= u.to)
-        .copied()
-        .unwrap_or(*s);
-    let sure = sets.lower.cut(*s);
-    let (first, last) = (sure.as_slice().first(), sure.as_slice().last());
-    Outage {
-        from: s.from,
-        to: s.to,
-        from_earliest: wide.from,
-        from_latest: first.map_or(s.to, |f| f.from),
-        to_earliest: last.map_or(s.from, |l| l.to),
-        to_latest: wide.to,
-        ..Outage::default()
-    }
-}
-
-fn spells(outages: &[Outage], sets: &Measured, times: &Times) -> Spells {
-    let count = outages.len() as u64;
-    Spells {
-        count,
-        longest: lengths(outages, &sets.down).into_iter().max().unwrap_or(0),
-        mean_to_recover: times.down.checked_div(count),
-        mean_between_failures: times.up.checked_div(count),
-    }
-}
-
-fn probe_counts(parts: &[&Recorded], service: &Spans) -> Option<(u64, u64)> {
-    let [part] = parts else { return None };
-    let probes = part.probes.as_ref()?;
-    let inside = |at: i64| service.cut(Span::new(at, at + 1)).length() > 0;
-    let counted: Vec<bool> = probes
-        .iter()
-        .filter(|(at, _)| inside(*at))
-        .map(|(_, ok)| *ok)
-        .collect();
-    Some((
-        counted.len() as u64,
-        counted.iter().filter(|ok| !**ok).count() as u64,
-    ))
 }

@@ -56,13 +56,13 @@ pub fn reach(objective: &Exact, rules: &Rules) -> Reach {
 
 /// One downtime read in the three ways that "for each missing percent" can be read.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct CreditReading {
     pub down_ms: Ms,
     pub readings: Vec<(Rounding, Due)>,
 }
 
 /// A minute, an hour and a day of downtime in a period under a linear credit.
-pub fn readings(contract: &Contract, period: Span) -> Vec<Reading> {
+pub fn readings(contract: &Contract, period: Span) -> Vec<CreditReading> {
     let (step, per_step, measured_from, cap) = match &contract.credit {
         Some(Credit {
             model:
@@ -94,7 +94,7 @@ pub fn three_readings(
     measured_from: MeasuredFrom,
     cap: &Exact,
     period: Span,
-) -> Vec<Reading> {
+) -> Vec<CreditReading> {
     [60_000, 3_600_000, 86_400_000]
         .into_iter()
         .map(|down_ms: Ms| {
@@ -122,7 +122,7 @@ pub fn three_readings(
                     ),
                 )
             });
-            Reading {
+            CreditReading {
                 down_ms,
                 readings: readings.collect(),
             }

@@ -31,7 +31,7 @@ pub struct Measured {
 
 /// A window that a contract does not admit, or only in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct UnadmittedWindow {
     pub id: Option<String>,
     pub span: Span,
     pub refused_ms: Ms,
@@ -44,7 +44,7 @@ pub struct Windows {
     pub admitted: Spans,
     /// What is admitted of each component by itself, where several are judged together.
     pub by_component: Vec<(String, Spans)>,
-    pub refused: Vec<Refused>,
+    pub refused: Vec<UnadmittedWindow>,
 }
 
 /// The period cut by service hours and by the time in service.
@@ -85,7 +85,7 @@ pub fn windows(
             (Some(notice), Some(told)) if told > window.from - notice as i64 => {
                 let refused_ms = Spans::new(vec![span]).both(scope).length();
                 if refused_ms > 0 {
-                    refused.push(Refused {
+                    refused.push(UnadmittedWindow {
                         id: window.id.clone(),
                         span,
                         refused_ms,
@@ -112,7 +112,7 @@ pub fn windows(
         left -= to - span.from;
         if to < span.to {
             let over = Span::new(to, span.to);
-            refused.push(Refused {
+            refused.push(UnadmittedWindow {
                 id: None,
                 span: over,
                 refused_ms: over.length(),

@@ -72,7 +72,8 @@ fn merged(votes: &[Vote], whole: &Spans, quorum: Option<usize>) -> Merged {
     all
 }
 
-/// The merged timeline, and how its components' sets are told as outages (by the caller).
+/// The merged timeline. `told`: how the sets of a component are told as outages, and as time that
+/// may hold one.
 pub fn merge(
     timelines: &[Timeline],
     quorum: Option<usize>,
@@ -88,63 +89,52 @@ pub fn merge(
         .iter()
         .flat_map(|t| t.components.iter().map(|c| c.name.as_str()))
         .collect();
-    let components = names
-        .into_iter()
-        .map(|name| {
-            let votes: Vec<Vote> = timelines.iter().map(|t| vote(t, name, &whole)).collect();
-            let merged = merged(&votes, &whole, quorum);
-            // In service where any vantage has it so; one that says nothing of it says always.
-            let told_of: Vec<&Vec<Span>> = timelines
+    let component = |name: &str| {
+        let votes: Vec<Vote> = timelines.iter().map(|t| vote(t, name, &whole)).collect();
+        let merged = merged(&votes, &whole, quorum);
+        let (down, possible_down) = told(&merged);
+        let parts: Vec<&Recorded> = timelines.iter().filter_map(|t| t.component(name)).collect();
+        Recorded {
+            name: name.to_owned(),
+            in_service: in_service_anywhere(&parts),
+            left_while_down: parts
                 .iter()
-                .filter_map(|t| t.component(name))
-                .map(|c| &c.in_service)
-                .collect();
-            let is_always = told_of.iter().any(|list| list.is_empty());
-            let in_service = if is_always {
-                Vec::new()
-            } else {
-                Spans::new(told_of.into_iter().flatten().copied().collect())
-                    .as_slice()
-                    .to_vec()
-            };
-            let (down, possible_down) = told(&merged);
-            Recorded {
-                name: name.to_owned(),
-                in_service,
-                left_while_down: timelines
-                    .iter()
-                    .filter_map(|t| t.component(name))
-                    .flat_map(|c| c.left_while_down.clone())
-                    .collect(),
-                down,
-                possible_down,
-                unknown: merged
-                    .unknown
-                    .as_slice()
-                    .iter()
-                    .map(|s| (*s, None))
-                    .collect(),
-                probes: None,
-                not_seen_below: timelines
-                    .iter()
-                    .filter_map(|t| t.component(name))
-                    .map(|c| c.not_seen_below)
-                    .reduce(|a, b| Some(a?.max(b?)))
-                    .flatten(),
-                probes_missing: Some(
-                    "slices of several timelines cannot be merged; evaluate each by itself"
-                        .to_owned(),
-                ),
-            }
-        })
-        .collect();
-    let maintenance = windows(timelines.iter().flat_map(|t| &t.maintenance));
+                .flat_map(|c| c.left_while_down.clone())
+                .collect(),
+            down,
+            possible_down,
+            unknown: merged
+                .unknown
+                .as_slice()
+                .iter()
+                .map(|s| (*s, None))
+                .collect(),
+            probes: None,
+            not_seen_below: parts
+                .iter()
+                .map(|c| c.not_seen_below)
+                .reduce(|a, b| Some(a?.max(b?)))
+                .flatten(),
+            probes_missing: Some(
+                "slices of several timelines cannot be merged; evaluate each by itself".to_owned(),
+            ),
+        }
+    };
     Timeline {
         from,
         to,
-        components,
-        maintenance,
+        components: names.into_iter().map(component).collect(),
+        maintenance: windows(timelines.iter().flat_map(|t| &t.maintenance)),
     }
+}
+
+/// In service where any vantage has it so; one that says nothing of it says always.
+fn in_service_anywhere(parts: &[&Recorded]) -> Vec<Span> {
+    if parts.iter().any(|part| part.in_service.is_empty()) {
+        return Vec::new();
+    }
+    let all = parts.iter().flat_map(|part| &part.in_service).copied();
+    Spans::new(all.collect()).as_slice().to_vec()
 }
 
 /// Each window once, whatever the order of the files: of several records of one the latest, as

@@ -8,8 +8,8 @@ use super::answer::AnswerResult;
 use super::object::{ChangeOf, ContractReport, LaterEvaluation, LaterTerms, ReportedChange};
 use super::words::{Language, Word};
 use crate::account::figures::{not_seen_text, sentence};
-use crate::judgement::sla::evaluate::Verdict;
 use crate::judgement::sla::exact::{Exact, truncated, whole};
+use crate::judgement::sla::judged::ContractVerdict;
 use crate::words::Ms;
 
 /// What stands where there is nothing to show.
@@ -159,12 +159,12 @@ impl Shown<'_> {
     }
 
     /// Of all results: missed where one is, else undetermined where one is.
-    pub fn worst(&self) -> Verdict {
+    pub fn worst(&self) -> ContractVerdict {
         let any = |verdict| self.results().iter().any(|r| r.verdict == verdict);
-        [Verdict::Missed, Verdict::Undetermined]
+        [ContractVerdict::Missed, ContractVerdict::Undetermined]
             .into_iter()
             .find(|verdict| any(*verdict))
-            .unwrap_or(Verdict::Met)
+            .unwrap_or(ContractVerdict::Met)
     }
 
     fn who(&self, result: &AnswerResult) -> String {

@@ -1,7 +1,7 @@
 //! What is found of each component, tenant, and all together, with the credit in words.
 
 use super::{Block, NOTHING, Shown, or_nothing};
-use crate::judgement::sla::evaluate::Verdict;
+use crate::judgement::sla::judged::ContractVerdict;
 use crate::report::answer::{AnswerCredit, AnswerResult, AnswerSpells, CreditShare, CreditStep};
 use crate::report::object::LaterEvaluation;
 use crate::report::words::{Language, Word};
@@ -24,7 +24,7 @@ impl Shown<'_> {
         };
         let currency = credit.currency.as_deref().unwrap_or_default();
         let (least, most) = (share(&credit.at.upper), share(&credit.at.lower));
-        if result.verdict == Verdict::Undetermined {
+        if result.verdict == ContractVerdict::Undetermined {
             let (head, bounds, open) = (
                 self.say(Word::CreditOpen),
                 self.say(Word::AtBounds),
@@ -239,7 +239,7 @@ impl Shown<'_> {
         let decided = r
             .credit
             .as_ref()
-            .filter(|_| r.verdict != Verdict::Undetermined);
+            .filter(|_| r.verdict != ContractVerdict::Undetermined);
         let amount = |credit: &AnswerCredit| {
             let amount = self.number(credit.amount.as_deref()?);
             Some(format!(

@@ -43,9 +43,10 @@ use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::checkpoint::verify_signature;
 use crate::history::past::Which;
-use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::contract::{Contract, Contracts, Measure, PeriodKind, Tenant};
-use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
+use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
+use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
+use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
+use crate::judgement::sla::judged::NotJudged;
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs, parse_utc};
 

@@ -1,16 +1,11 @@
-//! The driver measures the prober itself: turns that came too late are stalls, and steps of the
-//! wall clock are events.
+//! The driver measures the prober itself: turns that came too late are stalls.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Driver, Stall, TURN_NS};
-use crate::history::EventDraft;
-use crate::history::event::ClockStepEvent;
-use crate::kind::Kind;
 use crate::net::clock::NS_PER_MS;
-use crate::net::echo;
-use crate::words::{Ms, Outcome, Reason};
+use crate::words::{Ms, Reason};
 
 /// A turn that comes later than this is a stall that the log tells of; shorter ones count where an
 /// endpoint's `late_after` is shorter.
@@ -21,8 +16,6 @@ const STALL_LEAST_NS: u64 = 2 * TURN_NS;
 const SIGNAL_GRACE: Duration = Duration::from_millis(3);
 /// Stalls that are remembered; probes live for minutes at most.
 const STALLS_KEPT: usize = 1024;
-/// A wall clock that is off by more is corrected by an event.
-const CLOCK_STEP_MS: i64 = 10;
 
 impl Driver {
     /// Looks whether this turn came too late, and why.
@@ -77,45 +70,6 @@ impl Driver {
             .find(|s| s.from_ns < to_ns && from_ns < s.to_ns && is_long(s))
             .map(|s| s.reason)
     }
-
-    /// A step of the wall clock becomes an event with both clocks.
-    pub(super) fn look_at_clock(&mut self) {
-        let reading = self.clock.read();
-        // A reading that was interrupted tells nothing.
-        if self.clock.boot_ns() - reading.boot_ns > NS_PER_MS {
-            return;
-        }
-        let at = self.timeline.ms(reading.boot_ns);
-        let offset = reading.utc_ms - at as i64;
-        let step = offset - self.recorder.offset_ms;
-        if step.abs() < CLOCK_STEP_MS {
-            return;
-        }
-        tracing::warn!(step_ms = step, "the wall clock was set");
-        let event = ClockStepEvent {
-            step_ms: step,
-            offset_before_ms: self.recorder.offset_ms,
-            offset_after_ms: offset,
-            boot_ns: reading.boot_ns,
-        };
-        self.recorder
-            .clock_was_set(EventDraft::general(at, reading.utc_ms, event), offset, at);
-    }
-}
-
-/// A witness that this process may never ask says nothing; only echo requests need a permission.
-/// One that a firewall of this host keeps us from asking is silent: so may be all endpoints.
-pub(super) fn of_witness(kind: Kind, outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Unmeasured {
-            reason: Reason::Permission,
-            detail,
-        } if kind != Kind::Icmp || echo::permitted().is_ok() => Outcome::Unmeasured {
-            reason: Reason::LocalNetwork,
-            detail,
-        },
-        outcome => outcome,
-    }
 }
 
 /// Lets a signal's handler run that is already under way.
@@ -125,29 +79,4 @@ pub(super) fn of_witness(kind: Kind, outcome: Outcome) -> Outcome {
 )]
 fn await_signal() {
     std::thread::sleep(SIGNAL_GRACE);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_witness_is_left_out_only_where_this_process_may_never_ask_it() {
-        let denied = || Outcome::Unmeasured {
-            reason: Reason::Permission,
-            detail: String::new(),
-        };
-        let reason = |kind| match of_witness(kind, denied()) {
-            Outcome::Unmeasured { reason, .. } => reason,
-            other => panic!("{other:?}"),
-        };
-        for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Icmp) {
-            assert_eq!(reason(*kind), Reason::LocalNetwork, "a firewall: {kind:?}");
-        }
-        let expected = match echo::permitted() {
-            Ok(()) => Reason::LocalNetwork,
-            Err(_) => Reason::Permission,
-        };
-        assert_eq!(reason(Kind::Icmp), expected);
-    }
 }

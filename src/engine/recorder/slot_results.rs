@@ -12,13 +12,13 @@ use crate::words::Ms;
 impl Recorder {
     /// Endpoints whose single results were recorded when the daemon ended.
     pub fn restore_recording(&mut self, endpoints: impl IntoIterator<Item = i64>) {
-        self.single.recording = endpoints.into_iter().collect();
+        self.slot_results.recording = endpoints.into_iter().collect();
     }
 
     /// Begins and ends the record of single results as the contracts ask for it; events tell of
     /// both.
     pub fn record_results_of(&mut self, contracts: &Contracts, now: Ms) {
-        if !contracts.count_slices() && self.single.recording.is_empty() {
+        if !contracts.count_slices() && self.slot_results.recording.is_empty() {
             return;
         }
         for index in 0..self.courses.len() {
@@ -38,10 +38,10 @@ impl Recorder {
 
     /// Records again what found no room in the batches before.
     pub(super) fn record_again(&mut self, now: Ms) {
-        for (index, at) in std::mem::take(&mut self.single.untold) {
+        for (index, at) in std::mem::take(&mut self.slot_results.untold) {
             self.record_no_more(index, at);
         }
-        if std::mem::take(&mut self.single.overflowed) {
+        if std::mem::take(&mut self.slot_results.overflowed) {
             let plan = self.board.plan.load_full();
             self.record_results_of(&plan.contracts, now);
         }
@@ -49,7 +49,7 @@ impl Recorder {
 
     fn record_from(&mut self, index: usize, now: Ms) {
         let course = &self.courses[index];
-        if self.single.recording.contains(&course.id) {
+        if self.slot_results.recording.contains(&course.id) {
             return;
         }
         // An endpoint that has no slot yet has missed none.
@@ -59,16 +59,16 @@ impl Recorder {
             .filter(|_| course.judge.slots().all() == 0)
             .unwrap_or(now);
         if self.event_of(index, now, ResultsFromEvent { from_ms: from }) == Kept::Yes {
-            self.single.recording.insert(self.courses[index].id);
+            self.slot_results.recording.insert(self.courses[index].id);
         }
     }
 
     pub(super) fn record_no_more(&mut self, index: usize, now: Ms) {
         let id = self.courses[index].id;
-        if self.single.recording.contains(&id)
+        if self.slot_results.recording.contains(&id)
             && self.event_of(index, now, ResultsUntilEvent { to_ms: now }) == Kept::Yes
         {
-            self.single.recording.remove(&id);
+            self.slot_results.recording.remove(&id);
         }
     }
 
@@ -83,16 +83,22 @@ impl Recorder {
             Verdict::Unmeasured(_) => return,
         };
         let at = self.utc(result.start);
-        if self.single.results.len() >= EVENTS_WAITING_LIMIT {
+        if self.slot_results.results.len() >= EVENTS_WAITING_LIMIT {
             // The record says that it has a hole from here on, until there is room again.
             self.courses[index].is_counted_singly = false;
-            self.single.overflowed = true;
+            self.slot_results.overflowed = true;
             self.record_no_more(index, result.start);
-            if self.single.recording.contains(&self.courses[index].id) {
-                self.single.untold.push((index, result.start));
+            if self
+                .slot_results
+                .recording
+                .contains(&self.courses[index].id)
+            {
+                self.slot_results.untold.push((index, result.start));
             }
             return;
         }
-        self.single.results.push((self.courses[index].id, at, ok));
+        self.slot_results
+            .results
+            .push((self.courses[index].id, at, ok));
     }
 }

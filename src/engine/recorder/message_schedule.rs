@@ -1,12 +1,7 @@
-//! What people are told: one message for each receiver, in a queue of its endpoint; and what takes
-//! messages back.
-//!
-//! Messages of one outage have its id in common. A message whose key names the same queue is sent
-//! after those before it.
+//! To whom messages of an outage go and when: one for each receiver, in a queue of its endpoint,
+//! after the maintenance that holds it back; and what takes messages back.
 
-use serde_json::json;
-
-use super::message::{About, Due, State, begin_key, message};
+use super::message_text::{About, OutageMessage, SendTime, begin_key, message_of};
 use super::windows::windows_of;
 use super::{Kept, Recorder};
 use crate::config::plan::{Endpoint, Notify};
@@ -19,25 +14,30 @@ const WINDOWS_AHEAD_MS: Ms = 31 * 86_400_000;
 impl Recorder {
     /// One message for each receiver. An end that comes before anybody was told of the begin takes
     /// that back and says nothing itself.
-    pub(super) fn notifications(&self, index: usize, state: State, now: Ms) -> Vec<Posting> {
+    pub(super) fn notifications(
+        &self,
+        index: usize,
+        message: OutageMessage,
+        now: Ms,
+    ) -> Vec<Posting> {
         let course = &self.courses[index];
         let endpoint = course.entry.endpoint.load();
         let about = About {
             name: endpoint.name.as_str(),
             component: endpoint.component.as_str(),
-            labels: json!(&*endpoint.labels),
+            labels: &endpoint.labels,
         };
         let draft = |receiver: &Notify| {
-            let due = match state {
-                State::Down { confirmed_at, .. } => {
+            let due = match message {
+                OutageMessage::Down { confirmed_at, .. } => {
                     self.due(&endpoint, confirmed_at + receiver.after, now)
                 }
-                State::Up { .. } | State::Closed { .. } => Due {
+                OutageMessage::Up { .. } | OutageMessage::Closed { .. } => SendTime {
                     at: now,
                     held_until: None,
                 },
             };
-            message(receiver, &about, course.id, &state, due, self.offset_ms)
+            message_of(receiver, &about, course.id, &message, due, self.offset_ms)
         };
         self.receivers
             .list
@@ -50,7 +50,7 @@ impl Recorder {
     /// First messages of open outages that wait for their time follow the windows as they are now.
     pub(super) fn hold_messages(&mut self, now: Ms) {
         // What was asked for before and is not committed yet is asked for again.
-        self.batcher
+        self.next_batch
             .outbox
             .retain(|posting| !matches!(posting, Posting::Hold { .. }));
         for index in 0..self.courses.len() {
@@ -81,7 +81,7 @@ impl Recorder {
             .filter(|receiver| receiver.on.down)
             .map(hold)
             .collect();
-        self.batcher.outbox.extend(holds);
+        self.next_batch.outbox.extend(holds);
     }
 
     /// The wall clock was set. If the history can be told of it, what waits in the outbox waits as
@@ -90,14 +90,14 @@ impl Recorder {
         let by = offset_ms - self.offset_ms;
         self.offset_ms = offset_ms;
         if self.push_event(event) == Kept::Yes {
-            self.batcher.outbox.push(Posting::ClockStep(by));
+            self.next_batch.outbox.push(Posting::ClockStep(by));
         }
         self.tell_windows(now);
     }
 
     /// A message that is due at an instant waits for the end of the maintenance that holds it
     /// there, or holds now.
-    fn due(&self, endpoint: &Endpoint, at: Ms, now: Ms) -> Due {
+    fn due(&self, endpoint: &Endpoint, at: Ms, now: Ms) -> SendTime {
         let first = self.maintenance_until(endpoint, at);
         let second = if first.unwrap_or(at) < now {
             self.maintenance_until(endpoint, now)
@@ -105,7 +105,7 @@ impl Recorder {
             None
         };
         let held_until = second.or(first);
-        Due {
+        SendTime {
             at: held_until.unwrap_or(at),
             held_until,
         }

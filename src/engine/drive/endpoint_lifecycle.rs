@@ -5,19 +5,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Arrival, Driver, NewPlan, ReloadSummary};
+use super::Driver;
+use super::control::{Arrival, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::{Entry, Settled};
 use crate::engine::inputs::Input;
-use crate::history::Registration;
+use crate::engine::registration::registration;
 use crate::history::event::{
     EndpointAddedEvent, EndpointComponentEvent, EndpointRenamedEvent, ReloadedEvent,
 };
 use crate::history::tally::{tally_counts, tally_latency, tally_longest_blind};
+use crate::judgement::counts::Slots;
 use crate::judgement::latency::LastHour;
 use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
-use crate::judgement::state::{Judge, Slots};
+use crate::judgement::state::Judge;
 use crate::net::apart;
 use crate::net::clock::NS_PER_MS;
 use crate::words::Ms;
@@ -32,18 +34,6 @@ struct WhatWas {
     /// The cadence that the events tell.
     cadence: Option<Cadence>,
     shown: Option<Settled>,
-}
-
-/// What the history knows of an endpoint.
-pub fn registration(e: &Endpoint) -> Registration {
-    Registration {
-        name: e.name.clone(),
-        renamed_from: e.renamed_from.clone(),
-        component: e.component.clone(),
-        kind: e.probe.kind().as_str(),
-        target: e.target(),
-        digest: e.digest,
-    }
 }
 
 impl Driver {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::course::Course;
 use crate::engine::inputs::{Input, InputLog};
 use crate::history::{Batch, EventDraft, Posting, Service, Stamp};
-use crate::judgement::loss::Standing;
+use crate::judgement::loss::JudgeSnapshot;
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Ms, UtcMs};
 
@@ -16,7 +16,7 @@ const STATE_ROUNDS: usize = 300;
 const INPUT_BYTES_LIMIT: usize = 32 << 20;
 
 /// What the next batch will hold.
-pub(super) struct Batcher {
+pub(super) struct NextBatch {
     /// Inputs of the judges since the last batch, as a replay needs them.
     pub log: InputLog,
     pub events: Vec<EventDraft>,
@@ -43,7 +43,7 @@ pub(super) struct Batcher {
     prune_before: u64,
 }
 
-impl Batcher {
+impl NextBatch {
     /// Goes on after the last batch that the history holds.
     pub fn after(last: u64, now: Ms) -> Self {
         Self {
@@ -141,11 +141,11 @@ impl Batcher {
 #[derive(Default)]
 pub(super) struct Overflow {
     /// By endpoint: where its judge stood before events that found no room.
-    pub lost: BTreeMap<usize, Standing>,
+    pub lost: BTreeMap<usize, JudgeSnapshot>,
     /// Events that found no room since the last batch.
     pub dropped: u64,
     /// Of the judge whose input is applied now, while events may find no room.
-    pub standing: Option<Standing>,
+    pub snapshot: Option<JudgeSnapshot>,
 }
 
 fn stored(course: &Course) -> (i64, Vec<u8>) {
@@ -162,9 +162,9 @@ mod tests {
         let names: Vec<String> = (0..450).map(|n| format!("e{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let recorder = recorder_of(&names, "1h", "probe.tcp = \"127.0.0.1:1\"");
-        let mut batcher = Batcher::after(9, 1);
+        let mut next_batch = NextBatch::after(9, 1);
         let mut close = || {
-            batcher
+            next_batch
                 .close(Stamp::default(), Vec::new(), &recorder.courses)
                 .0
         };
@@ -193,14 +193,14 @@ mod tests {
     #[test]
     fn inputs_beyond_the_limit_store_every_judge_in_their_place() {
         let recorder = recorder_of(&["a", "b", "c"], "1h", "probe.tcp = \"127.0.0.1:1\"");
-        let mut batcher = Batcher::after(0, 1);
-        let stored = |batcher: &mut Batcher| {
-            let (batch, _) = batcher.close(Stamp::default(), Vec::new(), &recorder.courses);
+        let mut next_batch = NextBatch::after(0, 1);
+        let stored = |next_batch: &mut NextBatch| {
+            let (batch, _) = next_batch.close(Stamp::default(), Vec::new(), &recorder.courses);
             batch.states.iter().map(|(id, _)| *id).collect::<Vec<i64>>()
         };
-        assert_eq!(stored(&mut batcher), [7], "one of the rotation");
-        batcher.dropped_inputs = true;
-        assert_eq!(stored(&mut batcher), [7, 8, 9]);
-        assert_eq!(stored(&mut batcher), [8], "the rotation goes on");
+        assert_eq!(stored(&mut next_batch), [7], "one of the rotation");
+        next_batch.dropped_inputs = true;
+        assert_eq!(stored(&mut next_batch), [7, 8, 9]);
+        assert_eq!(stored(&mut next_batch), [8], "the rotation goes on");
     }
 }

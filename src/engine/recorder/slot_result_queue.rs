@@ -6,7 +6,7 @@ use crate::words::{Ms, UtcMs};
 
 /// Single results on their way to the history.
 #[derive(Default)]
-pub(super) struct SingleResults {
+pub(super) struct SlotResultQueue {
     /// Of the batch that is being gathered: endpoint, start of the slot, success.
     pub results: Vec<(i64, UtcMs, bool)>,
     /// Endpoints whose single results are recorded, as the events tell.

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{COMMIT_APART_NS, Driver, RecordReply, Request, SECOND_NS};
+use super::control::{RecordReply, Request};
+use super::{COMMIT_APART_NS, Driver, SECOND_NS};
 use crate::engine::recorder::Kept;
 use crate::engine::recorder::windows::NO_ROOM;
 use crate::history::event::RecordedLateEvent;
@@ -117,6 +118,6 @@ impl Driver {
             }
         }
         self.promised
-            .push((self.recorder.next_batch(), recorded, reply));
+            .push((self.recorder.next_batch_number(), recorded, reply));
     }
 }

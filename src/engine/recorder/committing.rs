@@ -6,7 +6,8 @@
 use super::Recorder;
 use crate::engine::board::Settled;
 use crate::history::{Batch, Stamp};
-use crate::judgement::state::{Judge, Transitions};
+use crate::judgement::counts::Transitions;
+use crate::judgement::state::Judge;
 
 impl Recorder {
     pub fn endpoints(&self) -> usize {
@@ -19,40 +20,40 @@ impl Recorder {
     }
 
     pub fn has_events(&self) -> bool {
-        !self.batcher.events.is_empty() || !self.batcher.outbox.is_empty()
+        !self.next_batch.events.is_empty() || !self.next_batch.outbox.is_empty()
     }
 
     /// The number of the batch that is being gathered.
-    pub fn next_batch(&self) -> u64 {
-        self.batcher.last + 1
+    pub fn next_batch_number(&self) -> u64 {
+        self.next_batch.last + 1
     }
 
     pub fn events_waiting(&self) -> usize {
-        self.batcher.events.len()
+        self.next_batch.events.len()
     }
 
     /// Closes the batch that was gathered, for the history to commit.
     pub fn close_batch(&mut self, stamp: Stamp) -> Batch {
         let now = stamp.timeline_ms;
-        let results = std::mem::take(&mut self.single.results);
+        let results = std::mem::take(&mut self.slot_results.results);
         self.record_again(now);
         self.tell_of_gaps(now, stamp.utc_ms);
-        self.batcher
+        self.next_batch
             .events
             .append(&mut self.definitions.cadences_untold);
         self.settle_some(usize::MAX);
-        for index in &self.batcher.touched {
+        for index in &self.next_batch.touched {
             self.courses[*index].touched = false;
             self.courses[*index].is_settling = true;
         }
-        let (batch, touched) = self.batcher.close(stamp, results, &self.courses);
+        let (batch, touched) = self.next_batch.close(stamp, results, &self.courses);
         self.publisher.settle_later(batch.id, touched);
         batch
     }
 
     /// Every judge goes into the next batch, as at a clean end.
     pub fn store_all(&mut self) {
-        self.batcher.dropped_inputs = true;
+        self.next_batch.dropped_inputs = true;
     }
 
     /// Takes the figures of the last batch down, a few endpoints at a time, so that no probe waits
