@@ -20,6 +20,7 @@ use self::words::{BEFORE_IN_SERVICE, UNKNOWN};
 use super::document::common::is_id;
 use super::document::source::{Fault, Source, Surroundings};
 use super::document::tree::{Item, Layers, Section};
+use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::Exact;
 use crate::words::Name;

@@ -12,6 +12,7 @@ use super::values::*;
 use super::words::{ANNOUNCEMENT, DAYS, OUTAGE_COUNT, TREAT};
 use crate::config::document::tree::{Item, Section};
 use crate::config::document::value::parse_duration;
+use crate::judgement::sla::calendar::{PeriodKind, ServiceHours};
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::{Exact, plain};
 use crate::words::Name;

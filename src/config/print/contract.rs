@@ -6,6 +6,7 @@ use super::probe::quoted;
 use crate::config::contract::words::*;
 use crate::config::document::value::show_duration;
 use crate::judgement::sla::calendar::PeriodKind;
+use crate::judgement::sla::calendar::ServiceHours;
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::{Exact, plain};
 use crate::words::Name;

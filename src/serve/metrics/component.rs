@@ -6,7 +6,7 @@ use num_traits::ToPrimitive;
 
 use super::samples::Format;
 use super::{Collect, Metric, Type, Unit, Writer};
-use crate::judgement::sla::evaluate::Judged;
+use crate::judgement::sla::judged::Judged;
 use crate::serve::by_component::ComponentFigures;
 
 /// A metric of a component: one value for a month, where there is one.

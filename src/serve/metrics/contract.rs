@@ -6,8 +6,8 @@ use num_traits::ToPrimitive;
 
 use super::samples::{Format, Millis, Samples};
 use super::{Collect, Metric, Type, Unit, Writer};
-use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, whole};
+use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::serve::contracts::{Standing, Standings};
 
 /// A metric of a contract.
@@ -268,7 +268,11 @@ fn seconds_by_state(samples: &mut Samples, s: &Standing, j: &Judged) -> io::Resu
 }
 
 fn verdicts(samples: &mut Samples, s: &Standing, j: &Judged) -> io::Result<()> {
-    for verdict in [Verdict::Met, Verdict::Missed, Verdict::Undetermined] {
+    for verdict in [
+        ContractVerdict::Met,
+        ContractVerdict::Missed,
+        ContractVerdict::Undetermined,
+    ] {
         let [sla, component, period] = labels(s, j);
         let labels = [sla, component, period, ("verdict", verdict.as_str())];
         samples.sample(&labels, u8::from(j.verdict == verdict))?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::samples::{Format, Line, SampleValue};
 use super::{Collect, Metric, OWN_LABELS, STATE_LABELS, Type, Unit, Writer};
 use crate::config::plan::{Endpoint, LatencyMetrics, Plan};
-use crate::engine::board::{Entry, Picture, Seen, escaped};
+use crate::engine::board::{Entry, Picture, ScrapeView, escaped};
 use crate::judgement::latency::{Classic, Ending, HOUR_MS, Series, quantile};
 use crate::judgement::maintenance::Window;
 use crate::kind::Kind;
@@ -18,7 +18,7 @@ pub struct OfEndpoint {
     pub is_on: fn(&Plan) -> bool,
     /// Series of one endpoint while nothing fails.
     pub series: fn(&Endpoint, &Plan) -> u64,
-    write: fn(&mut Line<'_>, &Context<'_>, &Entry, &Seen<'_>) -> io::Result<()>,
+    write: fn(&mut Line<'_>, &Context<'_>, &Entry, &ScrapeView<'_>) -> io::Result<()>,
 }
 
 struct Context<'c> {
