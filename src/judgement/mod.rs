@@ -1,9 +1,10 @@
 //! Floor 1: judgement. Pure code: time is an argument, numbers are integers, there is no IO.
 //!
 //! [`schedule`] says when a probe is due, [`fault`] whether a failure counts against its endpoint,
-//! [`state`] turns results into states, outages and settled time, [`leaving`] takes endpoints out
-//! of service, [`ledger`] adds time up, [`latency`] keeps distributions small, [`timeline`] cuts a
-//! history to a period with its bounds, and combines endpoints to components.
+//! [`state`] turns results into states, outages and settled time ([`unsettled`] has what is open,
+//! [`counts`] what is counted), [`leaving`] takes endpoints out of service, [`ledger`] adds time
+//! up, [`latency`] keeps distributions small, [`timeline`] cuts a history to a period with its
+//! bounds, and combines endpoints to components.
 
 pub mod counts;
 pub mod fault;
