@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use num_traits::ToPrimitive;
 
-use super::contracts::{Standing, Standings};
+use super::contracts::{ContractStanding as Standing, Standings};
 use super::exposition::{Format, header};
 use crate::engine::board::escaped;
 use crate::judgement::sla::evaluate::{Judged, Verdict};

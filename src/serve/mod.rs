@@ -13,7 +13,6 @@ pub mod openmetrics;
 pub mod page;
 pub mod reloading;
 pub mod rules;
-mod rules_tests;
 mod runbook;
 pub mod self_metrics;
 pub mod server;

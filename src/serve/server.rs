@@ -27,7 +27,7 @@ use super::asking::{Asked, CONTENT_POLICY, look_at_host, may_change};
 use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part, takes};
 use super::listener::Peer;
-use super::listener::gate::{Gate, Line};
+use super::listener::gate::{ClientLink, Gate};
 use super::listener::making::{self, Unmade};
 use super::listener::refusal::{Refusal, Refusals};
 use super::reloading::{ReloadError, ReloadRequest};
@@ -202,7 +202,7 @@ async fn once_shown(State(site): State<Site>, request: Request, next: Next) -> R
 
 async fn metrics(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -261,7 +261,7 @@ async fn metrics(
 /// The body that `make` writes once the gate lets it, or what is answered in its place.
 async fn made(
     gate: &Arc<Gate>,
-    line: &Line,
+    line: &ClientLink,
     refusals: &Refusals,
     make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
@@ -382,7 +382,7 @@ fn wrong(why: impl Into<String>) -> Response {
 /// log from being taken in.
 async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     site: Site,
-    line: &Line,
+    line: &ClientLink,
     read: impl FnOnce(&Site, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
     let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
@@ -409,7 +409,7 @@ fn json(made: Result<Body, Response>) -> Response {
 
 async fn endpoints(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<EndpointsQuery>,
 ) -> Response {
     let Some(name) = query.endpoint else {
@@ -422,7 +422,8 @@ async fn endpoints(
         );
     };
     let answer = ask(site, &line, move |site, reader| {
-        let value = api::one_endpoint(reader, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        let list = api::one_endpoint(reader, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        let value = serde_json::json!(list);
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
     let answer = json(answer.await);
@@ -439,7 +440,7 @@ async fn endpoints(
 
 async fn outages(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<OutagesQuery>,
 ) -> Response {
     let since = match query.since.as_deref().map(parse_utc) {
@@ -481,7 +482,7 @@ async fn outages(
 
 async fn timeline(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<TimelineQuery>,
 ) -> Response {
     let instant =
@@ -503,7 +504,7 @@ async fn timeline(
     )
 }
 
-async fn sla(State(site): State<Site>, line: Line) -> Response {
+async fn sla(State(site): State<Site>, line: ClientLink) -> Response {
     let answer = ask(site, &line, |site, reader| {
         let fresh = Arc::new(standings(
             reader,
@@ -525,7 +526,7 @@ struct ComponentQuery {
 
 async fn of_components(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<ComponentQuery>,
 ) -> Response {
     let only = match query.component.as_deref().map(Name::new).transpose() {
@@ -547,7 +548,7 @@ async fn of_components(
     )
 }
 
-async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
+async fn checkpoint(State(site): State<Site>, line: ClientLink) -> Response {
     let answer = ask(site, &line, |_, reader| {
         let body = reader.newest_checkpoint()?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{body}")?))
@@ -563,7 +564,11 @@ async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
         .into_response()
 }
 
-async fn front(State(site): State<Site>, line: Line, Query(query): Query<PageQuery>) -> Response {
+async fn front(
+    State(site): State<Site>,
+    line: ClientLink,
+    Query(query): Query<PageQuery>,
+) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
     let answer = ask(site, &line, move |site, reader| {
         Ok(page::html(

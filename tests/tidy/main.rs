@@ -15,13 +15,13 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 38;
-const INDEXED_BY_TEXT: usize = 143;
-const TYPES_TWICE: usize = 56;
-const LONG_FUNCTIONS: usize = 46;
-const LONG_FILES: usize = 14;
-const LONG_LINES: usize = 164;
+const CIRCLES: usize = 12;
+const IN_CIRCLES: usize = 30;
+const INDEXED_BY_TEXT: usize = 73;
+const TYPES_TWICE: usize = 41;
+const LONG_FUNCTIONS: usize = 36;
+const LONG_FILES: usize = 11;
+const LONG_LINES: usize = 127;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {
