@@ -19,6 +19,7 @@ use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::judgement::zones::{self, ZoneSource};
 use crate::kind::Kind;
+use crate::kind::run::dear;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
@@ -66,6 +67,7 @@ pub fn run(check: &Check) -> Exit {
         &Authorities::of_the_system(),
         &ClockTrust::default(),
     ));
+    implied.warnings.extend(dear::notes(&plan));
     implied.warnings.extend(guarded::open_secrets());
     implied.warnings.extend(
         guarded::state_directory_refused(&state_directory(&plan))
