@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use probity::account::recorded::{Service, Version, component, told};
+use probity::account::recorded::{ServiceStart, Version, component, told};
 use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::judgement::sla::calendar::period;
@@ -37,7 +37,7 @@ fn record() -> EndpointRecord {
     }
 }
 
-fn recorded(service: Service, month: Span) -> Timeline {
+fn recorded(service: ServiceStart, month: Span) -> Timeline {
     let reached = Span::new(month.from, month.to.min(at("2026-11-21T00:00:00Z")));
     told(
         reached,
@@ -73,7 +73,7 @@ fn month(name: &str) -> Span {
 fn a_component_is_in_service_from_its_first_start() {
     let (found, j) = judged(
         &contracts(""),
-        &recorded(Service::default(), month("2026-11")),
+        &recorded(ServiceStart::default(), month("2026-11")),
         "2026-11",
     )
     .expect("judged");
@@ -101,7 +101,7 @@ fn a_component_is_in_service_from_its_first_start() {
 
 #[test]
 fn configured_service_before_the_first_start_was_not_measured() {
-    let since = Service {
+    let since = ServiceStart {
         from: Some(at("2026-11-10T00:00:00Z")),
     };
     let (found, j) = judged(
@@ -125,7 +125,7 @@ fn configured_service_before_the_first_start_was_not_measured() {
 fn a_month_before_the_installation_has_no_verdict() {
     let error = judged(
         &contracts(""),
-        &recorded(Service::default(), month("2026-10")),
+        &recorded(ServiceStart::default(), month("2026-10")),
         "2026-10",
     )
     .expect_err("no verdict");
@@ -142,7 +142,7 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         = \"1\"\nper_step = \"10\"\nrounding = \"pro_rata\"\n";
     let (found, j) = judged(
         &contracts(money),
-        &recorded(Service::default(), month("2026-11")),
+        &recorded(ServiceStart::default(), month("2026-11")),
         "2026-11",
     )
     .expect("judged");
@@ -196,7 +196,7 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
 fn the_error_budget_is_that_of_the_whole_period_whatever_of_it_is_over() {
     let (found, _) = judged(
         &contracts(""),
-        &recorded(Service::default(), month("2026-11")),
+        &recorded(ServiceStart::default(), month("2026-11")),
         "2026-11",
     )
     .expect("judged");

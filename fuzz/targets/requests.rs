@@ -11,6 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use probity::account::figures::NotSeen;
 use probity::config::document::value::{parse_duration, show_duration};
 use probity::daemon::control::Desk;
+use probity::daemon::control::messages::ControlRequest;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
 use probity::history::checkpoint::TermsKey;
@@ -245,10 +246,10 @@ fn queried(text: &str) {
 }
 
 fn asked(text: &str) {
-    let Ok(request) = serde_json::from_str::<Value>(text) else {
+    let Ok(request) = ControlRequest::parse(text) else {
         return;
     };
-    let answer = run(WORLD.desk.answer(&request, 1000));
+    let answer = run(WORLD.desk.answer(request, 1000));
     if let Err(why) = answer {
         assert!(!why.is_empty());
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::recorded::{Component, Service, Version, component};
-use super::shown::{ShownSums, ShownTimeline};
+use super::recorded::{RecordedComponent, ServiceStart, Version, component};
+use super::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
@@ -20,7 +20,7 @@ use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::record::{Declared, OPEN};
-use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans, Sums};
+use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
 use crate::words::{Ms, Name, UtcMs, format_utc, people};
 
 /// The quantiles that are shown, in parts per million.
@@ -71,18 +71,12 @@ pub fn of_entry(
     ))
 }
 
-/// Sums and availability as JSON: integers of milliseconds and percentages that are never rounded
-/// up.
-pub fn sums_json(sums: &Sums) -> Value {
-    json!(ShownSums::of(sums))
-}
-
 /// A component with its endpoints.
 #[derive(Debug, Clone)]
 pub struct Part {
     pub component: Name,
     pub combine: Combine,
-    pub service: Service,
+    pub service: ServiceStart,
     /// Those that belonged to it once are among them.
     pub endpoints: Vec<(String, Extent)>,
     /// Of those, who belongs to another now.
@@ -102,7 +96,7 @@ fn versions_of(lineage: &Lineage, part: &Part) -> Vec<Version> {
     let read = |(from, v): (UtcMs, ComponentMakeup)| Version {
         from,
         combine: v.combine,
-        service: Service {
+        service: ServiceStart {
             from: v.in_service_from,
         },
     };
@@ -119,7 +113,7 @@ pub fn components(
     parts: &[Part],
     period: Span,
     which: Which,
-) -> Result<(Span, Vec<Component>), HistoryError> {
+) -> Result<(Span, Vec<RecordedComponent>), HistoryError> {
     let calendar = reader.calendar()?;
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
@@ -170,7 +164,7 @@ pub fn components(
 fn mark_excluded(
     reader: &HistoryReader,
     part: &Part,
-    one: &mut Component,
+    one: &mut RecordedComponent,
 ) -> Result<(), HistoryError> {
     if one.recorded.down.is_empty() {
         return Ok(());
@@ -252,7 +246,7 @@ pub enum NotSeen {
 pub fn say_not_seen(
     reader: &HistoryReader,
     parts: &[Part],
-    list: &mut [Component],
+    list: &mut [RecordedComponent],
     period: Span,
     named: Option<&[Name]>,
 ) -> Result<(), HistoryError> {
@@ -440,7 +434,7 @@ pub fn timeline_parts(
     reader: &HistoryReader,
     parts: &[Part],
     period: Span,
-) -> Result<(Span, Vec<Component>, Vec<Declared>), HistoryError> {
+) -> Result<(Span, Vec<RecordedComponent>, Vec<Declared>), HistoryError> {
     let windows = maintenance(reader, parts, period)?;
     let (period, mut components) = components(reader, parts, period, Which::All)?;
     say_not_seen(reader, parts, &mut components, period, None)?;
@@ -566,7 +560,7 @@ pub fn grouped(
         let part = parts.entry(component.clone()).or_insert_with(|| Part {
             component,
             combine: known.map_or(Combine::Series, |c| c.combine),
-            service: Service {
+            service: ServiceStart {
                 from: known.and_then(|c| c.in_service_from),
             },
             endpoints: Vec::new(),

@@ -11,14 +11,14 @@ use crate::judgement::timeline::{
 use crate::words::{Reason, UtcMs};
 
 /// One component over a period, as contracts read it, with its sums.
-pub struct Component {
+pub struct RecordedComponent {
     pub recorded: Recorded,
     pub sums: Sums,
 }
 
 /// What is always outside a component's service.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Service {
+pub struct ServiceStart {
     pub from: Option<UtcMs>,
 }
 
@@ -27,12 +27,12 @@ pub struct Service {
 pub struct Version {
     pub from: UtcMs,
     pub combine: Combine,
-    pub service: Service,
+    pub service: ServiceStart,
 }
 
 impl Version {
     /// The only one.
-    pub fn ever(combine: Combine, service: Service) -> [Self; 1] {
+    pub fn ever(combine: Combine, service: ServiceStart) -> [Self; 1] {
         [Self {
             from: -OPEN,
             combine,
@@ -58,30 +58,13 @@ pub fn component(
     versions: &[Version],
     (records, apart): (&[EndpointRecord], &Spans),
     period: Span,
-) -> Component {
-    let mut combined = StateSpans::default();
-    let mut left = Spans::default();
+) -> RecordedComponent {
     let absent = records
         .iter()
         .map(EndpointRecord::away)
         .reduce(|a, b| a.both(&b))
         .unwrap_or_default();
-    let gone_down = records
-        .iter()
-        .fold(Spans::default(), |sum, r| sum.union(&r.left_while_down()));
-    for (version, span) in in_force(versions) {
-        let Some(span) = span.cut(period) else {
-            continue;
-        };
-        let timelines: Vec<StateSpans> = records.iter().map(|r| r.timeline(span)).collect();
-        combined = combined.and(&StateSpans::combined(&timelines, version.combine));
-        // Elsewhere than in a series the others decide, as long as there are any.
-        left = left.union(&if version.combine == Combine::Series {
-            gone_down.clone()
-        } else {
-            gone_down.both(&absent)
-        });
-    }
+    let (combined, left) = as_made(versions, records, &absent, period);
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let ((down, possible_down), mut unknown) = match records {
         [record] if apart.as_slice().is_empty() => of_one(record, &combined, period),
@@ -94,38 +77,21 @@ pub fn component(
         }
     };
     let apart = apart.cut(period);
-    unknown.extend(
-        apart
-            .as_slice()
-            .iter()
-            .map(|s| (*s, Some(Reason::Reconfigured.as_str().to_owned()))),
-    );
+    unknown.extend(unknown_for(&apart, Reason::Reconfigured));
     unknown.sort_by_key(|(s, _)| s.from);
-    combined = combined.and(&StateSpans {
-        covered: apart.clone(),
-        unknown: apart.clone(),
-        ..StateSpans::default()
-    });
-    let sums = combined.sums();
-    // In service from its first start, unless the config says since when: then time before the
-    // first start was not measured.
-    let since = |v: &Version| v.service.from.unwrap_or(began);
-    let served = Spans::new(
-        in_force(versions)
-            .filter_map(|(version, span)| span.cut(Span::new(since(version), OPEN)))
-            .collect(),
-    );
+    let sums = combined
+        .and(&StateSpans {
+            covered: apart.clone(),
+            unknown: apart.clone(),
+            ..StateSpans::default()
+        })
+        .sums();
+    let served = service_time(versions, began);
     let unmeasured = served.cut(Span::new(
         period.from,
         began.min(period.to).max(period.from),
     ));
-    unknown.splice(
-        0..0,
-        unmeasured
-            .as_slice()
-            .iter()
-            .map(|s| (*s, Some(Reason::NotRunning.as_str().to_owned()))),
-    );
+    unknown.splice(0..0, unknown_for(&unmeasured, Reason::NotRunning));
     let mut in_service = served.minus(&absent).union(&apart).as_slice().to_vec();
     // What goes on from before the period is what the component is by then.
     let left_while_down = left
@@ -138,7 +104,7 @@ pub fn component(
         // An empty list would say: always.
         in_service.push(Span::new(0, 0));
     }
-    Component {
+    RecordedComponent {
         recorded: Recorded {
             name: name.to_owned(),
             in_service,
@@ -150,6 +116,53 @@ pub fn component(
         },
         sums,
     }
+}
+
+/// The records combined, at each time by the version that was in force, and the time for which the
+/// component was out of service while down. `absent`: when none of its endpoints was in service.
+fn as_made(
+    versions: &[Version],
+    records: &[EndpointRecord],
+    absent: &Spans,
+    period: Span,
+) -> (StateSpans, Spans) {
+    let gone_down = records
+        .iter()
+        .fold(Spans::default(), |sum, r| sum.union(&r.left_while_down()));
+    let (mut combined, mut left) = (StateSpans::default(), Spans::default());
+    for (version, span) in in_force(versions) {
+        let Some(span) = span.cut(period) else {
+            continue;
+        };
+        let timelines: Vec<StateSpans> = records.iter().map(|r| r.timeline(span)).collect();
+        combined = combined.and(&StateSpans::combined(&timelines, version.combine));
+        // Elsewhere than in a series the others decide, as long as there are any.
+        left = left.union(&if version.combine == Combine::Series {
+            gone_down.clone()
+        } else {
+            gone_down.both(absent)
+        });
+    }
+    (combined, left)
+}
+
+/// In service from its first start, unless the config says since when: then time before the first
+/// start was not measured.
+fn service_time(versions: &[Version], first_start: UtcMs) -> Spans {
+    let since = |v: &Version| v.service.from.unwrap_or(first_start);
+    Spans::new(
+        in_force(versions)
+            .filter_map(|(version, span)| span.cut(Span::new(since(version), OPEN)))
+            .collect(),
+    )
+}
+
+/// Time that is unknown for one reason.
+fn unknown_for(spans: &Spans, reason: Reason) -> impl Iterator<Item = (Span, Option<String>)> {
+    spans
+        .as_slice()
+        .iter()
+        .map(move |s| (*s, Some(reason.as_str().to_owned())))
 }
 
 /// Stretches of outages, and the time that may hold others.
@@ -234,30 +247,39 @@ fn stretches_of(
             list.extend(own);
         }
     }
-    let edge = record.settled;
-    match list.last_mut() {
-        // Down now, as far as it is settled.
-        Some(open) if is_at_end && open.to == edge => open.is_open = true,
-        // Open, and the time since is unknown: a stretch of no length says that nothing has come
-        // up.
-        Some(before) if is_at_end => {
-            let at_edge = Outage {
-                is_open: true,
-                from: edge,
-                to: edge,
-                from_earliest: edge,
-                from_latest: edge,
-                to_earliest: edge,
-                to_latest: edge,
-                ..*before
-            };
-            list.push(at_edge);
-        }
-        _ => {}
+    if is_at_end {
+        leave_open(&mut list, record.settled);
     }
     list.iter_mut()
         .for_each(|stretch| stretch.outage = Some(o.id));
     list
+}
+
+/// The last stretch of an outage that is open at the end of the record.
+fn leave_open(list: &mut Vec<Outage>, edge: i64) {
+    match list.last_mut() {
+        // Down now, as far as it is settled.
+        Some(open) if open.to == edge => open.is_open = true,
+        Some(before) => {
+            let open = open_at_edge(before, edge);
+            list.push(open);
+        }
+        None => {}
+    }
+}
+
+/// Open, and the time since is unknown: a stretch of no length says that nothing has come up.
+fn open_at_edge(before: &Outage, edge: i64) -> Outage {
+    Outage {
+        is_open: true,
+        from: edge,
+        to: edge,
+        from_earliest: edge,
+        from_latest: edge,
+        to_earliest: edge,
+        to_latest: edge,
+        ..*before
+    }
 }
 
 /// Outages of several endpoints together: numbered after the endpoint's outage with which each
@@ -300,20 +322,10 @@ fn of_several(
     let is_open = is_open && settled <= period.to;
     match down.last_mut().filter(|_| is_open) {
         Some(last) if last.to == edge => last.is_open = true,
-        // As of one endpoint: the time since is unknown, and a stretch of no length says that
-        // nothing has come up.
+        // As of one endpoint.
         Some(last) if up.cut(Span::new(last.to, edge)).length() == 0 => {
-            let at_edge = Outage {
-                is_open: true,
-                from: edge,
-                to: edge,
-                from_earliest: edge,
-                from_latest: edge,
-                to_earliest: edge,
-                to_latest: edge,
-                ..*last
-            };
-            down.push(at_edge);
+            let open = open_at_edge(last, edge);
+            down.push(open);
         }
         _ if settled <= period.to => {
             if let Some(mut begun) = just_begun(records, combine, settled) {
@@ -486,7 +498,7 @@ fn in_pieces(stretch: Span, wide: Span, runs: &[Span]) -> Vec<Outage> {
         .collect()
 }
 
-pub fn told(period: Span, components: Vec<Component>, maintenance: Vec<Declared>) -> Told {
+pub fn told(period: Span, components: Vec<RecordedComponent>, maintenance: Vec<Declared>) -> Told {
     Told {
         from: Some(period.from),
         to: Some(period.to),
@@ -530,7 +542,7 @@ mod tests {
         let ends = |records: &[EndpointRecord]| {
             let one = component(
                 "c",
-                &Version::ever(Combine::Series, Service::default()),
+                &Version::ever(Combine::Series, ServiceStart::default()),
                 (records, &Spans::default()),
                 Span::new(0, 1000),
             );
@@ -579,7 +591,7 @@ mod tests {
         let of = |records: &[EndpointRecord], combine: Combine| {
             let one = component(
                 "c",
-                &Version::ever(combine, Service::default()),
+                &Version::ever(combine, ServiceStart::default()),
                 (records, &Spans::default()),
                 Span::new(0, 1000),
             );

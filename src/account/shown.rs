@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recorded::Component;
+use super::recorded::RecordedComponent;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::words::{Ms, UtcMs, format_utc};
@@ -131,7 +131,7 @@ impl ShownSums {
 }
 
 impl ShownTimeline {
-    pub fn of(period: Span, components: &[Component], maintenance: &[Declared]) -> Self {
+    pub fn of(period: Span, components: &[RecordedComponent], maintenance: &[Declared]) -> Self {
         Self {
             schema: "probity-timeline/2".to_owned(),
             from: format_utc(period.from),
@@ -143,7 +143,7 @@ impl ShownTimeline {
 }
 
 impl ShownComponent {
-    pub fn of(component: &Component) -> Self {
+    pub fn of(component: &RecordedComponent) -> Self {
         let (r, sums): (&Recorded, &Sums) = (&component.recorded, &component.sums);
         let spans = |list: &[Span]| list.iter().map(ShownSpan::of).collect();
         let unknown = |(s, why): &(Span, Option<String>)| ShownUnknown {
@@ -193,7 +193,7 @@ impl ShownStretch {
 }
 
 impl ShownSpan {
-    fn of(span: &Span) -> Self {
+    pub fn of(span: &Span) -> Self {
         Self {
             from: instant(span.from),
             to: instant(span.to),

@@ -4,11 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::export::Export;
+use self::history::HistoryCommand;
+use self::maintenance::Maintenance;
+use self::place::{ConfigArg, StateArgs};
+use self::sla::Sla;
 use crate::daemon::log::LogFormat;
 use crate::kind::Kind;
 
-/// Where the daemon's config is unless another is named.
-const DEFAULT_CONFIG: &str = "/etc/probity/probity.toml";
+pub mod export;
+pub mod history;
+pub mod maintenance;
+pub mod place;
+pub mod sla;
 
 /// The version, and the release of the zone data that comes with it.
 fn version() -> &'static str {
@@ -46,19 +54,6 @@ pub struct Cli {
     pub log: String,
 }
 
-#[derive(Debug, Args, Clone)]
-pub struct ConfigArg {
-    /// Config file [default: /etc/probity/probity.toml].
-    #[arg(long, short = 'c')]
-    pub config: Option<PathBuf>,
-}
-
-impl ConfigArg {
-    pub fn path(&self) -> PathBuf {
-        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
-    }
-}
-
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon until SIGTERM or SIGINT. SIGHUP reloads the config.
@@ -80,7 +75,7 @@ pub enum Command {
     )]
     Reload {
         #[command(flatten)]
-        place: Place,
+        place: StateArgs,
         #[arg(long, help = "Print JSON (schema probity-reloaded/1)")]
         json: bool,
     },
@@ -116,7 +111,7 @@ pub enum Command {
     )]
     History {
         #[command(subcommand)]
-        command: History,
+        command: HistoryCommand,
     },
     /// Schedule, list and cancel maintenance windows. Probing continues; contracts decide what
     /// counts.
@@ -170,7 +165,8 @@ pub enum Command {
             config.\n\nExamples:\n  probity simulate --config my.toml --days 30 --outages \
             outages.json\n  probity simulate --config my.toml --days 30 --seed 7    random \
             outages\n\noutages.json: \
-            [{\"endpoint\": \"shop\", \"from\": \"2026-11-03T10:00:00Z\", \"to\": \"2026-11-03T10:00:40Z\"}]"
+            [{\"endpoint\": \"shop\", \"from\": \"2026-11-03T10:00:00Z\", \
+            \"to\": \"2026-11-03T10:00:40Z\"}]"
     )]
     Simulate(Simulate),
     /// Export the record as a timeline, as events or for Prometheus.
@@ -186,7 +182,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  probity notify test ops")]
     Notify {
         #[command(subcommand)]
-        command: Notify,
+        command: NotifyCommand,
     },
     /// Print shell completions.
     #[command(after_help = "Example:\n  probity completions bash > /etc/bash_completion.d/probity")]
@@ -253,172 +249,6 @@ pub struct Status {
     pub json: bool,
 }
 
-#[derive(Debug, Args, Clone)]
-pub struct Place {
-    /// State directory [default: as in the config].
-    #[arg(long)]
-    pub state_dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub config: ConfigArg,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum History {
-    /// List outages or state changes, newest first.
-    #[command(
-        after_help = "Exit codes: 0 listed, 64 unknown endpoint, 73 no history \
-            found.\n\nExamples:\n  probity history list --endpoint shop --since \
-            2026-11-01T00:00:00Z\n  probity history list --transitions"
-    )]
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "Only this endpoint")]
-        endpoint: Option<String>,
-        #[arg(
-            long,
-            help = "Only what ended after this time, or has not ended (RFC 3339)"
-        )]
-        since: Option<String>,
-        #[arg(long, default_value_t = 100, help = "Maximum number of rows")]
-        limit: usize,
-        #[arg(long, help = "List state changes instead of outages")]
-        transitions: bool,
-        #[arg(
-            long,
-            help = "Print JSON (schema probity-outages/1 or probity-transitions/1)"
-        )]
-        json: bool,
-    },
-    /// Recompute every hash of the history and verify every signature.
-    #[command(
-        after_help = "Exit codes: 0 intact, 1 altered, 3 not provable or forked by a restore, 73 \
-            no history found.\n\nExamples:\n  probity history verify --state-dir \
-            /var/lib/probity\n  curl -s http://127.0.0.1:9847/checkpoint > today.json    store it \
-            on another machine; later:\n  probity history verify --since today.json"
-    )]
-    Verify {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "Checkpoint file that was stored elsewhere earlier")]
-        since: Option<PathBuf>,
-        #[arg(
-            long,
-            help = "Public key that must have signed, in hexadecimal [default: the state \
-                directory's, else any]"
-        )]
-        key: Option<String>,
-        #[arg(long, help = "Print JSON (schema probity-verify/1)")]
-        json: bool,
-    },
-    /// Attach a note to an event of a running daemon. No figure changes.
-    #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 69 no running daemon.\n\nExample:\n  \
-            probity history annotate --seq 41 --text \"caused by the storage upgrade\" --by anna"
-    )]
-    Annotate {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "Number of the event")]
-        seq: u64,
-        #[arg(long, help = "Text of the note")]
-        text: String,
-        #[arg(
-            long,
-            help = "Your name for the record; the Unix user id is always recorded"
-        )]
-        by: Option<String>,
-        #[arg(long, help = "Print JSON (schema probity-correction/1)")]
-        json: bool,
-    },
-    /// Exclude a time range from reports, page and API. The exclusion is an event; raw data is
-    /// kept.
-    #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage error, 69 no running \
-            daemon.\n\nExample:\n  probity history exclude --component checkout --from \
-            2026-11-10T12:00:00Z --to 2026-11-10T12:30:00Z --reason \"both sides agreed: a test\" \
-            --by anna"
-    )]
-    Exclude {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "Component; can be repeated")]
-        component: Vec<String>,
-        #[arg(long, help = "Endpoint; can be repeated")]
-        endpoint: Vec<String>,
-        #[arg(long, help = "Start (RFC 3339)")]
-        from: String,
-        #[arg(long, help = "End (RFC 3339)")]
-        to: String,
-        #[arg(long, help = "Reason")]
-        reason: String,
-        #[arg(
-            long,
-            help = "Your name for the record; the Unix user id is always recorded"
-        )]
-        by: Option<String>,
-        #[arg(long, help = "Print JSON (schema probity-correction/1)")]
-        json: bool,
-    },
-    /// Delete events older than a date. Checkpoints stay verifiable; figures before the date become
-    /// unknown.
-    #[command(
-        after_help = "Exit codes: 0 pruned, 1 refused, 64 usage error, 69 no running \
-            daemon.\n\nExample:\n  probity history prune --before 2025-01-01T00:00:00Z --by anna"
-    )]
-    Prune {
-        #[command(flatten)]
-        place: Place,
-        #[arg(
-            long,
-            help = "Delete events before this time (RFC 3339); never inside a running period"
-        )]
-        before: String,
-        #[arg(
-            long,
-            help = "Your name for the record; the Unix user id is always recorded"
-        )]
-        by: Option<String>,
-        #[arg(long, help = "Print JSON (schema probity-pruned/1)")]
-        json: bool,
-    },
-    /// Copy the history to a file. The daemon may be running.
-    #[command(
-        after_help = "Exit codes: 0 copied, 73 the history cannot be read or the file cannot be \
-            written.\n\nExample:\n  probity history backup --to /var/backups/probity.sqlite"
-    )]
-    Backup {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "New file; an existing file is never overwritten")]
-        to: PathBuf,
-        #[arg(long, help = "Print JSON (schema probity-backup/1)")]
-        json: bool,
-    },
-    /// Replace the history of a stopped daemon with a backup. Time after the backup becomes
-    /// unknown.
-    #[command(
-        after_help = "Exit codes: 0 restored, 73 the backup or the directory cannot be used, 75 a \
-            daemon is running.\n\nExample:\n  probity history restore /var/backups/probity.sqlite \
-            --state-dir /var/lib/probity"
-    )]
-    Restore {
-        /// Backup file.
-        from: PathBuf,
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "Your name for the record")]
-        by: Option<String>,
-        #[arg(
-            long,
-            help = "Accept a backup that fails verification; its errors stay in the history"
-        )]
-        unverified: bool,
-        #[arg(long, help = "Print JSON (schema probity-restored/1)")]
-        json: bool,
-    },
-}
-
 #[derive(Debug, Args)]
 pub struct Simulate {
     #[command(flatten)]
@@ -453,344 +283,7 @@ pub struct Simulate {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Maintenance {
-    /// Schedule a maintenance window, never retroactively. Shows how each contract will count it.
-    #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage error, 69 no running \
-            daemon.\n\nExamples:\n  probity maintenance add --component checkout --start \
-            2026-12-06T02:00 --time-zone Europe/Helsinki --duration 2h --reason \"PostgreSQL 18\" \
-            --by anna\n  probity maintenance add --id patching --endpoint db --start \
-            2026-12-01T22:00 --every Tue --duration 30m --reason \"kernel updates\""
-    )]
-    Add(MaintenanceAdd),
-    /// List all maintenance windows.
-    #[command(
-        after_help = "Exit codes: 0 listed, 73 no history found.\n\nExample:\n  probity \
-            maintenance list --state-dir /var/lib/probity"
-    )]
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, help = "Print JSON (schema probity-maintenance/1)")]
-        json: bool,
-    },
-    /// End a maintenance window now.
-    #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 69 no running daemon.\n\nExample:\n  \
-            probity maintenance cancel patching --by anna"
-    )]
-    Cancel {
-        /// Id of the window.
-        id: String,
-        #[command(flatten)]
-        place: Place,
-        #[arg(
-            long,
-            help = "Your name for the record; the Unix user id is always recorded"
-        )]
-        by: Option<String>,
-        #[arg(long, help = "Print JSON (schema probity-maintenance-cancelled/1)")]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct MaintenanceAdd {
-    #[command(flatten)]
-    pub place: Place,
-    #[arg(long, help = "Id of the window [default: derived from the time]")]
-    pub id: Option<String>,
-    #[arg(
-        long,
-        help = "Affected component; can be repeated [default: everything, unless --endpoint is \
-            given]"
-    )]
-    pub component: Vec<String>,
-    #[arg(long, help = "Affected endpoint; can be repeated")]
-    pub endpoint: Vec<String>,
-    #[arg(
-        long,
-        help = "Start: 2026-12-06T02:00 in --time-zone, or with Z or an offset"
-    )]
-    pub start: String,
-    #[arg(long, help = "Duration, such as 2h")]
-    pub duration: String,
-    #[arg(long, help = "IANA time zone [default: UTC]")]
-    pub time_zone: Option<String>,
-    #[arg(long, help = "Repeat on this weekday (Mon to Sun); can be repeated")]
-    pub every: Vec<String>,
-    #[arg(
-        long,
-        help = "When it was announced (RFC 3339). This is recorded as a claim, beside the time of \
-            recording"
-    )]
-    pub announced_at: Option<String>,
-    #[arg(long, help = "Reason")]
-    pub reason: String,
-    #[arg(
-        long,
-        help = "Your name for the record; the Unix user id is always recorded"
-    )]
-    pub by: Option<String>,
-    #[arg(long, help = "Print JSON (schema probity-maintenance-added/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Sla {
-    /// Evaluate contracts over a period, from this host's history, timeline files or a running
-    /// daemon.
-    #[command(
-        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined or not recorded, 64 usage \
-            error, 69 no running daemon, 73 no history found, 78 invalid contract. If terms \
-            changed during the period, the code is the worse one of both \
-            verdicts.\n\nExamples:\n  probity sla evaluate --period 2026-11\n  probity sla \
-            evaluate --contract contract.toml --timeline timeline.json --period 2026-11 --json\n  \
-            probity sla evaluate --contract contract.toml --url http://127.0.0.1:9847 --period \
-            2026-11"
-    )]
-    Evaluate(SlaEvaluate),
-    /// Create the signed report of a period, with outages, calculation and proof, in six languages.
-    #[command(
-        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined, not recorded or not settled, \
-            64 usage error, 73 no history found, 78 invalid config. If terms changed during the \
-            period, the code is the worse one of both verdicts.\n\nExamples:\n  probity sla \
-            report --sla standard --period 2026-11 --format html --lang fi > report.html\n  \
-            probity sla report --sla standard --period 2026-11 --tenant B --output /srv/reports"
-    )]
-    Report(SlaReport),
-    /// Recompute a report offline from exported events and name the first difference.
-    #[command(
-        after_help = "Exit codes: 0 every figure follows from the events, 1 a difference was \
-            found, 64 a file cannot be read.\n\nExample:\n  probity export journal --tallies > \
-            journal.jsonl\n  probity sla verify report.json --events journal.jsonl"
-    )]
-    Verify {
-        /// Report (JSON).
-        report: PathBuf,
-        #[arg(long, help = "Exported events (probity export journal --tallies)")]
-        events: PathBuf,
-        #[arg(
-            long,
-            help = "Checkpoint file that was stored elsewhere earlier; shows that nothing before \
-                it was rewritten"
-        )]
-        since: Option<PathBuf>,
-        #[arg(
-            long,
-            help = "Public key that must have signed the report, in hexadecimal"
-        )]
-        key: Option<String>,
-        #[arg(long, help = "Print JSON (schema probity-report-verified/1)")]
-        json: bool,
-    },
-    /// Show what an objective (SLO) means in time, and what a probe interval can prove.
-    #[command(after_help = "Exit codes: 0 explained, 64 usage error, 78 invalid \
-            contract.\n\nExamples:\n  probity sla explain --objective 99.999 --interval 30s\n  \
-            probity sla explain --contract contract.toml")]
-    Explain(SlaExplain),
-}
-
-#[derive(Debug, Args)]
-pub struct SlaEvaluate {
-    #[command(flatten)]
-    pub place: Place,
-    #[arg(long, help = "File with contracts [default: the config]")]
-    pub contract: Option<PathBuf>,
-    #[arg(
-        long,
-        help = "Timeline file (probity-timeline/2 or /1); several are merged by quorum"
-    )]
-    pub timeline: Vec<PathBuf>,
-    #[arg(
-        long,
-        help = "URL of a running daemon to read the timeline from; can be repeated"
-    )]
-    pub url: Vec<String>,
-    #[arg(
-        long,
-        help = "Number of timelines that must agree on down [default: more than half of those \
-            present, at least 2]"
-    )]
-    pub quorum: Option<usize>,
-    #[arg(
-        long,
-        help = "2026-11, 2026-Q4, 2026, or the end of a rolling window [default: the current \
-            period]"
-    )]
-    pub period: Option<String>,
-    #[arg(long, help = "Only this contract")]
-    pub sla: Option<String>,
-    #[arg(long, help = "Print JSON (schema probity-sla/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct SlaReport {
-    #[command(flatten)]
-    pub place: Place,
-    #[arg(long, help = "File with contracts [default: the config]")]
-    pub contract: Option<PathBuf>,
-    #[arg(
-        long,
-        help = "Only this contract [default: all with --output, else the only one]"
-    )]
-    pub sla: Option<String>,
-    #[arg(
-        long,
-        help = "2026-11, 2026-Q4, 2026, or the end of a rolling window [default: the previous \
-            period]"
-    )]
-    pub period: Option<String>,
-    #[arg(
-        long,
-        value_enum,
-        default_value = "json",
-        help = "json, md, html or csv (the outages)"
-    )]
-    pub format: crate::report::format::ReportFormat,
-    #[arg(
-        long,
-        value_enum,
-        default_value = "en",
-        help = "Language of text, numbers and dates"
-    )]
-    pub lang: crate::report::words::Language,
-    #[arg(long, help = "Only this tenant, without any other customer's data")]
-    pub tenant: Option<String>,
-    #[arg(
-        long,
-        help = "Write all formats into this directory, for all contracts unless --sla names one"
-    )]
-    pub output: Option<PathBuf>,
-    #[arg(
-        long,
-        help = "Allow a report of a period that is not settled to its end"
-    )]
-    pub provisional: bool,
-    #[arg(long, help = "Signature of the report that this one replaces")]
-    pub replaces: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct SlaExplain {
-    #[arg(long, help = "Objective (SLO) in percent, without a contract")]
-    pub objective: Option<String>,
-    #[arg(long, help = "Probe interval [default: 30s, or as in the config]")]
-    pub interval: Option<String>,
-    #[arg(long, help = "File with contracts to explain")]
-    pub contract: Option<PathBuf>,
-    #[arg(long, help = "Only this contract")]
-    pub sla: Option<String>,
-    #[arg(long, help = "Print JSON (schema probity-sla-explain/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Export {
-    /// Export outages and unknown time of every component as JSON (schema probity-timeline/2).
-    #[command(
-        after_help = "Exit codes: 0 written, 64 usage error or invalid results, 73 no history \
-            found.\n\nExamples:\n  probity export timeline --from 2026-11-01T00:00:00Z --to \
-            2026-12-01T00:00:00Z"
-    )]
-    Timeline {
-        #[command(flatten)]
-        place: Place,
-        #[arg(
-            long,
-            help = "Start of the period (RFC 3339) [default: 30 days before its end]"
-        )]
-        from: Option<String>,
-        #[arg(long, help = "End of the period (RFC 3339) [default: now]")]
-        to: Option<String>,
-        #[command(flatten)]
-        raw: Box<RawProbes>,
-    },
-    /// Export states and seconds with timestamps, for `promtool tsdb create-blocks-from
-    /// openmetrics`.
-    #[command(
-        after_help = "Exit codes: 0 written, 73 no history found.\n\nExample:\n  probity export \
-            openmetrics --from 2026-10-01T00:00:00Z --step 60s > past.om\n  promtool tsdb \
-            create-blocks-from openmetrics past.om /var/lib/prometheus/data"
-    )]
-    Openmetrics {
-        #[command(flatten)]
-        place: Place,
-        #[arg(
-            long,
-            help = "Start of the period (RFC 3339) [default: 30 days before its end]"
-        )]
-        from: Option<String>,
-        #[arg(long, help = "End of the period (RFC 3339) [default: now]")]
-        to: Option<String>,
-        #[arg(long, default_value = "60s", help = "Time between two samples")]
-        step: String,
-    },
-    /// Export every event as a line of JSON, with its hash.
-    #[command(
-        after_help = "Exit codes: 0 written, 73 no history found.\n\nExample:\n  probity export \
-            journal --state-dir /var/lib/probity > journal.jsonl"
-    )]
-    Journal {
-        #[command(flatten)]
-        place: Place,
-        #[arg(long, default_value_t = 1, help = "Start at this event")]
-        seq: u64,
-        #[arg(
-            long,
-            help = "Also export the sealed hourly aggregates (`sla verify` needs them for slots \
-                and latency)"
-        )]
-        tallies: bool,
-    },
-}
-
-/// Raw results to evaluate instead of a history.
-#[derive(Debug, Args)]
-pub struct RawProbes {
-    #[arg(
-        long,
-        help = "Evaluate raw results from this JSON file instead of the history",
-        requires = "interval"
-    )]
-    pub probes: Option<PathBuf>,
-    #[arg(long, help = "Interval of the raw results, such as 30s")]
-    pub interval: Option<String>,
-    #[arg(
-        long,
-        default_value = "0",
-        help = "Fraction of the interval by which probes are spread"
-    )]
-    pub jitter: String,
-    #[arg(long, default_value = "500ms", help = "Maximum start delay of a probe")]
-    pub late_after: String,
-    #[arg(long, default_value = "10s", help = "Timeout of a probe")]
-    pub timeout: String,
-    #[arg(
-        long,
-        default_value = "1s",
-        help = "Delay between a failed probe and its retry"
-    )]
-    pub retry_interval: String,
-    #[arg(
-        long,
-        default_value_t = 1,
-        help = "Consecutive failures that confirm an outage"
-    )]
-    pub down_after: u32,
-    #[arg(
-        long,
-        default_value_t = 1,
-        help = "Consecutive successes that end an outage"
-    )]
-    pub up_after: u32,
-    #[arg(long, help = "Number of vantages that must agree on down")]
-    pub quorum: Option<usize>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Notify {
+pub enum NotifyCommand {
     /// Send a test notification to one receiver of the config.
     #[command(
         after_help = "Exit codes: 0 delivered, 1 not delivered, 64 unknown receiver, 78 invalid \

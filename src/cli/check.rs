@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::args::Check;
 use super::print;
 use crate::account::figures::not_seen_text;
+use crate::config::Fault;
 use crate::config::document::source::show_faults;
 use crate::config::document::value::show_size;
 use crate::config::lint::{Implied, implied};
@@ -17,6 +19,7 @@ use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::judgement::zones::{self, ZoneSource};
 use crate::kind::Kind;
+use crate::kind::run::dear;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
@@ -34,11 +37,10 @@ pub fn run(check: &Check) -> Exit {
         Ok(plan) => plan,
         Err(faults) => {
             if check.json {
-                print(
-                    true,
-                    &json!({"schema": "probity-check/1", "valid": false, "faults": faults, "implied": null}),
-                    String::new,
-                );
+                let value = json!({
+                    "schema": "probity-check/1", "valid": false, "faults": faults, "implied": null,
+                });
+                print(true, &value, String::new);
             } else {
                 say_error(show_faults(&faults));
             }
@@ -66,6 +68,7 @@ pub fn run(check: &Check) -> Exit {
         &Authorities::of_the_system(),
         &ClockTrust::default(),
     ));
+    implied.warnings.extend(dear::notes(&plan));
     implied.warnings.extend(guarded::open_secrets());
     implied.warnings.extend(
         guarded::state_directory_refused(&state_directory(&plan))
@@ -74,14 +77,31 @@ pub fn run(check: &Check) -> Exit {
     implied
         .warnings
         .extend(zone_note(zone_data::system_release().as_deref()));
-    let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied, "zone_data": zones::in_use().to_json()});
-    if check.print {
-        value["effective"] = json!(effective(&plan));
-    }
-    print(check.json, &value, || {
+    let valid = ValidConfig {
+        schema: "probity-check/1",
+        valid: true,
+        faults: [],
+        implied: &implied,
+        zone_data: zones::in_use().to_json(),
+        effective: check.print.then(|| effective(&plan)),
+    };
+    print(check.json, &json!(valid), || {
         shown(&path.display().to_string(), &implied)
     });
     Exit::Fine
+}
+
+/// `probity-check/1` of a config without faults.
+#[derive(Serialize)]
+struct ValidConfig<'c> {
+    schema: &'static str,
+    valid: bool,
+    faults: [Fault; 0],
+    implied: &'c Implied,
+    zone_data: Value,
+    /// With all defaults, if it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective: Option<String>,
 }
 
 fn shown(path: &str, implied: &Implied) -> String {

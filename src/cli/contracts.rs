@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::Place;
+use super::args::place::StateArgs;
 use super::local;
 use crate::config::document::source::show_faults;
 use crate::config::load_contracts;
@@ -18,7 +18,7 @@ pub fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
 }
 
 /// The contracts that are meant: of a file, else of the config.
-pub fn contracts(file: Option<&Path>, place: &Place) -> Result<Contracts, Exit> {
+pub fn contracts(file: Option<&Path>, place: &StateArgs) -> Result<Contracts, Exit> {
     if file.is_some() && place.config.config.is_some() {
         // Its zone data counts for the contract beside it, too.
         local::plan_or_empty(place);

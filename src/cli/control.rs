@@ -4,11 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::args::Place;
+use super::args::place::StateArgs;
 use super::{local, print};
 use crate::daemon::control::SOCKET;
+use crate::daemon::control::messages::{ControlCommand, ControlRequest, Renamed, RequestRefused};
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 
@@ -18,19 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(610);
 /// The longest answer that is read, in bytes.
 const ANSWER_LIMIT: u64 = 16 << 20;
 
-/// Asks, and prints the answer; the text for people is made of it.
-pub fn ask(
-    place: &Place,
-    request: &Value,
+/// Asks, and prints the answer; the text for people is made of it. `by`: what the user calls
+/// themselves.
+pub fn ask<Answer: DeserializeOwned>(
+    place: &StateArgs,
+    (command, by): (ControlCommand, Option<&String>),
     json: bool,
-    text: impl FnOnce(&Value) -> String,
+    text: impl FnOnce(&Answer) -> String,
 ) -> Exit {
+    let request = ControlRequest {
+        by: by.cloned(),
+        command,
+    };
     let directory = match local::directory(place) {
         Ok(directory) => directory,
         Err(exit) => return exit,
     };
     let path = directory.join(SOCKET);
-    let answer = match exchange(&path, request) {
+    let answer = match exchange(&path, &request) {
         Ok(answer) => answer,
         Err(why) => {
             say_error(format_args!(
@@ -41,34 +49,42 @@ pub fn ask(
             return Exit::Unavailable;
         }
     };
-    if let Some(why) = answer["error"].as_str() {
-        say_error(format_args!("probity: refused: {why}"));
+    if let Ok(refused) = RequestRefused::deserialize(&answer) {
+        say_error(format_args!("probity: refused: {}", refused.error));
         return Exit::Bad;
     }
-    print(json, &answer, || text(&answer));
+    if json {
+        print(true, &answer, String::new);
+        return Exit::Fine;
+    }
+    match Answer::deserialize(&answer) {
+        Ok(read) => {
+            print(false, &answer, || text(&read));
+        }
+        // A daemon of another version: what was asked is done.
+        Err(_) => {
+            print(false, &answer, || format!("{answer}\n"));
+        }
+    }
     Exit::Fine
 }
 
 /// A line for each component that the request named by an earlier name.
-pub fn renamed(answer: &Value) -> String {
-    let renamed = answer["renamed"].as_object().into_iter().flatten();
+pub fn renamed_lines(renamed: &Renamed) -> String {
     renamed
-        .map(|(before, now)| {
-            format!(
-                "  the component {before} is called {} now\n",
-                now.as_str().unwrap_or("-")
-            )
-        })
+        .iter()
+        .map(|(before, now)| format!("  the component {before} is called {now} now\n"))
         .collect()
 }
 
-fn exchange(path: &std::path::Path, request: &Value) -> Result<Value, String> {
+fn exchange(path: &std::path::Path, request: &ControlRequest) -> Result<Value, String> {
+    let line = serde_json::to_string(request).map_err(|e| e.to_string())?;
     let mut stream = UnixStream::connect(path).map_err(|e| e.to_string())?;
     stream
         .set_read_timeout(Some(PATIENCE))
         .map_err(|e| e.to_string())?;
     stream
-        .write_all(format!("{request}\n").as_bytes())
+        .write_all(format!("{line}\n").as_bytes())
         .map_err(|e| e.to_string())?;
     let mut line = String::new();
     BufReader::new(stream)

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use super::args::{Export, Place};
+use super::args::export::Export;
+use super::args::place::StateArgs;
 use super::{given, local, print, raw};
 use crate::account::figures::grouped;
 use crate::account::figures::timeline_json;
@@ -51,7 +53,7 @@ pub fn run(command: &Export) -> Exit {
     }
 }
 
-fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
+fn timeline(place: &StateArgs, from: Option<&str>, to: Option<&str>) -> Exit {
     let now = Clock::Real.read().utc_ms;
     let Some(to) = to.map_or(Some(now), parse_utc) else {
         return usage("--to");
@@ -89,7 +91,7 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
     }
 }
 
-fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) -> Exit {
+fn openmetrics(place: &StateArgs, from: Option<&str>, to: Option<&str>, step: &str) -> Exit {
     let now = Clock::Real.read().utc_ms;
     let Some(to) = to.map_or(Some(now), parse_utc) else {
         return usage("--to");
@@ -156,7 +158,7 @@ enum Tallies {
     Left,
 }
 
-fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
+fn journal(place: &StateArgs, seq: u64, tallies: Tallies) -> Exit {
     let reader = match local::open(place) {
         Ok(reader) => reader,
         Err(exit) => return exit,
@@ -173,6 +175,14 @@ fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
     result.map_or_else(local::complain, |()| Exit::Fine)
 }
 
+/// An event with its hash.
+#[derive(Serialize)]
+struct JournalLine {
+    #[serde(flatten)]
+    event: Map<String, Value>,
+    hash: String,
+}
+
 /// Each line goes to `put`, which says whether more is wanted.
 fn write_journal(
     reader: &HistoryReader,
@@ -186,11 +196,13 @@ fn write_journal(
         return Ok(());
     }
     reader.each_event(seq, |event| {
-        let Ok(mut body) = serde_json::from_str::<Value>(&event.body) else {
+        let Ok(stored) = serde_json::from_str(&event.body) else {
             return false;
         };
-        body["hash"] = json!(hex(&event.hash));
-        put(body)
+        put(json!(JournalLine {
+            event: stored,
+            hash: hex(&event.hash),
+        }))
     })?;
     if tallies == Tallies::Sealed {
         reader.each_sealed(|name, unit, body| {

@@ -1,173 +1,131 @@
-//! `probity history`: outages and transitions by endpoint and time; whether the chain is whole.
+//! `probity history`: outages and transitions by endpoint and time, corrections, pruning, backups.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::args::History;
-use super::{control, given, local, print, restore};
+use super::args::history::{
+    HistoryAnnotate, HistoryCommand, HistoryExclude, HistoryList, HistoryPrune,
+};
+use super::args::place::StateArgs;
+use super::{control, local, print, restore, verify};
 use crate::account::figures::not_seen_text;
+use crate::daemon::control::messages::{ControlCommand, Correction, HistoryPruned, NewExclusion};
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
-use crate::engine::judged;
+use crate::history::HistoryError;
+use crate::history::event::{Event, EventRecord};
+use crate::history::reader::HistoryReader;
 use crate::net::clock::Clock;
 use crate::report::object::ListedOutage;
 use crate::report::outages;
 use crate::serve::api::{self, WantedOutages};
-
-use crate::history::HistoryError;
-use crate::history::event::{Event, EventRecord};
-use crate::history::reader::HistoryReader;
-use crate::history::verify::{Against, Verdict};
 use crate::words::parse_utc;
 
 /// Endpoints that a refusal names.
 const NAMED: usize = 20;
 
-pub fn run(command: &History) -> Exit {
+pub fn run(command: &HistoryCommand) -> Exit {
     match command {
-        History::List {
-            place,
-            endpoint,
-            since,
-            limit,
-            transitions,
-            json,
-        } => {
-            let since = match since.as_deref().map(parse_utc) {
-                Some(None) => {
-                    say_error(format_args!(
-                        "probity: invalid time in --since; write it as 2026-11-01T00:00:00Z"
-                    ));
-                    return Exit::Usage;
-                }
-                since => since.flatten().unwrap_or(0),
-            };
-            let reader = match local::open(place)
-                .and_then(|reader| known(&reader, endpoint.as_deref()).map(|()| reader))
-            {
-                Ok(reader) => reader,
-                Err(exit) => return exit,
-            };
-            let wanted = Wanted {
-                endpoint: endpoint.as_deref(),
-                since,
-                limit: *limit,
-            };
-            let listed = if *transitions {
-                list_transitions(&reader, &wanted, *json)
-            } else {
-                list_outages(&reader, &wanted, *json)
-            };
-            listed.map_or_else(local::complain, |()| Exit::Fine)
+        HistoryCommand::List(args) => list(args),
+        HistoryCommand::Annotate(args) => annotate(args),
+        HistoryCommand::Exclude(args) => exclude(args),
+        HistoryCommand::Prune(args) => prune(args),
+        HistoryCommand::Backup { place, to, json } => backup(place, to, *json),
+        HistoryCommand::Restore(args) => restore::run(args),
+        HistoryCommand::Verify(args) => verify::run(args),
+    }
+}
+
+fn list(args: &HistoryList) -> Exit {
+    let since = match args.since.as_deref().map(parse_utc) {
+        Some(None) => {
+            say_error(format_args!(
+                "probity: invalid time in --since; write it as 2026-11-01T00:00:00Z"
+            ));
+            return Exit::Usage;
         }
-        History::Annotate {
-            place,
-            seq,
-            text,
-            by,
-            json,
-        } => {
-            let request = json!({"do": "annotate", "seq": seq, "text": text, "by": by});
-            control::ask(place, &request, *json, |a| {
-                format!(
-                    "note on event {seq} recorded at {}\n",
-                    a["recorded_at"].as_str().unwrap_or("-")
-                )
-            })
+        since => since.flatten().unwrap_or(0),
+    };
+    let endpoint = args.endpoint.as_deref();
+    let reader = match local::open(&args.place)
+        .and_then(|reader| known(&reader, endpoint).map(|()| reader))
+    {
+        Ok(reader) => reader,
+        Err(exit) => return exit,
+    };
+    let wanted = Wanted {
+        endpoint,
+        since,
+        limit: args.limit,
+    };
+    let listed = if args.transitions {
+        list_transitions(&reader, &wanted, args.json)
+    } else {
+        list_outages(&reader, &wanted, args.json)
+    };
+    listed.map_or_else(local::complain, |()| Exit::Fine)
+}
+
+fn annotate(args: &HistoryAnnotate) -> Exit {
+    let seq = args.seq;
+    let command = ControlCommand::Annotate {
+        seq: Some(seq),
+        text: Some(args.text.clone()),
+    };
+    let text = |a: &Correction| format!("note on event {seq} recorded at {}\n", a.recorded_at);
+    control::ask(&args.place, (command, args.by.as_ref()), args.json, text)
+}
+
+fn exclude(args: &HistoryExclude) -> Exit {
+    let command = ControlCommand::Exclude(NewExclusion {
+        components: args.component.clone(),
+        endpoints: args.endpoint.clone(),
+        from: Some(args.from.clone()),
+        to: Some(args.to.clone()),
+        reason: Some(args.reason.clone()),
+    });
+    let text = |a: &Correction| {
+        let mut out = format!(
+            "excluded from reports, page and API, recorded at {}. Raw data is kept\n",
+            a.recorded_at
+        );
+        out.push_str(&control::renamed_lines(&a.renamed));
+        for (name, sums) in a.before.iter().flatten() {
+            out.push_str(&format!(
+                "  {name}: {} ms down, {} ms unknown, {} ms up\n",
+                sums.down_ms, sums.unknown_ms, sums.up_ms
+            ));
         }
-        History::Exclude {
-            place,
-            component,
-            endpoint,
-            from,
-            to,
-            reason,
-            by,
-            json,
-        } => {
-            let request = json!({"do": "exclude", "components": component, "endpoints": endpoint, "from": from, "to": to, "reason": reason, "by": by});
-            control::ask(place, &request, *json, |a| {
-                let mut out = format!(
-                    "excluded from reports, page and API, recorded at {}. Raw data is kept\n",
-                    a["recorded_at"].as_str().unwrap_or("-")
-                );
-                out.push_str(&control::renamed(a));
-                for (name, sums) in a["before"].as_object().into_iter().flatten() {
-                    out.push_str(&format!(
-                        "  {name}: {} ms down, {} ms unknown, {} ms up\n",
-                        sums["down_ms"], sums["unknown_ms"], sums["up_ms"]
-                    ));
-                }
-                out
-            })
+        out
+    };
+    control::ask(&args.place, (command, args.by.as_ref()), args.json, text)
+}
+
+fn prune(args: &HistoryPrune) -> Exit {
+    let command = ControlCommand::Prune {
+        before: Some(args.before.clone()),
+    };
+    let text = |a: &HistoryPruned| {
+        format!(
+            "deleted events 1 to {}; a signed summary replaces them. Time before {} is unknown \
+                from now on\n",
+            a.last, a.until
+        )
+    };
+    control::ask(&args.place, (command, args.by.as_ref()), args.json, text)
+}
+
+fn backup(place: &StateArgs, to: &Path, json: bool) -> Exit {
+    match local::open(place).map(|reader| reader.backup(to)) {
+        Ok(Ok(())) => {
+            let file = to.display().to_string();
+            let value = json!({"schema": "probity-backup/1", "file": file});
+            print(json, &value, || format!("{file}\n"));
+            Exit::Fine
         }
-        History::Prune {
-            place,
-            before,
-            by,
-            json,
-        } => {
-            let request = json!({"do": "prune", "before": before, "by": by});
-            control::ask(place, &request, *json, |a| {
-                let until = a["until"].as_str().unwrap_or("-");
-                format!(
-                    "deleted events 1 to {}; a signed summary replaces them. Time before {until} \
-                        is unknown from now on\n",
-                    a["last"]
-                )
-            })
-        }
-        History::Backup { place, to, json } => {
-            match local::open(place).map(|reader| reader.backup(to)) {
-                Ok(Ok(())) => {
-                    let file = to.display().to_string();
-                    print(
-                        *json,
-                        &json!({"schema": "probity-backup/1", "file": file}),
-                        || format!("{file}\n"),
-                    );
-                    Exit::Fine
-                }
-                Ok(Err(error)) => local::complain(error),
-                Err(exit) => exit,
-            }
-        }
-        History::Restore {
-            from,
-            place,
-            by,
-            unverified,
-            json,
-        } => {
-            let trust = if *unverified {
-                restore::Trust::Blind
-            } else {
-                restore::Trust::Verified
-            };
-            restore::run(from, place, by.as_deref(), trust, *json)
-        }
-        History::Verify {
-            place,
-            since,
-            key,
-            json,
-        } => {
-            let since = match since.as_deref().map(given::json) {
-                Some(Err(why)) => {
-                    say_error(format_args!("probity: --since: {why}"));
-                    return Exit::Usage;
-                }
-                since => since.and_then(Result::ok),
-            };
-            let own = || local::signer(place).map(|s| s.key());
-            let against = Against {
-                since,
-                key: key.clone().or_else(own),
-            };
-            match local::open(place) {
-                Ok(reader) => verify(&reader, &against, *json),
-                Err(exit) => exit,
-            }
-        }
+        Ok(Err(error)) => local::complain(error),
+        Err(exit) => exit,
     }
 }
 
@@ -313,87 +271,5 @@ fn became(event: &Event) -> Option<(&str, &'static str, String)> {
         Event::FirstUp(e) => Some((&e.at, "up", "for the first time".into())),
         Event::Up(e) => Some((&e.to, "up", String::new())),
         _ => None,
-    }
-}
-
-/// The events and the tables that follow from them, then the judges.
-pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verdict, HistoryError> {
-    let verdict = reader.verify(against)?;
-    if !matches!(verdict, Verdict::Whole { .. }) {
-        return Ok(verdict);
-    }
-    let found = match judged::differ(reader) {
-        Err(HistoryError::Damaged { why, .. }) => Some(why),
-        found => found?,
-    };
-    Ok(found.map_or(verdict, |why| Verdict::Altered { seq: 0, why }))
-}
-
-fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
-    let told = |verdict: &str,
-                events: Option<u64>,
-                head: Option<&str>,
-                seq: Option<u64>,
-                why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
-    match verified(reader, against) {
-        Ok(Verdict::Whole {
-            events,
-            head,
-            checkpoints,
-            restores,
-        }) => {
-            let mut value = told("whole", Some(events), Some(&head), None, None);
-            (value["checkpoints"], value["restores"]) = (json!(checkpoints), json!(restores));
-            let forks = match restores {
-                0 => String::new(),
-                1 => ", restored from a backup once".to_owned(),
-                more => format!(", restored from a backup {more} times"),
-            };
-            let since = if against.since.is_some() {
-                "; nothing before the given checkpoint was rewritten"
-            } else {
-                ""
-            };
-            print(json, &value, || {
-                format!(
-                    "intact: {events} events, {checkpoints} signed checkpoints{forks}, head \
-                        {head}{since}\n"
-                )
-            });
-            Exit::Fine
-        }
-        Ok(Verdict::Altered { seq, why }) => {
-            print(
-                json,
-                &told("altered", None, None, Some(seq), Some(&why)),
-                || format!("altered: event {seq}: {why}\n"),
-            );
-            Exit::Bad
-        }
-        Ok(Verdict::Forked { seq, why }) => {
-            print(
-                json,
-                &told("forked by restore", None, None, Some(seq), Some(&why)),
-                || format!("{why} (event {seq})\n"),
-            );
-            Exit::Unknown
-        }
-        Ok(Verdict::NotProvable { why }) => {
-            print(
-                json,
-                &told("not provable", None, None, None, Some(&why)),
-                || format!("not provable: {why}\n"),
-            );
-            Exit::Unknown
-        }
-        Err(error) => {
-            let why = error.to_string();
-            print(
-                json,
-                &told("not provable", None, None, None, Some(&why)),
-                || format!("not provable: {why}\n"),
-            );
-            Exit::Unknown
-        }
     }
 }

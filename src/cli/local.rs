@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::args::Place;
+use super::args::place::StateArgs;
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, state_directory};
@@ -17,14 +17,14 @@ use crate::judgement::rules::Rules;
 use crate::words::Name;
 
 /// The directory that is meant; the config is read only when it is not named.
-pub fn directory(place: &Place) -> Result<PathBuf, Exit> {
+pub fn directory(place: &StateArgs) -> Result<PathBuf, Exit> {
     if let Some(directory) = &place.state_dir {
         return Ok(directory.clone());
     }
     Ok(state_directory(&plan(place)?))
 }
 
-pub fn plan(place: &Place) -> Result<Plan, Exit> {
+pub fn plan(place: &StateArgs) -> Result<Plan, Exit> {
     read_config(&place.config.path()).map_err(|faults| {
         say_error(crate::config::document::source::show_faults(&faults));
         Exit::Config
@@ -32,7 +32,7 @@ pub fn plan(place: &Place) -> Result<Plan, Exit> {
 }
 
 /// The config if one is at hand; reading a named state directory needs none.
-pub fn plan_or_empty(place: &Place) -> Plan {
+pub fn plan_or_empty(place: &StateArgs) -> Plan {
     if place.state_dir.is_some() && place.config.config.is_none() {
         return Plan::empty();
     }
@@ -40,7 +40,7 @@ pub fn plan_or_empty(place: &Place) -> Plan {
 }
 
 /// What signs this history, as far as it can be known here.
-pub fn signer(place: &Place) -> Option<Signer> {
+pub fn signer(place: &StateArgs) -> Option<Signer> {
     if place.config.config.is_some()
         && let Some(secret) = plan(place).ok()?.history.key
     {
@@ -51,7 +51,7 @@ pub fn signer(place: &Place) -> Option<Signer> {
         .and_then(|directory| Signer::kept(&directory))
 }
 
-pub fn open(place: &Place) -> Result<HistoryReader, Exit> {
+pub fn open(place: &StateArgs) -> Result<HistoryReader, Exit> {
     schema::open_to_read(&directory(place)?).map_err(complain)
 }
 

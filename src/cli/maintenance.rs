@@ -1,13 +1,17 @@
 //! `probity maintenance`: windows at run time.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{Maintenance, MaintenanceAdd};
+use super::args::maintenance::{Maintenance, MaintenanceAdd};
 use super::{control, given, local, print};
-use crate::daemon::control::listed;
+use crate::account::shown::ShownSpan;
+use crate::daemon::control::messages::{ControlCommand, NewWindow, WindowAdded, WindowCancelled};
 use crate::daemon::exit::Exit;
+use crate::judgement::maintenance::Stored;
+use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
-use crate::words::people;
+use crate::words::{Name, UtcMs, format_utc, people};
 
 pub fn run(command: &Maintenance) -> Exit {
     match command {
@@ -21,7 +25,7 @@ pub fn run(command: &Maintenance) -> Exit {
                 Ok(all) => {
                     let windows = listed(&all, Clock::Real.read().utc_ms);
                     let value = json!({"schema": "probity-maintenance/1", "windows": windows});
-                    print(*json, &value, || table(&value));
+                    print(*json, &value, || table(&windows));
                     Exit::Fine
                 }
                 Err(error) => local::complain(error),
@@ -33,16 +37,13 @@ pub fn run(command: &Maintenance) -> Exit {
             by,
             json,
         } => {
-            let request = json!({"do": "maintenance cancel", "id": id, "by": by});
-            control::ask(place, &request, *json, |a| {
-                format!("window {id} ended at {}\n", text(&a["recorded_at"]))
-            })
+            let command = ControlCommand::CancelWindow {
+                id: Some(id.clone()),
+            };
+            let text = |a: &WindowCancelled| format!("window {id} ended at {}\n", a.recorded_at);
+            control::ask(place, (command, by.as_ref()), *json, text)
         }
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_owned()
 }
 
 fn add(args: &MaintenanceAdd) -> Exit {
@@ -50,102 +51,116 @@ fn add(args: &MaintenanceAdd) -> Exit {
         Ok(ms) => ms,
         Err(exit) => return exit,
     };
-    let request = json!({
-        "do": "maintenance add", "id": args.id, "components": args.component, "endpoints": args.endpoint, "start": args.start, "duration_ms": duration_ms,
-        "time_zone": args.time_zone, "every": args.every, "announced_at": args.announced_at, "reason": args.reason, "by": args.by,
-    });
-    control::ask(&args.place, &request, args.json, |answer| {
-        let next = &answer["next"];
-        let mut out = format!(
-            "window {} recorded at {}; starts {}, ends {}\n",
-            text(&answer["id"]),
-            text(&answer["recorded_at"]),
-            text(&next["from"]),
-            text(&next["to"])
-        );
-        out.push_str(&control::renamed(answer));
-        if let Some(note) = answer["note"].as_str() {
-            out.push_str(&format!("note: {note}\n"));
-        }
-        for c in answer["contracts"].as_array().into_iter().flatten() {
-            let verdict = if c["admitted"] == true {
-                "excludes it"
-            } else {
-                "does not exclude it"
-            };
-            let why = c["why"]
-                .as_str()
-                .map_or(String::new(), |w| format!(": {w}"));
-            out.push_str(&format!(
-                "the contract {} {verdict}{why}\n",
-                text(&c["sla"])
-            ));
-        }
-        out
-    })
+    let window = NewWindow {
+        id: args.id.clone(),
+        components: args.component.clone(),
+        endpoints: args.endpoint.clone(),
+        start: Some(args.start.clone()),
+        duration_ms: Some(duration_ms),
+        time_zone: args.time_zone.clone(),
+        every: args.every.clone(),
+        announced_at: args.announced_at.clone(),
+        reason: Some(args.reason.clone()),
+    };
+    let command = ControlCommand::AddWindow(window);
+    control::ask(&args.place, (command, args.by.as_ref()), args.json, added)
 }
 
-fn table(value: &Value) -> String {
-    let windows = value["windows"].as_array().map_or(&[][..], Vec::as_slice);
+fn added(answer: &WindowAdded) -> String {
+    let instant = |at: &Option<String>| at.clone().unwrap_or_else(|| "-".to_owned());
+    let mut out = format!(
+        "window {} recorded at {}; starts {}, ends {}\n",
+        answer.id,
+        answer.recorded_at,
+        instant(&answer.next.from),
+        instant(&answer.next.to)
+    );
+    out.push_str(&control::renamed_lines(&answer.renamed));
+    if let Some(note) = &answer.note {
+        out.push_str(&format!("note: {note}\n"));
+    }
+    for c in &answer.contracts {
+        let verdict = if c.admitted {
+            "excludes it"
+        } else {
+            "does not exclude it"
+        };
+        let why = c.why.as_ref().map_or(String::new(), |w| format!(": {w}"));
+        out.push_str(&format!("the contract {} {verdict}{why}\n", c.sla));
+    }
+    out
+}
+
+/// A window of a history, with the next time for which it is in force.
+#[derive(Serialize)]
+struct ListedWindow<'s> {
+    #[serde(skip)]
+    stored: &'s Stored,
+    #[serde(flatten)]
+    definition: Value,
+    recorded_at: String,
+    ended_at: Option<String>,
+    by: &'s str,
+    next: Option<ShownSpan>,
+}
+
+fn listed(all: &[Stored], now: UtcMs) -> Vec<ListedWindow<'_>> {
+    let ahead = Span::new(now, now + 400 * 86_400_000);
+    let one = |stored| ListedWindow {
+        stored,
+        definition: stored.window.to_json(),
+        recorded_at: format_utc(stored.recorded),
+        ended_at: stored.ended.map(format_utc),
+        by: &stored.by,
+        next: stored.in_force(ahead).first().map(ShownSpan::of),
+    };
+    all.iter().map(one).collect()
+}
+
+fn table(windows: &[ListedWindow]) -> String {
     if windows.is_empty() {
         return "no maintenance windows declared\n".into();
     }
-    let mut out = format!(
+    let head = format!(
         "{:<20} {:<25} {:<25} {:<25} {}\n",
         "id", "next from", "next to", "recorded", "concerns; when; why; by"
     );
-    for w in windows {
-        let names = |key: &str| {
-            w[key]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let concerns = [names("components"), names("endpoints")]
-            .into_iter()
-            .filter(|n| !n.is_empty())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let concerns = if concerns.is_empty() {
-            "everything".to_owned()
-        } else {
-            concerns
-        };
-        let next = |key: &str| match (w["ended_at"].is_null(), w["next"].is_null()) {
-            (false, _) => "ended".into(),
-            (true, true) => "over".into(),
-            (true, false) => text(&w["next"][key]),
-        };
-        let days = w["every"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
-        let often = if days.is_empty() {
-            "once".to_owned()
-        } else {
-            format!("every {days}")
-        };
-        let times = format!(
-            "{often} at {} {} for {}",
-            text(&w["start"]),
-            text(&w["time_zone"]),
-            people::duration(w["duration_ms"].as_u64().unwrap_or(0))
-        );
-        out.push_str(&format!(
-            "{:<20} {:<25} {:<25} {:<25} {concerns}; {times}; {}; {}\n",
-            text(&w["id"]),
-            next("from"),
-            next("to"),
-            text(&w["recorded_at"]),
-            text(&w["reason"]),
-            text(&w["by"])
-        ));
-    }
-    out
+    windows.iter().fold(head, |out, w| out + &row(w))
+}
+
+fn row(w: &ListedWindow) -> String {
+    let window = &w.stored.window;
+    let names = |list: &[Name]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let concerned = [names(&window.components), names(&window.endpoints)].concat();
+    let concerns = if concerned.is_empty() {
+        "everything".to_owned()
+    } else {
+        concerned.join(", ")
+    };
+    let next = |end: fn(&ShownSpan) -> &Option<String>| match (&w.ended_at, &w.next) {
+        (Some(_), _) => "ended".to_owned(),
+        (None, None) => "over".to_owned(),
+        (None, Some(next)) => end(next).clone().unwrap_or_else(|| "-".to_owned()),
+    };
+    let days: Vec<&str> = window.days().collect();
+    let often = if days.is_empty() {
+        "once".to_owned()
+    } else {
+        format!("every {}", days.join(", "))
+    };
+    let times = format!(
+        "{often} at {} {} for {}",
+        window.start,
+        window.zone.iana_name().unwrap_or("UTC"),
+        people::duration(window.duration)
+    );
+    format!(
+        "{:<20} {:<25} {:<25} {:<25} {concerns}; {times}; {}; {}\n",
+        window.id.as_str(),
+        next(|span| &span.from),
+        next(|span| &span.to),
+        w.recorded_at,
+        window.reason,
+        w.by
+    )
 }

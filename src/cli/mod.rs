@@ -21,13 +21,15 @@ mod sla;
 mod sla_explain;
 mod sla_shown;
 mod status;
+mod verify;
 mod waterfall;
 
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
+use crate::daemon::control::messages::{ConfigReloaded, ControlCommand};
 use crate::daemon::exit::Exit;
-use crate::daemon::streams::{Reader, say, say_error, wants_no_color, written};
+use crate::daemon::streams::{OutputReader, say, say_error, wants_no_color, written};
 use crate::daemon::{log, run};
 use crate::words::{escaped_but_colors, escaped_json, escaped_lines};
 
@@ -48,10 +50,8 @@ pub fn main() -> Exit {
     match cli.command {
         Command::Run { config } => run::run(&config.path()),
         Command::Reload { place, json } => {
-            let request = serde_json::json!({"do": "reload"});
-            control::ask(&place, &request, json, |answer| {
-                format!("{}\n", answer["summary"].as_str().unwrap_or("-"))
-            })
+            let text = |answer: &ConfigReloaded| format!("{}\n", answer.summary);
+            control::ask(&place, (ControlCommand::Reload, None), json, text)
         }
         Command::Demo(demo) => demo::run(&demo),
         Command::Check(check) => check::run(&check),
@@ -101,7 +101,7 @@ fn manual(path: &[String]) -> Exit {
 }
 
 /// Prints JSON on one line, or the text for people, without what a terminal would obey.
-fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> Reader {
+fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> OutputReader {
     let out = if json {
         escaped_json(&format!("{value}\n"))
     } else {
@@ -111,7 +111,11 @@ fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -
 }
 
 /// The same for a text that may have colours; what others wrote must have been escaped in it.
-fn print_colored(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> Reader {
+fn print_colored(
+    json: bool,
+    value: &serde_json::Value,
+    text: impl FnOnce() -> String,
+) -> OutputReader {
     match json {
         true => print(true, value, text),
         false => say(escaped_but_colors(&text()).as_bytes()),

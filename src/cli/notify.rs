@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::Notify;
+use super::args::NotifyCommand;
 use super::print;
 use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;
@@ -14,8 +14,8 @@ use crate::net::own_calls::OwnCalls;
 use crate::notify::send;
 use crate::words::format_utc;
 
-pub fn run(command: &Notify) -> Exit {
-    let Notify::Test { name, config, json } = command;
+pub fn run(command: &NotifyCommand) -> Exit {
+    let NotifyCommand::Test { name, config, json } = command;
     let plan = match read_config(&config.path()) {
         Ok(plan) => plan,
         Err(faults) => {
@@ -37,7 +37,8 @@ pub fn run(command: &Notify) -> Exit {
     };
     let body = json!({
         "schema": "probity-notification/2", "endpoint": null, "component": null, "state": "test",
-        "since": format_utc(Clock::Real.read().utc_ms), "detail": format!("a test from {}", plan.daemon.vantage),
+        "since": format_utc(Clock::Real.read().utc_ms),
+        "detail": format!("a test from {}", plan.daemon.vantage),
     });
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -51,7 +52,10 @@ pub fn run(command: &Notify) -> Exit {
             .await
             .map_err(|undelivered| undelivered.why)
     });
-    let value = json!({"schema": "probity-notify-test/1", "receiver": name, "delivered": result.is_ok(), "why": result.as_ref().err()});
+    let value = json!({
+        "schema": "probity-notify-test/1", "receiver": name, "delivered": result.is_ok(),
+        "why": result.as_ref().err(),
+    });
     print(*json, &value, || match &result {
         Ok(()) => format!("delivered to {name}\n"),
         Err(why) => format!("not delivered to {name}: {why}\n"),

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::RawProbes;
+use super::args::export::RawProbes;
 use super::{given, print};
-use crate::account::recorded::{self, Component};
+use crate::account::recorded::{self, RecordedComponent};
 use crate::account::shown::ShownComponent;
 use crate::config::document::tree::distance;
 use crate::daemon::exit::Exit;
@@ -106,10 +107,10 @@ impl Happened {
     }
 }
 
-fn instant(value: &Value, place: usize) -> Result<Ms, String> {
+fn instant(value: &Option<Value>, place: usize) -> Result<Ms, String> {
     let at = match value {
-        Value::String(text) => parse_utc(text).and_then(|at| u64::try_from(at).ok()),
-        Value::Number(n) => n.as_u64(),
+        Some(Value::String(text)) => parse_utc(text).and_then(|at| u64::try_from(at).ok()),
+        Some(Value::Number(n)) => n.as_u64(),
         _ => None,
     };
     let at = at.filter(|at| i64::try_from(*at).is_ok_and(is_writable));
@@ -121,23 +122,47 @@ fn instant(value: &Value, place: usize) -> Result<Ms, String> {
     })
 }
 
-fn happened(item: &Value, place: usize) -> Result<Happened, String> {
-    let has = |key: &str| !item[key].is_null();
-    if has("event") && (has("ok") || has("result")) {
+/// One item of the list. What is in it may be of any type: the refusals say which it should be.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawItem {
+    component: Option<Value>,
+    vantage: Option<Value>,
+    event: Option<Value>,
+    at: Option<Value>,
+    start: Option<Value>,
+    end: Option<Value>,
+    ok: Option<Value>,
+    result: Option<Value>,
+    reason: Option<Value>,
+    kind: Option<Value>,
+    /// Keys that say nothing that is judged, or are misspelt.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+fn text(value: &Option<Value>) -> Option<&str> {
+    value.as_ref().and_then(Value::as_str)
+}
+
+fn happened(item: &RawItem, place: usize) -> Result<Happened, String> {
+    let (has_ok, has_result) = (item.ok.is_some(), item.result.is_some());
+    if item.event.is_some() && (has_ok || has_result) {
         return Err(format!(
             "item {place}: both an event and a result; write two items"
         ));
     }
-    if has("ok") && has("result") {
+    if has_ok && has_result {
         return Err(format!("item {place}: both `ok` and `result`; keep one"));
     }
-    if has("ok") && !item["ok"].is_boolean() {
+    let ok = item.ok.as_ref().and_then(Value::as_bool);
+    if has_ok && ok.is_none() {
         return Err(format!(
             "item {place}: `ok` should be true or false, without quotes"
         ));
     }
-    if let Some(event) = item["event"].as_str() {
-        let at = instant(&item["at"], place)?;
+    if let Some(event) = text(&item.event) {
+        let at = instant(&item.at, place)?;
         return match event {
             "start" => Ok(Happened::Start(at)),
             "stop" => Ok(Happened::Stop(at)),
@@ -149,15 +174,12 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
         };
     }
     let failure = Verdict::Failure(Cause::ProtocolError);
-    let (start, end, verdict) = if let Some(ok) = item["ok"].as_bool() {
-        let at = instant(&item["at"], place)?;
+    let (start, end, verdict) = if let Some(ok) = ok {
+        let at = instant(&item.at, place)?;
         (at, at, if ok { Verdict::Success } else { failure })
     } else {
-        let (start, end) = (
-            instant(&item["start"], place)?,
-            instant(&item["end"], place)?,
-        );
-        let verdict = match item["result"].as_str() {
+        let (start, end) = (instant(&item.start, place)?, instant(&item.end, place)?);
+        let verdict = match text(&item.result) {
             Some("success") => Verdict::Success,
             Some("failure") => failure,
             Some("unmeasured") => Verdict::Unmeasured(reason(item, place)?),
@@ -176,61 +198,64 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
         start,
         end,
         verdict,
-        slot: item["kind"] != "reprobe",
+        slot: text(&item.kind) != Some("reprobe"),
     }))
 }
 
 /// Why a probe could not be measured; late when it is not said.
-fn reason(item: &Value, place: usize) -> Result<Reason, String> {
-    match &item["reason"] {
-        Value::Null => Ok(Reason::Late),
-        Value::String(text) => Reason::parse(text).ok_or_else(|| {
+fn reason(item: &RawItem, place: usize) -> Result<Reason, String> {
+    match &item.reason {
+        None => Ok(Reason::Late),
+        Some(Value::String(text)) => Reason::parse(text).ok_or_else(|| {
             let known: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
             format!(
                 "item {place}: unknown reason `{text}`. Allowed: {}",
                 known.join(", ")
             )
         }),
-        _ => Err(format!("item {place}: `reason` should be a text")),
+        Some(_) => Err(format!("item {place}: `reason` should be a text")),
     }
 }
 
 /// What happened, by component and vantage.
 type Items = BTreeMap<String, BTreeMap<String, Vec<Happened>>>;
 
-/// Keys of an item that may be left out.
-const OPTIONAL: [&str; 4] = ["component", "vantage", "reason", "kind"];
+/// Refuses a slip in a key that may be left out: what is required is missed anyway.
+fn spelt_right(item: &RawItem, place: usize) -> Result<(), String> {
+    let optional = [
+        ("component", &item.component),
+        ("vantage", &item.vantage),
+        ("reason", &item.reason),
+        ("kind", &item.kind),
+    ];
+    for key in item.others.keys() {
+        if let Some((near, _)) = optional
+            .iter()
+            .find(|(known, value)| value.is_none() && distance(key, known) == 1)
+        {
+            return Err(format!(
+                "item {place}: unknown key `{key}`; did you mean `{near}`?"
+            ));
+        }
+    }
+    Ok(())
+}
 
 fn results(value: &Value) -> Result<Items, String> {
     let items = value
         .as_array()
-        .or_else(|| value["probes"].as_array())
+        .or_else(|| value.get("probes")?.as_array())
         .ok_or("this should be a list of results")?;
     let mut all = Items::new();
     for (place, item) in items.iter().enumerate() {
-        let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
-        let component = if item["component"].is_string() {
-            text("component")
-        } else {
-            "component".to_owned()
-        };
-        // What is required is missed anyway; a key that may be left out must not be missed for a
-        // slip. Others say nothing that is judged.
-        for key in item.as_object().into_iter().flat_map(|o| o.keys()) {
-            if let Some(near) = OPTIONAL
-                .iter()
-                .find(|known| item[**known].is_null() && distance(key, known) == 1)
-            {
-                return Err(format!(
-                    "item {place}: unknown key `{key}`; did you mean `{near}`?"
-                ));
-            }
-        }
+        let item = RawItem::deserialize(item).unwrap_or_default();
+        let component = text(&item.component).unwrap_or("component").to_owned();
+        spelt_right(&item, place)?;
         all.entry(component)
             .or_default()
-            .entry(text("vantage"))
+            .entry(text(&item.vantage).unwrap_or_default().to_owned())
             .or_default()
-            .push(happened(item, place)?);
+            .push(happened(&item, place)?);
     }
     if all.is_empty() {
         Err("there is no result in it".into())
@@ -252,6 +277,15 @@ pub fn timeline(value: &Value, rules: &Rules, quorum: Option<usize>) -> Result<V
     Ok(told(results(value)?, rules, quorum))
 }
 
+/// A component, and the time of which its results speak.
+#[derive(Serialize)]
+struct JudgedComponent {
+    #[serde(flatten)]
+    shown: ShownComponent,
+    first_start: String,
+    watermark: String,
+}
+
 fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     let expected = vantages(&all);
     let (mut from, mut to) = (i64::MAX, i64::MIN);
@@ -267,7 +301,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
         let component = if records.len() == 1 && expected == 1 {
             recorded::component(
                 &name,
-                &recorded::Version::ever(Combine::Series, recorded::Service::default()),
+                &recorded::Version::ever(Combine::Series, recorded::ServiceStart::default()),
                 (&records, &Spans::default()),
                 Span::new(first, settled),
             )
@@ -276,7 +310,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
         };
         parts.push((component, Span::new(first, settled)));
     }
-    let beyond = |mut component: Component, own: Span| {
+    let beyond = |mut component: RecordedComponent, own: Span| {
         // Where another component's record reaches further, nothing is known of this one.
         let around = [Span::new(from, own.from), Span::new(own.to, to)]
             .into_iter()
@@ -287,16 +321,20 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
             .unknown
             .extend(around.map(|s| (s, Some(Reason::NotRunning.as_str().to_owned()))));
         component.recorded.unknown.sort_by_key(|u| u.0.from);
-        let mut value = json!(ShownComponent::of(&component));
-        value["first_start"] = json!(format_utc(own.from));
-        value["watermark"] = json!(format_utc(own.to));
-        value
+        JudgedComponent {
+            shown: ShownComponent::of(&component),
+            first_start: format_utc(own.from),
+            watermark: format_utc(own.to),
+        }
     };
-    let components: Vec<Value> = parts
+    let components: Vec<JudgedComponent> = parts
         .into_iter()
         .map(|(component, own)| beyond(component, own))
         .collect();
-    json!({"schema": "probity-timeline/2", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
+    json!({
+        "schema": "probity-timeline/2", "from": format_utc(from), "to": format_utc(to),
+        "components": components, "maintenance": [],
+    })
 }
 
 fn judged(list: &mut [Happened], rules: &Rules) -> EndpointRecord {
@@ -323,14 +361,14 @@ fn by_quorum(
     records: &[EndpointRecord],
     expected: usize,
     quorum: Option<usize>,
-) -> Component {
+) -> RecordedComponent {
     let mut timelines: Vec<Timeline> = records
         .iter()
         .map(|record| {
             let period = Span::new(record.from.unwrap_or(record.settled), record.settled);
             let component = recorded::component(
                 name,
-                &recorded::Version::ever(Combine::Series, recorded::Service::default()),
+                &recorded::Version::ever(Combine::Series, recorded::ServiceStart::default()),
                 (std::slice::from_ref(record), &Spans::default()),
                 period,
             );
@@ -368,5 +406,5 @@ fn by_quorum(
     });
     std::mem::swap(&mut sums, &mut merged.borrow_mut());
     let recorded = whole.components.pop().unwrap_or_default();
-    Component { recorded, sums }
+    RecordedComponent { recorded, sums }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::SlaReport;
+use super::args::sla::SlaReport;
 use super::contracts::{contracts, refuse, wanted, worse};
 use super::{given, local, print};
 use clap::ValueEnum;
@@ -249,7 +249,7 @@ fn previous<'c>(contracts: &'c Contracts, name: &Name, now: UtcMs) -> Option<(&'
         .map(|(contract, _, span, _)| (contract, span))
 }
 
-fn signer(place: &super::args::Place, plan: &Plan) -> Result<Signer, Exit> {
+fn signer(place: &super::args::place::StateArgs, plan: &Plan) -> Result<Signer, Exit> {
     if let Some(key) = &plan.history.key {
         return Signer::from_hex(key.reveal()).map_err(|why| refuse(Exit::Config, why));
     }
@@ -409,7 +409,8 @@ fn follows(report: &ContractReport, recomputed: Recomputed, signed_by: &str) -> 
     let but = match recomputed.tallies {
         true => "",
         false => {
-            " (slots and latency were not recomputed: the events contain no sealed hour; `probity export journal --tallies` exports each hour once it is sealed)"
+            " (slots and latency were not recomputed: the events contain no sealed hour; `probity \
+                export journal --tallies` exports each hour once it is sealed)"
         }
     };
     let came_later = report.changed.iter().any(|c| c.what == ChangeOf::Terms);

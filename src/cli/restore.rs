@@ -5,9 +5,11 @@
 
 use std::path::Path;
 
-use super::args::Place;
-use super::history::verified;
-use super::local;
+use serde_json::json;
+
+use super::args::history::HistoryRestore;
+use super::verify::verified;
+use super::{local, print};
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
@@ -20,20 +22,28 @@ use crate::net::clock::Clock;
 
 /// Whether a backup is looked through before it is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+enum BackupTrust {
     Verified,
     Blind,
 }
 
-pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust, json: bool) -> Exit {
-    let directory = match local::directory(place) {
+pub fn run(args: &HistoryRestore) -> Exit {
+    let directory = match local::directory(&args.place) {
         Ok(directory) => directory,
         Err(exit) => return exit,
     };
-    match put_in_place(from, &directory, by, trust, local::signer(place)) {
+    let trust = if args.unverified {
+        BackupTrust::Blind
+    } else {
+        BackupTrust::Verified
+    };
+    let signer = local::signer(&args.place);
+    match put_in_place(&args.from, &directory, args.by.as_deref(), trust, signer) {
         Ok((events, aside)) => {
-            let value = serde_json::json!({"schema": "probity-restored/1", "events": events, "kept": aside});
-            super::print(json, &value, || {
+            let value = json!({
+                "schema": "probity-restored/1", "events": events, "kept": aside,
+            });
+            print(args.json, &value, || {
                 format!("restored {events} events; the previous history is kept as {aside}\n")
             });
             Exit::Fine
@@ -50,12 +60,12 @@ fn put_in_place(
     from: &Path,
     directory: &Path,
     by: Option<&str>,
-    trust: Trust,
+    trust: BackupTrust,
     signer: Option<Signer>,
 ) -> Result<(u64, String), HistoryError> {
     // Everything that can fail on the backup fails before anything is touched.
     let copy = backup::open_backup(from)?;
-    if trust == Trust::Verified {
+    if trust == BackupTrust::Verified {
         let damaged = |why: String| HistoryError::Damaged {
             path: from.display().to_string(),
             why: format!("{why}; --unverified accepts it anyway"),

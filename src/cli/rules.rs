@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::args::ConfigArg;
+use super::args::place::ConfigArg;
 use super::print;
 use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::args::Simulate;
 use super::{given, print};
-use crate::account::figures::sums_json;
+use crate::account::shown::ShownSums;
 use crate::config::Plan;
 use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;
@@ -15,7 +16,7 @@ use crate::daemon::streams::say_error;
 use crate::engine::simulation::{Outcomes, World, random_outages, simulate};
 use crate::history::chain::hex;
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::{parse_utc, people};
+use crate::words::{Ms, parse_utc, people};
 
 const DAY_MS: u64 = 86_400_000;
 const MOST_DAYS: u64 = 400;
@@ -63,9 +64,18 @@ pub fn run(args: &Simulate) -> Exit {
         tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
             simulate(&plan, &world)
         });
-    let value = told(&plan, &world, &outcomes);
-    print(args.json, &value, || table(&value));
+    let shown = shown(&plan, &world, &outcomes);
+    print(args.json, &json!(shown), || table(&shown));
     Exit::Fine
+}
+
+/// One entry of a file of outages.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TrueOutage {
+    endpoint: Value,
+    from: Value,
+    to: Value,
 }
 
 /// True outages by endpoint, in the order of the plan.
@@ -77,19 +87,20 @@ fn outages(value: &Value, plan: &Plan) -> Result<Vec<Spans>, String> {
         .iter()
         .enumerate()
     {
-        let name = one["endpoint"].as_str().unwrap_or_default();
+        let one = TrueOutage::deserialize(one).unwrap_or_default();
+        let name = one.endpoint.as_str().unwrap_or_default();
         let place = plan
             .endpoints
             .iter()
             .position(|e| e.name.as_str() == name)
             .ok_or(format!("entry {k}: unknown endpoint `{name}`"))?;
-        let instant = |key: &str| {
-            one[key]
+        let instant = |value: &Value, key: &str| {
+            value
                 .as_str()
                 .and_then(parse_utc)
                 .ok_or(format!("entry {k}: invalid time in `{key}`"))
         };
-        let (from, to) = (instant("from")?, instant("to")?);
+        let (from, to) = (instant(&one.from, "from")?, instant(&one.to, "to")?);
         if to <= from {
             return Err(format!("entry {k}: it ends before it starts"));
         }
@@ -98,48 +109,83 @@ fn outages(value: &Value, plan: &Plan) -> Result<Vec<Spans>, String> {
     Ok(down.into_iter().map(Spans::new).collect())
 }
 
-fn told(plan: &Plan, world: &World, outcomes: &Outcomes) -> Value {
+/// `probity-simulation/1`
+#[derive(Serialize)]
+struct ShownSimulation {
+    schema: &'static str,
+    probes: u64,
+    events: u64,
+    digest: String,
+    endpoints: Vec<SimulatedEndpoint>,
+}
+
+/// What was true of an endpoint, and what the config would have shown of it.
+#[derive(Serialize)]
+struct SimulatedEndpoint {
+    name: String,
+    true_down_ms: Ms,
+    true_outages: usize,
+    true_outages_seen: usize,
+    outages: usize,
+    sums: ShownSums,
+}
+
+fn shown(plan: &Plan, world: &World, outcomes: &Outcomes) -> ShownSimulation {
     let period = Span::new(world.begin as i64, world.end as i64);
-    let endpoints: Vec<Value> = plan
+    let endpoints = plan
         .endpoints
         .iter()
         .zip(&outcomes.seen)
         .zip(&world.down)
         .map(|((e, seen), truth)| {
-            let touched = |s: &Span| seen.record.outages.iter().any(|o| o.from_earliest < s.to && s.from < o.to_latest.unwrap_or(i64::MAX));
-            let found = truth.as_slice().iter().filter(|s| touched(s)).count();
-            json!({
-                "name": e.name.as_str(), "true_down_ms": truth.cut(period).length(), "true_outages": truth.as_slice().len(), "true_outages_seen": found,
-                "outages": seen.record.outages.len(), "sums": sums_json(&seen.record.timeline(period).sums()),
-            })
+            let record = &seen.record;
+            let is_seen = |s: &&Span| {
+                record
+                    .outages
+                    .iter()
+                    .any(|o| o.from_earliest < s.to && s.from < o.to_latest.unwrap_or(i64::MAX))
+            };
+            SimulatedEndpoint {
+                name: e.name.to_string(),
+                true_down_ms: truth.cut(period).length(),
+                true_outages: truth.as_slice().len(),
+                true_outages_seen: truth.as_slice().iter().filter(is_seen).count(),
+                outages: record.outages.len(),
+                sums: ShownSums::of(&record.timeline(period).sums()),
+            }
         })
         .collect();
-    json!({"schema": "probity-simulation/1", "probes": outcomes.probes, "events": outcomes.events, "digest": hex(&outcomes.digest), "endpoints": endpoints})
+    ShownSimulation {
+        schema: "probity-simulation/1",
+        probes: outcomes.probes,
+        events: outcomes.events,
+        digest: hex(&outcomes.digest),
+        endpoints,
+    }
 }
 
-fn table(value: &Value) -> String {
-    let ms = |v: &Value| people::duration(v.as_u64().unwrap_or(0));
+fn table(simulation: &ShownSimulation) -> String {
     let mut out = format!(
         "{:<24} {:>14} {:>14} {:>26} {:>14} {:>14}\n",
         "endpoint", "truly down", "point", "between", "unknown", "outages seen"
     );
-    for e in value["endpoints"].as_array().into_iter().flatten() {
-        let s = &e["sums"];
-        let worst =
-            s["down_upper_ms"].as_u64().unwrap_or(0) + s["unknown_ms"].as_u64().unwrap_or(0);
+    for e in &simulation.endpoints {
+        let ms = people::duration;
+        let s = &e.sums;
+        let worst = s.down_upper_ms + s.unknown_ms;
         out.push_str(&format!(
             "{:<24} {:>14} {:>14} {:>26} {:>14} {:>14}\n",
-            e["name"].as_str().unwrap_or_default(),
-            ms(&e["true_down_ms"]),
-            ms(&s["down_ms"]),
-            format!("{} … {}", ms(&s["down_lower_ms"]), people::duration(worst)),
-            ms(&s["unknown_ms"]),
-            format!("{} of {}", e["true_outages_seen"], e["true_outages"])
+            e.name,
+            ms(e.true_down_ms),
+            ms(s.down_ms),
+            format!("{} … {}", ms(s.down_lower_ms), ms(worst)),
+            ms(s.unknown_ms),
+            format!("{} of {}", e.true_outages_seen, e.true_outages)
         ));
     }
     out.push_str(&format!(
         "{} probes, {} events\n",
-        value["probes"], value["events"]
+        simulation.probes, simulation.events
     ));
     out
 }

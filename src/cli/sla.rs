@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::args::{Sla, SlaEvaluate, SlaExplain};
+use super::args::sla::{Sla, SlaEvaluate, SlaExplain};
 use super::contracts::{contracts, refuse, wanted, worse};
 use super::sla_shown::Evaluated;
 use super::{given, local, print, sla_explain, sla_shown};
@@ -108,7 +108,7 @@ fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeli
 
 /// This host's history over a span, of all components.
 pub fn own_timeline(
-    place: &super::args::Place,
+    place: &super::args::place::StateArgs,
     span: Span,
     named: &[Name],
 ) -> Result<Timeline, Exit> {

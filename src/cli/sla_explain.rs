@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::args::{ConfigArg, Place, SlaExplain};
+use super::args::place::{ConfigArg, StateArgs};
+use super::args::sla::SlaExplain;
 use super::contracts::{contracts, refuse, wanted};
 use super::given;
 use crate::account::figures::not_seen_text;
@@ -108,7 +109,7 @@ pub fn explanations(args: &SlaExplain) -> Result<Vec<Explanation>, Exit> {
     match (&args.contract, &args.objective) {
         (None, Some(text)) => Ok(vec![of_objective(text, &rules, now)?]),
         (Some(path), None) => {
-            let none = Place {
+            let none = StateArgs {
                 state_dir: None,
                 config: ConfigArg { config: None },
             };
@@ -301,8 +302,9 @@ impl Explanation {
         match (self.probes_needed_with_zero_failures, &self.days_needed) {
             (Some(needed), Some(days)) => line!(
                 out,
-                "  {needed} probes without a failure prove the objective with 95 % confidence ({days} \
-                    days)\n  30 days have {} probes: a month {can} prove it by counting probes",
+                "  {needed} probes without a failure prove the objective with 95 % confidence \
+                    ({days} days)\n  30 days have {} probes: a month {can} prove it by counting \
+                    probes",
                 self.probes_in_30_days
             ),
             _ => line!(

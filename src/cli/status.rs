@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::args::Status;
@@ -9,8 +10,9 @@ use super::{is_colored, print_colored};
 use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
-use crate::daemon::streams::{Reader, say_error};
+use crate::daemon::streams::{OutputReader, say_error};
 use crate::net::own_calls::{client, text_of};
+use crate::serve::api::{EndpointList, ShownEndpoint};
 use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
@@ -28,8 +30,8 @@ pub fn run(args: &Status) -> Exit {
         return Exit::Unavailable;
     };
     loop {
-        let value = match runtime.block_on(ask(&url)) {
-            Ok(value) => value,
+        let (value, list) = match runtime.block_on(ask(&url)) {
+            Ok(answer) => answer,
             Err(why) => {
                 say_error(format_args!("probity: no running daemon at {url}: {why}"));
                 return Exit::Unavailable;
@@ -38,9 +40,9 @@ pub fn run(args: &Status) -> Exit {
         if args.watch && is_colored() {
             print_colored(false, &Value::Null, || "\u{1b}[2J\u{1b}[H".into());
         }
-        let reader = print_colored(args.json, &value, || table(&value));
-        if !args.watch || reader == Reader::Gone {
-            return verdict(&value);
+        let reader = print_colored(args.json, &value, || table(&list));
+        if !args.watch || reader == OutputReader::Gone {
+            return verdict(&list);
         }
         pause();
     }
@@ -51,7 +53,8 @@ fn pause() {
     std::thread::sleep(Duration::from_secs(2));
 }
 
-async fn ask(url: &str) -> Result<Value, String> {
+/// The answer as it came, and what is read of it.
+async fn ask(url: &str) -> Result<(Value, EndpointList), String> {
     let response = client()?
         .get(format!("{}/api/v1/endpoints", url.trim_end_matches('/')))
         .send()
@@ -61,15 +64,13 @@ async fn ask(url: &str) -> Result<Value, String> {
         return Err(format!("it answered {}", response.status()));
     }
     let text = text_of(response).await?;
-    serde_json::from_str(&text).map_err(|e| e.to_string())
+    let value: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let list = EndpointList::deserialize(&value).map_err(|e| e.to_string())?;
+    Ok((value, list))
 }
 
-fn list(value: &Value) -> &[Value] {
-    value["endpoints"].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn verdict(value: &Value) -> Exit {
-    let any = |state: &str| list(value).iter().any(|e| e["state"] == state);
+fn verdict(list: &EndpointList) -> Exit {
+    let any = |state: &str| list.endpoints.iter().any(|e| e.state == state);
     match (any("down"), any("unknown")) {
         (true, _) => Exit::Bad,
         (false, true) => Exit::Unknown,
@@ -77,11 +78,11 @@ fn verdict(value: &Value) -> Exit {
     }
 }
 
-fn table(value: &Value) -> String {
-    let width = list(value)
+fn table(list: &EndpointList) -> String {
+    let width = list
+        .endpoints
         .iter()
-        .filter_map(|e| e["name"].as_str())
-        .map(|n| n.chars().count())
+        .map(|e| e.name.chars().count())
         .max()
         .unwrap_or(8)
         .clamp(8, 40);
@@ -89,34 +90,38 @@ fn table(value: &Value) -> String {
         "{:<width$} {:<8} {:<20} {:>12}  {}\n",
         "endpoint", "state", "since (UTC)", "last", "result"
     );
-    for e in list(value) {
-        let text = |v: &Value| escaped(v.as_str().unwrap_or("-"));
-        let state = text(&e["state"]);
-        let padded = format!("{state:<8}");
-        let shown = match (is_colored(), state.as_str()) {
-            (false, _) => padded,
-            (true, "up") => format!("\u{1b}[32m{padded}\u{1b}[0m"),
-            (true, "down") => format!("\u{1b}[31m{padded}\u{1b}[0m"),
-            (true, _) => format!("\u{1b}[33m{padded}\u{1b}[0m"),
-        };
-        let last = &e["last"];
-        let took = last["duration_ms"]
-            .as_f64()
-            .map_or("-".into(), |ms| format!("{ms:.2} ms"));
-        let why = if last["cause"].is_null() {
-            text(&last["result"])
-        } else {
-            format!("{}: {}", text(&last["result"]), text(&last["cause"]))
-        };
-        let since = text(&e["since"]);
-        out.push_str(&format!(
-            "{:<width$} {shown} {:<20} {took:>12}  {why}\n",
-            text(&e["name"]),
-            since.get(..19).unwrap_or("-")
-        ));
-    }
-    if value["recorded"] == false {
+    list.endpoints
+        .iter()
+        .for_each(|e| out.push_str(&row(e, width)));
+    if !list.recorded {
         out.push_str("not recorded: the history is not writable\n");
     }
     out
+}
+
+fn row(e: &ShownEndpoint, width: usize) -> String {
+    let state = escaped(&e.state);
+    let padded = format!("{state:<8}");
+    let shown = match (is_colored(), state.as_str()) {
+        (false, _) => padded,
+        (true, "up") => format!("\u{1b}[32m{padded}\u{1b}[0m"),
+        (true, "down") => format!("\u{1b}[31m{padded}\u{1b}[0m"),
+        (true, _) => format!("\u{1b}[33m{padded}\u{1b}[0m"),
+    };
+    let (took, why) = match &e.last {
+        None => ("-".to_owned(), "-".to_owned()),
+        Some(last) => {
+            let why = match &last.cause {
+                None => escaped(&last.result),
+                Some(cause) => format!("{}: {}", escaped(&last.result), escaped(cause)),
+            };
+            (format!("{:.2} ms", last.duration_ms), why)
+        }
+    };
+    let since = escaped(&e.since);
+    format!(
+        "{:<width$} {shown} {:<20} {took:>12}  {why}\n",
+        escaped(&e.name),
+        since.get(..19).unwrap_or("-")
+    )
 }

@@ -25,7 +25,7 @@ pub fn begin(format: LogFormat, level: &str) {
     // have no reader, and end the thread.
     let builder = fmt::fmt()
         .with_env_filter(filter)
-        .with_writer(Guarded {
+        .with_writer(EscapingWriter {
             format,
             has_colors: color,
         })
@@ -59,13 +59,13 @@ fn with_quiet_libraries(level: &str) -> String {
 
 /// Standard error. What others wrote into a log line is shown there, and not done.
 #[derive(Clone, Copy)]
-struct Guarded {
+struct EscapingWriter {
     format: LogFormat,
     /// The colours are those of the subscriber, which escapes escape sequences in what it is given.
     has_colors: bool,
 }
 
-impl Guarded {
+impl EscapingWriter {
     fn safe(self, line: &str) -> String {
         match self.format {
             LogFormat::Json => escaped_json(line),
@@ -75,7 +75,7 @@ impl Guarded {
     }
 }
 
-impl io::Write for Guarded {
+impl io::Write for EscapingWriter {
     /// A whole line: the subscriber writes each event at once.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         log_lines::write(self.safe(&String::from_utf8_lossy(bytes)).as_bytes())?;
@@ -87,7 +87,7 @@ impl io::Write for Guarded {
     }
 }
 
-impl MakeWriter<'_> for Guarded {
+impl MakeWriter<'_> for EscapingWriter {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn what_others_wrote_into_a_line_is_shown_in_every_format() {
         let line = "WARN down detail=\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\n";
-        let safe = |format, has_colors| Guarded { format, has_colors }.safe(line);
+        let safe = |format, has_colors| EscapingWriter { format, has_colors }.safe(line);
         assert_eq!(
             safe(LogFormat::Text, false),
             "WARN down detail=\\u{1b}]0;owned\\u{7}\\u{9b}2J\\u{202e}\\r\n"

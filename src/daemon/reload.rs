@@ -14,7 +14,7 @@ use super::definitions::definitions;
 use super::descriptors::shares;
 use super::service::{tell, tell_reloading};
 use super::start::{arrivals, read_config, registration};
-use super::surroundings::Surroundings;
+use super::surroundings::HostTrust;
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
@@ -38,7 +38,7 @@ pub struct Reloader {
     pub writer: Writer,
     pub control: mpsc::UnboundedSender<Control>,
     pub terms: TermsKey,
-    pub surroundings: Surroundings,
+    pub surroundings: HostTrust,
     /// Connections of the listener that the descriptors allow.
     pub places: Arc<AtomicUsize>,
 }
@@ -178,7 +178,7 @@ fn note_next_start(plan: &Plan, before: &Plan) {
 fn prepare(
     plan: Plan,
     entries: &[Arc<Entry>],
-    (writer, terms, surroundings): (&Writer, &TermsKey, &Surroundings),
+    (writer, terms, surroundings): (&Writer, &TermsKey, &HostTrust),
 ) -> Result<PreparedPlan, ReloadError> {
     let found = compare(&plan, entries);
     let fresh = found.fresh.iter().map(|e| registration(e)).collect();
@@ -270,7 +270,7 @@ mod tests {
         board.set_entries(numbered.map(entry).collect());
         let history = History::open(&directory.path().join("state"), None).expect("a history");
         let (writer, thread) = history.start(drop).expect("a thread");
-        let surroundings = Surroundings {
+        let surroundings = HostTrust {
             authorities: Authorities::of_the_system(),
             clock: Arc::new(ClockTrust::default()),
         };

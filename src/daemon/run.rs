@@ -1,14 +1,17 @@
 //! The running daemon: threads, signals, service manager, and the order of its end.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use super::control::{self, Desk};
 use super::descriptors::shares;
@@ -16,9 +19,9 @@ use super::early;
 use super::exit::Exit;
 use super::reload::{self, ReloadWanted, Reloader};
 use super::service::{service_manager, tell};
-use super::start::{self, StartError};
+use super::start::{self, Begun, StartError};
 use super::streams::say_error;
-use super::surroundings::{self, Surroundings};
+use super::surroundings::{self, HostTrust};
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
 use crate::config::document::source::show_faults;
@@ -84,15 +87,13 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let system = |e: std::io::Error| StartError::System(e.to_string());
     let _lines = log_lines::Apart::begin().map_err(system)?;
     warn_about(&plan);
-    if let Err(why) = confine::to_probing() {
-        tracing::info!(%why, "this kernel supports no system call filter: an attacker who controls \
-            the daemon could start programs");
-    }
+    filter_system_calls();
     let listener = start::listen(&plan)?;
     let directory = start::state_directory(&plan);
     let board = Arc::new(Board::new(plan.clone()));
     let begun = start::begin(&plan, &directory, &board)?;
     let gauges = Arc::new(Gauges::default());
+    let clock = known_times(&begun);
     let (tell, progress) = mpsc::unbounded_channel();
     let (writer, writer_thread) = begun
         .history
@@ -101,24 +102,10 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     // What can fail fails before the engine begins: nothing would tell it to end.
     let socket = control::bind(&directory).map_err(StartError::System)?;
     let (control, controls) = mpsc::unbounded_channel();
-    let continued = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGCONT, continued.clone()).map_err(system)?;
-    // A limit on file sizes is a write error like others, not the end.
-    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(system)?;
-    board
-        .health
-        .reload_utc_ms
-        .store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
-    let surroundings = Surroundings {
-        authorities: Authorities::of_the_system(),
-        clock: Arc::new(ClockTrust::default()),
-    };
-    surroundings.clock.recorded(begun.newest_utc_ms);
-    if begun.has_date_outage {
-        surroundings.clock.has_date_outage();
-    }
-    surroundings.look(&board);
-    surroundings.say_at_start(&plan);
+    let continued = watch_process_signals().map_err(system)?;
+    let read_at = Clock::Real.read().utc_ms as u64;
+    board.health.reload_utc_ms.store(read_at, Ordering::Relaxed);
+    let surroundings = host_trust(clock, &plan, &board);
     let shares = shares(&plan);
     let setup = Setup {
         clock: Clock::Real,
@@ -140,26 +127,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         parked: begun.parked,
         tallies: begun.tallies,
     };
-    let engine = std::thread::Builder::new()
-        .name("engine".into())
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .max_blocking_threads(4)
-                .thread_keep_alive(Duration::from_secs(2))
-                .build()?;
-            let ended = tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup));
-            // What still looks at a large body is not waited for.
-            runtime.shutdown_timeout(Duration::from_millis(50));
-            ended
-        })
-        .map_err(system)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(16)
-        .thread_keep_alive(Duration::from_secs(2))
-        .build()
-        .map_err(system)?;
+    let engine = start_engine(setup).map_err(system)?;
     let reloader = Reloader {
         terms: begun.terms,
         path: config,
@@ -173,36 +141,116 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     // The board has it, and after a reload another: this one's secrets must not stay.
     drop(plan);
     let outer = Outer {
-        listener,
         directory,
         board,
         gauges,
         reloader,
-        socket,
-        control: control.clone(),
+        control,
     };
-    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(
-        outer.serve(ending, || {
-            engine.is_finished() || writer_thread.is_finished()
-        }),
-    ));
+    let has_died = || engine.is_finished() || writer_thread.is_finished();
+    let served = serve_until_end(outer, (listener, socket), ending, has_died);
+    drop(writer);
+    ended(served, engine, writer_thread)
+}
+
+fn filter_system_calls() {
+    if let Err(why) = confine::to_probing() {
+        tracing::info!(%why, "this kernel supports no system call filter: an attacker who controls \
+            the daemon could start programs");
+    }
+}
+
+/// What the history says of the time.
+fn known_times(begun: &Begun) -> ClockTrust {
+    let clock = ClockTrust::default();
+    clock.recorded(begun.newest_utc_ms);
+    if begun.has_date_outage {
+        clock.has_date_outage();
+    }
+    clock
+}
+
+/// The sockets of the web server and of the control socket.
+type Sockets = (std::net::TcpListener, std::os::unix::net::UnixListener);
+
+/// Answers on this thread until the daemon is to end, and has the engine end as well.
+fn serve_until_end(
+    outer: Outer,
+    sockets: Sockets,
+    ending: Ending,
+    has_died: impl Fn() -> bool,
+) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .thread_keep_alive(Duration::from_secs(2))
+        .build()
+        .map_err(|e| StartError::System(e.to_string()))?;
+    let control = outer.control.clone();
+    let serving = outer.serve(sockets, ending, has_died);
+    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(serving));
     runtime.shutdown_timeout(Duration::from_millis(50));
     if served.is_err() {
         let (reply, _) = oneshot::channel();
         let _ = control.send(Control::End { reply });
     }
-    drop(writer);
-    drop(control);
-    // At an end that was asked for, everything is written, however long the disk takes.
-    let ended = match &served {
+    served
+}
+
+/// Set by the signal that continues a stopped process.
+fn watch_process_signals() -> io::Result<Arc<AtomicBool>> {
+    let continued = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGCONT, continued.clone())?;
+    // A limit on file sizes is a write error like others, not the end.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(continued)
+}
+
+/// Authorities and clock of this host, as they are at the start.
+fn host_trust(clock: ClockTrust, plan: &Plan, board: &Board) -> HostTrust {
+    let trust = HostTrust {
+        authorities: Authorities::of_the_system(),
+        clock: Arc::new(clock),
+    };
+    trust.look(board);
+    trust.say_at_start(plan);
+    trust
+}
+
+type EngineThread = JoinHandle<io::Result<()>>;
+
+fn start_engine(setup: Setup) -> io::Result<EngineThread> {
+    std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(4)
+                .thread_keep_alive(Duration::from_secs(2))
+                .build()?;
+            let ended = tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup));
+            // What still looks at a large body is not waited for.
+            runtime.shutdown_timeout(Duration::from_millis(50));
+            ended
+        })
+}
+
+/// Waits for the threads. At an end that was asked for, everything is written, however long the
+/// disk takes.
+fn ended(
+    served: Result<(), StartError>,
+    engine: EngineThread,
+    writer: JoinHandle<()>,
+) -> Result<(), StartError> {
+    let engine_ended = match &served {
         Ok(()) => Some(engine.join()),
         Err(_) => joined(engine),
     };
     let _ = match &served {
-        Ok(()) => Some(writer_thread.join()),
-        Err(_) => joined(writer_thread),
+        Ok(()) => Some(writer.join()),
+        Err(_) => joined(writer),
     };
-    match ended {
+    match engine_ended {
         Some(Ok(Ok(()))) => served,
         // It is still at work after an error that is to be told.
         None if served.is_err() => served,
@@ -213,7 +261,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
 }
 
 /// What a thread came to, where it ends in time.
-fn joined<T>(thread: std::thread::JoinHandle<T>) -> Option<std::thread::Result<T>> {
+fn joined<T>(thread: JoinHandle<T>) -> Option<std::thread::Result<T>> {
     let until = tokio::time::Instant::now() + END_WITHIN;
     while !thread.is_finished() {
         if tokio::time::Instant::now() > until {
@@ -245,84 +293,46 @@ fn warn_about(plan: &Plan) {
 
 /// The thread that answers, notifies and hears signals.
 struct Outer {
-    listener: std::net::TcpListener,
     directory: PathBuf,
     board: Arc<Board>,
     gauges: Arc<Gauges>,
     reloader: Reloader,
-    socket: std::os::unix::net::UnixListener,
     control: mpsc::UnboundedSender<Control>,
 }
 
 impl Outer {
-    async fn serve(self, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
-        let system = |e: std::io::Error| StartError::System(e.to_string());
-        let address = self.listener.local_addr().map_err(system)?;
-        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage);
-        let deliveries = Arc::new(Deliveries::default());
+    async fn serve(
+        self,
+        (listener, socket): Sockets,
+        ending: Ending,
+        has_died: impl Fn() -> bool,
+    ) -> Result<(), StartError> {
+        let system = |e: io::Error| StartError::System(e.to_string());
+        let address = listener.local_addr().map_err(system)?;
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
-        let asked_for = reload.clone();
-        let standings = Arc::new(ArcSwap::from_pointee(Standings::default()));
-        let judging = tokio::task::spawn_local(judge_contracts(
-            self.board.clone(),
-            self.directory.clone(),
-            self.reloader.terms.clone(),
-            standings.clone(),
-        ));
-        let site = Site {
-            board: self.board.clone(),
-            gauges: self.gauges,
-            metrics: Arc::new(metrics),
-            deliveries: deliveries.clone(),
-            state_dir: self.directory.clone(),
-            reload,
-            gates: Gates::default(),
-            terms: self.reloader.terms.clone(),
-            standings: standings.clone(),
-        };
-        let refusals = site.metrics.refusals.clone();
-        let places = self.reloader.places.clone();
-        let door = Door {
-            listener: self.listener,
+        let site = self.site(reload.clone())?;
+        let desk = self.desk(reload);
+        let (deliveries, standings) = (site.deliveries.clone(), site.standings.clone());
+        let server = listener::run(Door {
+            listener,
+            refusals: site.metrics.refusals.clone(),
             router: router(site),
             board: self.board.clone(),
-            refusals,
-            places,
-        };
-        let server = listener::run(door).map_err(system)?;
-        let writer = self.reloader.writer.clone();
-        let desk = Desk {
-            board: self.board.clone(),
-            state_dir: self.directory.clone(),
-            control: self.control.clone(),
-            writer,
-            terms: self.reloader.terms.clone(),
-            reload: asked_for,
-        };
-        let socket = tokio::net::UnixListener::from_std(self.socket).map_err(system)?;
-        let counter = tokio::task::spawn_local(control::run(socket, desk));
-        let looking = tokio::task::spawn_local(surroundings::look_often(
-            self.reloader.surroundings.clone(),
-            self.board.clone(),
-        ));
-        let copies = tokio::task::spawn_local(backups(self.board.clone(), self.directory.clone()));
-        let sender = tokio::task::spawn_local(notify::run(
-            (self.directory.clone(), start::boot_id()),
-            self.board.plan.clone(),
-            self.reloader.writer.clone(),
-            deliveries,
-            self.reloader.surroundings.authorities.clone(),
-        ));
-        let board = self.board.clone();
-        let authorities = self.reloader.surroundings.authorities.clone();
-        let plan = self.board.plan.clone();
-        let switch = tokio::task::spawn_local(deadman::run(plan, authorities, move || {
-            makes_progress(&board)
-        }));
-        let watch = tokio::task::spawn_local(service_manager(self.board.clone()));
-        let plan = self.board.plan.load();
-        tracing::info!(address = %address, endpoints = plan.endpoints.len(), vantage = plan.daemon.vantage, "listening");
-        drop(plan);
+            places: self.reloader.places.clone(),
+        })
+        .map_err(system)?;
+        let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
+        let mut tasks = self.tasks(deliveries, standings);
+        tasks.push(spawned(control::run(socket, desk)));
+        {
+            let plan = self.board.plan.load();
+            tracing::info!(
+                address = %address,
+                endpoints = plan.endpoints.len(),
+                vantage = plan.daemon.vantage,
+                "listening"
+            );
+        }
         let hangup = signal(SignalKind::hangup()).map_err(system)?;
         // What came before the stream above was there; later ones come by the stream.
         let is_asked = if early::was_asked() {
@@ -331,43 +341,106 @@ impl Outer {
             ReloadWanted::NotYet
         };
         let reloading = reload::whenever_asked(self.reloader, reloads, hangup, is_asked);
-        let reloading = tokio::task::spawn_local(reloading);
-        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-        let mut ending = ending;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                () = &mut ending => break,
-                () = tokio::time::sleep(LOOK_AFTER_THREADS) => {
-                    if has_died() || server.has_died() {
-                        return Err(StartError::System("a thread of the daemon has ended by \
-                            itself; please report this".into()));
-                    }
-                }
-            }
-        }
+        tasks.push(spawned(reloading));
+        until_end(ending, || has_died() || server.has_died()).await?;
         tracing::info!("shutting down");
         tell(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
-        for task in [
-            judging.abort_handle(),
-            counter.abort_handle(),
-            copies.abort_handle(),
-            sender.abort_handle(),
-            looking.abort_handle(),
-            switch.abort_handle(),
-            watch.abort_handle(),
-            reloading.abort_handle(),
-        ] {
-            task.abort();
-        }
+        tasks.iter().for_each(AbortHandle::abort);
         let (reply, ended) = oneshot::channel();
         let _ = self.control.send(Control::End { reply });
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
         server.end();
         Ok(())
+    }
+
+    /// What the web server needs.
+    fn site(&self, reload: mpsc::Sender<ReloadRequest>) -> Result<Site, StartError> {
+        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage);
+        Ok(Site {
+            board: self.board.clone(),
+            gauges: self.gauges.clone(),
+            metrics: Arc::new(metrics),
+            deliveries: Arc::new(Deliveries::default()),
+            state_dir: self.directory.clone(),
+            reload,
+            gates: Gates::default(),
+            terms: self.reloader.terms.clone(),
+            standings: Arc::new(ArcSwap::from_pointee(Standings::default())),
+        })
+    }
+
+    /// What the control socket needs.
+    fn desk(&self, reload: mpsc::Sender<ReloadRequest>) -> Desk {
+        Desk {
+            board: self.board.clone(),
+            state_dir: self.directory.clone(),
+            control: self.control.clone(),
+            writer: self.reloader.writer.clone(),
+            terms: self.reloader.terms.clone(),
+            reload,
+        }
+    }
+
+    /// What is done beside answering, until it is aborted.
+    fn tasks(
+        &self,
+        deliveries: Arc<Deliveries>,
+        standings: Arc<ArcSwap<Standings>>,
+    ) -> Vec<AbortHandle> {
+        let (board, directory, reloader) = (&self.board, &self.directory, &self.reloader);
+        let authorities = &reloader.surroundings.authorities;
+        let alive = {
+            let board = board.clone();
+            move || makes_progress(&board)
+        };
+        vec![
+            spawned(judge_contracts(
+                board.clone(),
+                directory.clone(),
+                reloader.terms.clone(),
+                standings,
+            )),
+            spawned(surroundings::look_often(
+                reloader.surroundings.clone(),
+                board.clone(),
+            )),
+            spawned(backups(board.clone(), directory.clone())),
+            spawned(notify::run(
+                (directory.clone(), start::boot_id()),
+                board.plan.clone(),
+                reloader.writer.clone(),
+                deliveries,
+                authorities.clone(),
+            )),
+            spawned(deadman::run(board.plan.clone(), authorities.clone(), alive)),
+            spawned(service_manager(board.clone())),
+        ]
+    }
+}
+
+fn spawned(task: impl Future<Output = ()> + 'static) -> AbortHandle {
+    tokio::task::spawn_local(task).abort_handle()
+}
+
+/// Ends well when a signal or `ending` asks for it, and with an error when a thread has died.
+async fn until_end(ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
+    let system = |e: io::Error| StartError::System(e.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut ending = ending;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = &mut ending => return Ok(()),
+            () = tokio::time::sleep(LOOK_AFTER_THREADS) => {
+                if has_died() {
+                    let why = "a thread of the daemon has ended by itself; please report this";
+                    return Err(StartError::System(why.to_owned()));
+                }
+            }
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::history::schema::FORMAT;
 use crate::history::writer::History;
 use crate::history::{EventDraft, HistoryError, Registration};
 use crate::judgement::latency::hour_of;
+use crate::judgement::maintenance::Stored;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::zones;
@@ -171,50 +172,19 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let restored = history.restore()?;
     let windows = history.windows()?;
     let mut judges = judges(&restored, &windows)?;
-    if let Some((id, why)) = judges
-        .iter()
-        .find_map(|(id, (_, judge))| contradicts(judge).map(|why| (id, why)))
-    {
-        let name = restored
-            .endpoints
-            .iter()
-            .find(|(_, e)| e.id == *id)
-            .map_or_else(String::new, |(name, _)| name.to_string());
-        let path = directory.display().to_string();
-        return Err(HistoryError::Damaged {
-            path,
-            why: format!("stored state of {name} is corrupt: {why}"),
-        }
-        .into());
-    }
+    refuse_contradictions(&judges, &restored, directory)?;
     let reading = Clock::Real.read();
     let boot_id = boot_id();
     let timeline = timeline(&restored, &boot_id, &reading);
     let now = timeline.ms(reading.boot_ns);
-    // The tallies of the last hour but one, and of those before, are not written any more.
-    if restored
-        .last
-        .as_ref()
-        .is_some_and(|last| hour_of(last.utc_ms) < hour_of(reading.utc_ms) - 1)
-    {
-        let longest: Vec<_> = judges
-            .iter_mut()
-            .map(|(id, (cadence, judge))| (*id, judge.begin_blind(&Rules::new(*cadence), now)))
-            .collect();
-        history.amend_last_tallies(&longest)?;
-    }
+    amend_old_tallies(&mut history, &mut judges, &restored, (&reading, now))?;
     let has_date_outage = judges.values().any(|(_, judge)| {
         judge
             .outage()
             .is_some_and(|outage| outage.cause.is_of_the_date())
     });
     let newest_utc_ms = restored.last.as_ref().map_or(0, |last| last.utc_ms);
-    let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
-    recorder.configure(plan.notify.clone(), &plan.metrics);
-    recorder.restore_windows(windows);
-    recorder.restore_told_unknown(history.told_unknown()?);
-    recorder.restore_recording(history.recording()?);
-    recorder.restore_definitions(history.told()?.into());
+    let mut recorder = restored_recorder(plan, board, &history, (&restored, windows), now)?;
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
     started(
@@ -224,29 +194,9 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         &reading,
         now,
     );
-    if let Some(before) = &history.key_before {
-        let changed = CheckpointKeyChangedEvent {
-            key_before: before.clone(),
-            key: history.key(),
-            vouch: Some(history.vouch.clone().unwrap_or_default()),
-        };
-        let _ = recorder.push_event(EventDraft::general(now, reading.utc_ms, changed));
-        tracing::warn!("a new key signs checkpoints from now on; the history records the change");
-    }
+    record_new_key(&mut recorder, &history, &reading, now);
     let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
-    let mut parked = HashMap::new();
-    for (name, endpoint) in &restored.endpoints {
-        let Some((cadence, judge)) = judges.remove(&endpoint.id) else {
-            continue;
-        };
-        let judge = if endpoint.in_service {
-            recorder.leave_foreign(endpoint.id, name.clone(), &cadence, judge, now)
-        } else {
-            recorder.store_foreign(endpoint.id, &cadence, &judge);
-            judge
-        };
-        parked.insert(endpoint.id, (cadence, judge));
-    }
+    let parked = park(&mut recorder, &restored, &mut judges, now);
     let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
     let terms = history.terms_key();
     let definitions = definitions(plan, &terms, reading.utc_ms);
@@ -263,6 +213,102 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         newest_utc_ms,
         has_date_outage,
     })
+}
+
+type Judges = HashMap<i64, (Cadence, Judge)>;
+
+/// No start on a judge that no history of events can have led to.
+fn refuse_contradictions(
+    judges: &Judges,
+    restored: &Restored,
+    directory: &Path,
+) -> Result<(), HistoryError> {
+    let Some((id, why)) = judges
+        .iter()
+        .find_map(|(id, (_, judge))| contradicts(judge).map(|why| (id, why)))
+    else {
+        return Ok(());
+    };
+    let name = restored
+        .endpoints
+        .iter()
+        .find(|(_, e)| e.id == *id)
+        .map_or_else(String::new, |(name, _)| name.to_string());
+    Err(HistoryError::Damaged {
+        path: directory.display().to_string(),
+        why: format!("stored state of {name} is corrupt: {why}"),
+    })
+}
+
+/// The tallies of the last hour but one, and of those before, are not written any more: they get
+/// the longest time between two probes now.
+fn amend_old_tallies(
+    history: &mut History,
+    judges: &mut Judges,
+    restored: &Restored,
+    (reading, now): (&Reading, u64),
+) -> Result<(), HistoryError> {
+    if restored
+        .last
+        .as_ref()
+        .is_some_and(|last| hour_of(last.utc_ms) < hour_of(reading.utc_ms) - 1)
+    {
+        let longest: Vec<_> = judges
+            .iter_mut()
+            .map(|(id, (cadence, judge))| (*id, judge.begin_blind(&Rules::new(*cadence), now)))
+            .collect();
+        history.amend_last_tallies(&longest)?;
+    }
+    Ok(())
+}
+
+/// A recorder that knows what the history holds.
+fn restored_recorder(
+    plan: &Plan,
+    board: &Arc<Board>,
+    history: &History,
+    (restored, windows): (&Restored, Vec<Stored>),
+    now: u64,
+) -> Result<Recorder, HistoryError> {
+    let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
+    recorder.configure(plan.notify.clone(), &plan.metrics);
+    recorder.restore_windows(windows);
+    recorder.restore_told_unknown(history.told_unknown()?);
+    recorder.restore_recording(history.recording()?);
+    recorder.restore_definitions(history.told()?.into());
+    Ok(recorder)
+}
+
+/// Records that checkpoints are signed by another key, where they are.
+fn record_new_key(recorder: &mut Recorder, history: &History, reading: &Reading, now: u64) {
+    let Some(before) = &history.key_before else {
+        return;
+    };
+    let changed = CheckpointKeyChangedEvent {
+        key_before: before.clone(),
+        key: history.key(),
+        vouch: Some(history.vouch.clone().unwrap_or_default()),
+    };
+    let _ = recorder.push_event(EventDraft::general(now, reading.utc_ms, changed));
+    tracing::warn!("a new key signs checkpoints from now on; the history records the change");
+}
+
+/// Judges of endpoints that the config does not have; those that were in service leave it.
+fn park(recorder: &mut Recorder, restored: &Restored, judges: &mut Judges, now: u64) -> Judges {
+    let mut parked = Judges::new();
+    for (name, endpoint) in &restored.endpoints {
+        let Some((cadence, judge)) = judges.remove(&endpoint.id) else {
+            continue;
+        };
+        let judge = if endpoint.in_service {
+            recorder.leave_foreign(endpoint.id, name.clone(), &cadence, judge, now)
+        } else {
+            recorder.store_foreign(endpoint.id, &cadence, &judge);
+            judge
+        };
+        parked.insert(endpoint.id, (cadence, judge));
+    }
+    parked
 }
 
 fn started(

@@ -12,22 +12,22 @@ use crate::words::escaped_lines;
 
 /// Whether anybody still reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub enum OutputReader {
     There,
     Gone,
 }
 
 /// Writes to standard output.
-pub fn say(bytes: &[u8]) -> Reader {
+pub fn say(bytes: &[u8]) -> OutputReader {
     let mut out = io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// What became of output; ends the process when it is lost.
-pub fn written(result: io::Result<()>) -> Reader {
+pub fn written(result: io::Result<()>) -> OutputReader {
     match result {
-        Ok(()) => Reader::There,
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Reader::Gone,
+        Ok(()) => OutputReader::There,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => OutputReader::Gone,
         Err(error) => {
             say_error(format_args!(
                 "probity: the output cannot be written: {error}"

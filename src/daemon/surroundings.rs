@@ -22,12 +22,12 @@ use crate::net::sys::KernelSync;
 const EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct HostTrust {
     pub authorities: Arc<Authorities>,
     pub clock: Arc<ClockTrust>,
 }
 
-impl Surroundings {
+impl HostTrust {
     /// Reads what has changed, and shows how things stand. Blocks.
     pub fn look(&self, board: &Board) {
         self.look_for(&board.plan.load());
@@ -109,7 +109,7 @@ fn ca_files(plan: &Plan) -> Vec<CaFile> {
 }
 
 /// Looks again every few seconds, until it is aborted.
-pub async fn look_often(surroundings: Surroundings, board: Arc<Board>) {
+pub async fn look_often(surroundings: HostTrust, board: Arc<Board>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let (surroundings, board) = (surroundings.clone(), board.clone());

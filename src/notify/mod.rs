@@ -582,8 +582,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_is_refused_for_what_it_says_ends_after_seven_tries_over_an_hour_and_a_half()
-     {
+    async fn a_message_refused_for_what_it_says_ends_after_seven_tries_over_an_hour_and_a_half() {
         for status in [400, 404, 410, 413, 422] {
             let log = Log::default();
             let to = log.clone();
@@ -831,8 +830,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_for_a_receiver_that_accepts_nothing_is_bounded_and_ends_with_the_newest_state()
-     {
+    async fn what_waits_for_a_receiver_that_accepts_nothing_is_bounded_and_ends_with_the_newest() {
         let log = Log::default();
         let to = log.clone();
         let _logs = tracing::subscriber::set_default(

@@ -14,7 +14,7 @@ use super::ruling::{is_in_force, under_present_names};
 use super::sla::{answer, instant, period_shown};
 use super::terms::{self, Of, Terms};
 use crate::account::figures::{Part, components, maintenance};
-use crate::account::recorded::{Service, told as told_record};
+use crate::account::recorded::{ServiceStart, told as told_record};
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::HistoryError;
@@ -385,7 +385,7 @@ fn as_told(told: &Told, parts: &mut [Part]) {
     for part in parts {
         let known = told.components.get(part.component.as_str());
         part.combine = known.map_or(Combine::Series, |c| c.combine);
-        part.service = Service {
+        part.service = ServiceStart {
             from: known.and_then(|c| c.in_service_from),
         };
     }

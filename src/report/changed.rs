@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::object::{ChangeOf, ReportedChange};
 use super::sla::instant;
 use crate::account::figures::{Part, components, members};
-use crate::account::recorded::Service;
+use crate::account::recorded::ServiceStart;
 use crate::account::shown::ShownSums;
 use crate::config::document::value::show_duration;
 use crate::history::HistoryError;
@@ -28,7 +28,7 @@ const WITH_FIGURES: usize = 100;
 /// Endpoints that come together at a start.
 const AT_ONCE_MS: i64 = 5000;
 
-struct Change {
+struct RecordedChange {
     at: UtcMs,
     event: Option<u64>,
     endpoint: Option<String>,
@@ -70,7 +70,7 @@ fn listed(
     count: usize,
     only: Option<&[Name]>,
 ) -> Result<(Vec<ReportedChange>, usize), HistoryError> {
-    let mut all: Vec<(Change, &Part)> = Vec::new();
+    let mut all: Vec<(RecordedChange, &Part)> = Vec::new();
     for part in parts {
         for change in of_component(reader, part)?
             .into_iter()
@@ -118,7 +118,7 @@ fn is_told(only: Option<&[Name]>, name: &str) -> bool {
     only.is_none_or(|only| only.iter().any(|own| own.as_str() == name))
 }
 
-impl Change {
+impl RecordedChange {
     /// Without its figures.
     fn shown(&self, part: &Part, only: Option<&[Name]>) -> ReportedChange {
         let moves = self.what.is_move();
@@ -164,7 +164,7 @@ impl Change {
             endpoints,
             former: BTreeSet::new(),
             combine: Combine::Series,
-            service: Service::default(),
+            service: ServiceStart::default(),
         })
     }
 }
@@ -179,7 +179,7 @@ fn began(calendar: &Calendar, part: &Part) -> UtcMs {
 }
 
 /// Another way to combine, or another begin of service.
-fn of_component(reader: &HistoryReader, part: &Part) -> Result<Vec<Change>, HistoryError> {
+fn of_component(reader: &HistoryReader, part: &Part) -> Result<Vec<RecordedChange>, HistoryError> {
     let members = members(reader.calendar()?, part);
     let versions = Lineage::of(reader, part.component.as_str(), &members)?
         .versions()
@@ -187,7 +187,7 @@ fn of_component(reader: &HistoryReader, part: &Part) -> Result<Vec<Change>, Hist
     let mut list = Vec::new();
     for pair in versions.windows(2) {
         let ((_, before), (at, after)) = (&pair[0], &pair[1]);
-        let one = |what, before: Value, after: Value| Change {
+        let one = |what, before: Value, after: Value| RecordedChange {
             at: *at,
             event: None,
             endpoint: None,
@@ -225,12 +225,17 @@ struct Endpoints<'c> {
 }
 
 /// A change of an endpoint that is no step from one thing to another.
-fn one(endpoint: &str, at: UtcMs, what: ChangeOf) -> Change {
+fn one(endpoint: &str, at: UtcMs, what: ChangeOf) -> RecordedChange {
     step(endpoint, at, what, (Value::Null, Value::Null))
 }
 
-fn step(endpoint: &str, at: UtcMs, what: ChangeOf, (before, after): (Value, Value)) -> Change {
-    Change {
+fn step(
+    endpoint: &str,
+    at: UtcMs,
+    what: ChangeOf,
+    (before, after): (Value, Value),
+) -> RecordedChange {
+    RecordedChange {
         at,
         event: None,
         endpoint: Some(endpoint.to_owned()),
@@ -241,7 +246,7 @@ fn step(endpoint: &str, at: UtcMs, what: ChangeOf, (before, after): (Value, Valu
     }
 }
 
-fn of_endpoints(reader: &HistoryReader, part: &Part) -> Result<Vec<Change>, HistoryError> {
+fn of_endpoints(reader: &HistoryReader, part: &Part) -> Result<Vec<RecordedChange>, HistoryError> {
     let calendar = reader.calendar()?;
     let of = Endpoints {
         reader,
@@ -263,8 +268,9 @@ fn of_endpoints(reader: &HistoryReader, part: &Part) -> Result<Vec<Change>, Hist
             .iter()
             .find(|m| m.0 == *name)
             .map_or_else(Spans::default, |m| lineage.outside(m));
-        let is_elsewhere =
-            |c: &Change| !c.what.is_move() && outside.cut(Span::new(c.at, c.at + 1)).length() > 0;
+        let is_elsewhere = |c: &RecordedChange| {
+            !c.what.is_move() && outside.cut(Span::new(c.at, c.at + 1)).length() > 0
+        };
         list.extend(own.into_iter().filter(|c| !is_elsewhere(c)));
     }
     let apart = lineage.apart;
@@ -283,10 +289,10 @@ impl Endpoints<'_> {
         &self,
         name: &str,
         definitions: &[Changed],
-    ) -> Result<Vec<Change>, HistoryError> {
+    ) -> Result<Vec<RecordedChange>, HistoryError> {
         let own = definitions.iter().filter(|c| c.endpoint == *name);
-        let mut list: Vec<Change> = own
-            .map(|c| Change {
+        let mut list: Vec<RecordedChange> = own
+            .map(|c| RecordedChange {
                 event: Some(c.seq),
                 ..step(
                     name,
@@ -314,7 +320,7 @@ impl Endpoints<'_> {
     }
 
     /// When it came, and when it was out of service.
-    fn service(&self, name: &str, extent: &Extent) -> Result<Vec<Change>, HistoryError> {
+    fn service(&self, name: &str, extent: &Extent) -> Result<Vec<RecordedChange>, HistoryError> {
         let utc = |at| self.calendar.utc(at);
         let mut list = Vec::new();
         if let Some(first) = extent
@@ -335,7 +341,7 @@ impl Endpoints<'_> {
     }
 
     /// When it left the component and came back, from where and to where.
-    fn moves(&self, name: &str) -> Vec<Change> {
+    fn moves(&self, name: &str) -> Vec<RecordedChange> {
         let (own, moves) = (self.part.component.as_str(), self.moves);
         let other = |at| {
             moves

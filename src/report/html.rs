@@ -3,7 +3,7 @@
 use askama::Template;
 use jiff::tz::TimeZone;
 
-use super::blocks::{Block, Shown};
+use super::blocks::{Block, LocalizedReport};
 use super::object::ContractReport;
 use super::words::{Language, Word};
 use crate::account::shown::ShownComponent;
@@ -19,7 +19,7 @@ const DAY_WIDTH: i64 = 10;
 
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page<'p> {
+struct ReportPage<'p> {
     lang: &'static str,
     title: String,
     verdict: &'static str,
@@ -44,9 +44,9 @@ struct Day {
 
 /// The HTML of a report.
 pub fn html(report: &ContractReport, language: Language) -> String {
-    let shown = Shown { report, language };
+    let shown = LocalizedReport { report, language };
     let blocks = shown.blocks();
-    let page = Page {
+    let page = ReportPage {
         lang: language.tag(),
         title: shown.title(),
         verdict: shown.worst().as_str(),
@@ -58,7 +58,7 @@ pub fn html(report: &ContractReport, language: Language) -> String {
         .unwrap_or_else(|e| format!("the report cannot be rendered: {e}"))
 }
 
-fn strips(shown: &Shown) -> Vec<Strip> {
+fn strips(shown: &LocalizedReport) -> Vec<Strip> {
     let report = shown.report;
     let period = &report.evaluation.period;
     let (Some(from), Some(to), Some(until)) = (

@@ -2,14 +2,18 @@
 
 use std::fmt::Write;
 
-use super::blocks::{Block, Shown};
+use super::blocks::{Block, LocalizedReport};
 use super::object::ContractReport;
 use super::words::Language;
 
 /// Markdown; what would be markup in it is escaped.
 pub fn markdown(report: &ContractReport, language: Language) -> String {
     let mut out = String::new();
-    for (k, block) in (Shown { report, language }).blocks().iter().enumerate() {
+    for (k, block) in (LocalizedReport { report, language })
+        .blocks()
+        .iter()
+        .enumerate()
+    {
         let level = if k == 0 { "#" } else { "##" };
         let _ = writeln!(out, "{level} {}\n", escaped(&block.heading));
         for line in &block.lines {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::listener::making::{Unmade, write_list};
 use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of, timeline_parts};
 use crate::account::shown::{ShownComponent, ShownTimeline};
-use crate::engine::board::{Board, Entry};
+use crate::engine::board::{Board, Entry, LastProbe};
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
 use crate::history::read::{Extent, StoredOutage};
@@ -19,58 +20,139 @@ use crate::report::object::ListedOutage;
 use crate::report::outages::{Marks, outage_shown};
 use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
 
+/// `probity-endpoints/1`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EndpointList {
+    pub schema: String,
+    /// The history is writable.
+    pub recorded: bool,
+    #[serde(default)]
+    pub zone_data: Value,
+    pub endpoints: Vec<ShownEndpoint>,
+}
+
+/// One endpoint as it is now.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownEndpoint {
+    pub name: String,
+    pub component: String,
+    pub kind: String,
+    pub target: String,
+    pub labels: BTreeMap<String, String>,
+    pub state: String,
+    pub since: String,
+    pub settled: String,
+    pub next_slot: String,
+    pub last: Option<ShownLastProbe>,
+    pub ledger: ShownLedger,
+    pub detection_bound_ms: Ms,
+    pub outages_shorter_than_ms_are_not_seen: Ms,
+    /// Of an endpoint that was asked for by its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Value>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownLastProbe {
+    pub slot: Option<String>,
+    pub started: String,
+    pub duration_ms: f64,
+    pub result: String,
+    pub cause: Option<String>,
+    pub detail: String,
+    pub phases_ms: BTreeMap<String, f64>,
+}
+
+/// The settled time of an endpoint.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownLedger {
+    pub first_start_ms: Option<Ms>,
+    pub watermark_ms: Ms,
+    pub up_ms: Ms,
+    pub down_ms: Ms,
+    pub unknown_ms: Ms,
+    pub out_of_service_ms: Ms,
+    pub down_lower_ms: Ms,
+    pub down_upper_ms: Ms,
+}
+
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
     write_list(
         out,
-        &about_endpoints(board),
+        &json!(listed(board, Vec::new())),
         "endpoints",
-        board.entries().iter().map(|e| endpoint(e)),
+        board
+            .entries()
+            .iter()
+            .map(|e| json!(ShownEndpoint::of(e, None))),
     )
 }
 
-/// What is said beside the list.
-fn about_endpoints(board: &Board) -> Value {
-    json!({
-        "schema": "probity-endpoints/1", "recorded": is_recorded(board),
-        "zone_data": zones::in_use().to_json(), "endpoints": [],
-    })
+fn listed(board: &Board, endpoints: Vec<ShownEndpoint>) -> EndpointList {
+    EndpointList {
+        schema: "probity-endpoints/1".to_owned(),
+        recorded: board
+            .health
+            .history_writable
+            .load(std::sync::atomic::Ordering::Relaxed),
+        zone_data: zones::in_use().to_json(),
+        endpoints,
+    }
 }
 
-fn is_recorded(board: &Board) -> bool {
-    board
-        .health
-        .history_writable
-        .load(std::sync::atomic::Ordering::Relaxed)
+impl ShownEndpoint {
+    fn of(entry: &Entry, latency: Option<Value>) -> Self {
+        let endpoint = entry.endpoint.load();
+        let view = entry.view().clone();
+        let s = &view.shown.settled;
+        Self {
+            name: endpoint.name.to_string(),
+            component: endpoint.component.to_string(),
+            kind: endpoint.probe.kind().as_str().to_owned(),
+            target: endpoint.target(),
+            labels: (*endpoint.labels).clone(),
+            state: view.shown.state.as_str().to_owned(),
+            since: format_utc(view.shown.since_utc),
+            settled: format_utc(s.watermark_utc),
+            next_slot: format_utc(view.next_slot_utc),
+            last: view.last.as_ref().map(ShownLastProbe::of),
+            ledger: ShownLedger {
+                first_start_ms: s.counted_from,
+                watermark_ms: s.watermark,
+                up_ms: s.up,
+                down_ms: s.down,
+                unknown_ms: s.unknown,
+                out_of_service_ms: s.out_of_service,
+                down_lower_ms: s.down_lower,
+                down_upper_ms: s.down_upper,
+            },
+            detection_bound_ms: endpoint.rules.detection_bound(),
+            outages_shorter_than_ms_are_not_seen: endpoint.rules.not_seen_below(),
+            latency,
+        }
+    }
 }
 
-fn endpoint(entry: &Entry) -> Value {
-    let endpoint = entry.endpoint.load();
-    let view = entry.view().clone();
-    let last = view.last.as_ref().map(|last| {
-        let ms = |p: &Phase| Some((p.as_str(), f64::from(last.phases.us(*p)?) / 1000.0));
-        let phases: BTreeMap<&str, f64> = Phase::ALL.iter().filter_map(ms).collect();
-        json!({
-            "slot": last.slot_utc.map(format_utc), "started": format_utc(last.started_utc),
-            "duration_ms": last.duration_us as f64 / 1000.0, "result": last.result,
-            "cause": last.why, "detail": last.detail, "phases_ms": phases,
-        })
-    });
-    let s = &view.shown.settled;
-    json!({
-        "name": endpoint.name.as_str(), "component": endpoint.component.as_str(),
-        "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
-        "labels": &*endpoint.labels, "state": view.shown.state.as_str(),
-        "since": format_utc(view.shown.since_utc), "settled": format_utc(s.watermark_utc),
-        "next_slot": format_utc(view.next_slot_utc), "last": last,
-        "ledger": {
-            "first_start_ms": s.counted_from, "watermark_ms": s.watermark, "up_ms": s.up,
-            "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
-            "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper,
-        },
-        "detection_bound_ms": endpoint.rules.detection_bound(),
-        "outages_shorter_than_ms_are_not_seen": endpoint.rules.not_seen_below(),
-    })
+impl ShownLastProbe {
+    fn of(last: &LastProbe) -> Self {
+        let ms = |p: &Phase| {
+            let us = last.phases.us(*p)?;
+            Some((p.as_str().to_owned(), f64::from(us) / 1000.0))
+        };
+        Self {
+            slot: last.slot_utc.map(format_utc),
+            started: format_utc(last.started_utc),
+            duration_ms: last.duration_us as f64 / 1000.0,
+            result: last.result.to_owned(),
+            cause: last.why.map(str::to_owned),
+            detail: last.detail.clone(),
+            phases_ms: Phase::ALL.iter().filter_map(ms).collect(),
+        }
+    }
 }
 
 /// One endpoint with its latency, or nothing under that name.
@@ -79,7 +161,7 @@ pub fn one_endpoint(
     board: &Board,
     name: &str,
     now: UtcMs,
-) -> Result<Option<Value>, HistoryError> {
+) -> Result<Option<EndpointList>, HistoryError> {
     let entries = board.entries();
     let Some(entry) = entries
         .iter()
@@ -87,11 +169,11 @@ pub fn one_endpoint(
     else {
         return Ok(None);
     };
-    let mut value = endpoint(entry);
-    value["latency"] = latency_json(reader, entry, now)?;
-    let mut whole = about_endpoints(board);
-    whole["endpoints"] = json!([value]);
-    Ok(Some(whole))
+    let latency = latency_json(reader, entry, now)?;
+    Ok(Some(listed(
+        board,
+        vec![ShownEndpoint::of(entry, Some(latency))],
+    )))
 }
 
 /// `/api/v1/outages`, newest first, with the length below which outages since then were not seen

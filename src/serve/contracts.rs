@@ -37,7 +37,7 @@ use crate::words::{Ms, Name, UtcMs};
 const LISTED: usize = 1000;
 
 /// One contract over one period.
-pub struct Standing {
+pub struct ContractStanding {
     pub contract: Contract,
     /// `current` or `previous`.
     pub which: &'static str,
@@ -72,7 +72,7 @@ pub struct Later {
 /// All contracts of the plan, over the present period and the one before.
 #[derive(Default)]
 pub struct Standings {
-    pub list: Vec<Standing>,
+    pub list: Vec<ContractStanding>,
     /// Every component that the config names, contract or not.
     pub components: Vec<ComponentFigures>,
 }
@@ -135,7 +135,7 @@ impl Sight<'_> {
         contracts: &Contracts,
         name: &Name,
         which: &'static str,
-    ) -> Result<Option<Standing>, HistoryError> {
+    ) -> Result<Option<ContractStanding>, HistoryError> {
         let now = self.now;
         let of_now = |contracts: &Contracts, name: &Name| {
             let found = contracts
@@ -222,7 +222,7 @@ impl Sight<'_> {
         (of, before): (&Of, Option<&str>),
         (name, period, which): (String, Span, &'static str),
         later: Option<(Of, Span)>,
-    ) -> Result<Standing, HistoryError> {
+    ) -> Result<ContractStanding, HistoryError> {
         let recorded_at = |of: &Of| {
             let text = of.terms()?.text;
             terms::recorded_at(self.told, self.key, &text)
@@ -250,7 +250,7 @@ impl Sight<'_> {
             NotSeen::Untold => None,
             NotSeen::Told => Some(self.changed(&of_terms, &named, (period, reached))?),
         };
-        Ok(Standing {
+        Ok(ContractStanding {
             which,
             name,
             period,
@@ -346,7 +346,7 @@ impl Later {
     }
 }
 
-impl Standing {
+impl ContractStanding {
     fn json(&self) -> Value {
         let beside = json!(BesideAnswer {
             which: self.which,
@@ -385,7 +385,7 @@ impl Standings {
             out,
             &frame,
             "contracts",
-            self.list.iter().map(Standing::json),
+            self.list.iter().map(ContractStanding::json),
         )
     }
 }

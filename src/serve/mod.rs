@@ -12,6 +12,5 @@ pub mod openmetrics;
 pub mod page;
 pub mod reloading;
 pub mod rules;
-mod rules_tests;
 mod runbook;
 pub mod server;

@@ -26,7 +26,7 @@ use super::api::WantedOutages;
 use super::asking::{Asked, CONTENT_POLICY, look_at_host, may_change};
 use super::contracts::{Standings, standings};
 use super::listener::Peer;
-use super::listener::gate::{Gate, Line};
+use super::listener::gate::{ClientLink, Gate};
 use super::listener::making::{self, Unmade};
 use super::listener::refusal::{Refusal, Refusals};
 use super::metrics::daemon::SelfMetrics;
@@ -203,7 +203,7 @@ async fn once_shown(State(site): State<Site>, request: Request, next: Next) -> R
 
 async fn metrics(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -262,7 +262,7 @@ async fn metrics(
 /// The body that `make` writes once the gate lets it, or what is answered in its place.
 async fn made(
     gate: &Arc<Gate>,
-    line: &Line,
+    line: &ClientLink,
     refusals: &Refusals,
     make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
@@ -383,7 +383,7 @@ fn wrong(why: impl Into<String>) -> Response {
 /// log from being taken in.
 async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     site: Site,
-    line: &Line,
+    line: &ClientLink,
     read: impl FnOnce(&Site, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
     let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
@@ -410,7 +410,7 @@ fn json(made: Result<Body, Response>) -> Response {
 
 async fn endpoints(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<EndpointsQuery>,
 ) -> Response {
     let Some(name) = query.endpoint else {
@@ -423,7 +423,8 @@ async fn endpoints(
         );
     };
     let answer = ask(site, &line, move |site, reader| {
-        let value = api::one_endpoint(reader, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        let list = api::one_endpoint(reader, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        let value = serde_json::json!(list);
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
     let answer = json(answer.await);
@@ -440,7 +441,7 @@ async fn endpoints(
 
 async fn outages(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<OutagesQuery>,
 ) -> Response {
     let since = match query.since.as_deref().map(parse_utc) {
@@ -482,7 +483,7 @@ async fn outages(
 
 async fn timeline(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<TimelineQuery>,
 ) -> Response {
     let instant =
@@ -504,7 +505,7 @@ async fn timeline(
     )
 }
 
-async fn sla(State(site): State<Site>, line: Line) -> Response {
+async fn sla(State(site): State<Site>, line: ClientLink) -> Response {
     let answer = ask(site, &line, |site, reader| {
         let fresh = Arc::new(standings(
             reader,
@@ -526,7 +527,7 @@ struct ComponentQuery {
 
 async fn of_components(
     State(site): State<Site>,
-    line: Line,
+    line: ClientLink,
     Query(query): Query<ComponentQuery>,
 ) -> Response {
     let only = match query.component.as_deref().map(Name::new).transpose() {
@@ -548,7 +549,7 @@ async fn of_components(
     )
 }
 
-async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
+async fn checkpoint(State(site): State<Site>, line: ClientLink) -> Response {
     let answer = ask(site, &line, |_, reader| {
         let body = reader.newest_checkpoint()?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{body}")?))
@@ -564,7 +565,11 @@ async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
         .into_response()
 }
 
-async fn front(State(site): State<Site>, line: Line, Query(query): Query<PageQuery>) -> Response {
+async fn front(
+    State(site): State<Site>,
+    line: ClientLink,
+    Query(query): Query<PageQuery>,
+) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
     let answer = ask(site, &line, move |site, reader| {
         Ok(page::html(

@@ -17,11 +17,11 @@ use walls::*;
 // What there is today of each debt.
 const CIRCLES: usize = 12;
 const IN_CIRCLES: usize = 27;
-const INDEXED_BY_TEXT: usize = 122;
-const TYPES_TWICE: usize = 45;
+const INDEXED_BY_TEXT: usize = 73;
+const TYPES_TWICE: usize = 41;
 const LONG_FUNCTIONS: usize = 34;
 const LONG_FILES: usize = 10;
-const LONG_LINES: usize = 146;
+const LONG_LINES: usize = 127;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

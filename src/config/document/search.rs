@@ -78,27 +78,32 @@ fn automaton(pattern: &str) -> Option<KeptAutomaton> {
             last.push_front(known);
             return Some(kept);
         }
-        let made = DFA::builder()
-            .configure(
-                DFA::config()
-                    .unicode_word_boundary(true)
-                    .cache_capacity(STATES_BYTES)
-                    .skip_cache_capacity_check(true),
-            )
-            .syntax(syntax::Config::new().utf8(false))
-            .thompson(
-                thompson::Config::new()
-                    .utf8(false)
-                    .which_captures(WhichCaptures::None),
-            )
-            .build(pattern)
-            .ok()?;
+        let made = automaton_of(pattern)?;
         let cache = made.create_cache();
         let kept: KeptAutomaton = Rc::new(RefCell::new((made, cache)));
         last.push_front((pattern.to_owned(), kept.clone()));
         last.truncate(KEPT);
         Some(kept)
     })
+}
+
+/// An automaton without states: they are made while it is used.
+pub fn automaton_of(pattern: &str) -> Option<DFA> {
+    DFA::builder()
+        .configure(
+            DFA::config()
+                .unicode_word_boundary(true)
+                .cache_capacity(STATES_BYTES)
+                .skip_cache_capacity_check(true),
+        )
+        .syntax(syntax::Config::new().utf8(false))
+        .thompson(
+            thompson::Config::new()
+                .utf8(false)
+                .which_captures(WhichCaptures::None),
+        )
+        .build(pattern)
+        .ok()
 }
 
 /// Nothing where the automaton has no answer.

@@ -6,6 +6,7 @@
 pub mod charset;
 pub mod coding;
 pub mod cost;
+pub mod dear;
 pub mod expect;
 pub mod json;
 pub mod search;

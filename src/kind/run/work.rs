@@ -40,9 +40,14 @@ impl Awaited {
     }
 
     pub fn work(&self, limits: &Limits) -> Work {
-        let longer = USUAL.as_nanos() as u64 * (limits.decoded / DEFAULT_DECODED_LIMIT).clamp(1, 3);
-        Work::of(Duration::from_nanos(longer).min(MOST), self.0.clone())
+        Work::of(longest(limits), self.0.clone())
     }
+}
+
+/// What the work for an answer with these limits may take.
+pub fn longest(limits: &Limits) -> Duration {
+    let longer = USUAL.as_nanos() as u64 * (limits.decoded / DEFAULT_DECODED_LIMIT).clamp(1, 3);
+    Duration::from_nanos(longer).min(MOST)
 }
 
 /// Why the work ended before the end of the answer.

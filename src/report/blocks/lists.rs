@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Block, NOTHING, Shown, or_nothing};
+use super::{Block, LocalizedReport, NOTHING, or_nothing};
 use crate::account::shown::{ShownComponent, ShownSums, ShownUnknown, ShownWindow};
 use crate::report::object::{AdmittedSpan, ListedOutage, ReportedChange, ReportedLatency};
 use crate::report::outages::excluded_text;
 use crate::report::words::{Language, Word, change_in_words};
 use crate::words::shortened;
 
-impl Shown<'_> {
+impl LocalizedReport<'_> {
     pub(crate) fn latency(&self) -> Option<Block> {
         let list = self.report.latency.as_ref().filter(|l| !l.is_empty())?;
         let mut block = Block::new(self.say(Word::Latency));

@@ -36,7 +36,7 @@ impl Block {
 }
 
 /// Shows the figures of one report in one language.
-pub struct Shown<'r> {
+pub struct LocalizedReport<'r> {
     pub report: &'r ContractReport,
     pub language: Language,
 }
@@ -46,7 +46,7 @@ fn or_nothing(text: Option<&str>) -> String {
     text.unwrap_or(NOTHING).to_owned()
 }
 
-impl Shown<'_> {
+impl LocalizedReport<'_> {
     fn say(&self, word: Word) -> String {
         word.say(self.language).to_owned()
     }

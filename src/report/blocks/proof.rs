@@ -1,10 +1,10 @@
 //! How endpoints were probed, how many probes there were, and what proves it all.
 
-use super::{Block, NOTHING, Shown, or_nothing};
+use super::{Block, LocalizedReport, NOTHING, or_nothing};
 use crate::report::object::{ReportedEndpoint, ReportedSlots};
 use crate::report::words::Word;
 
-impl Shown<'_> {
+impl LocalizedReport<'_> {
     pub(crate) fn probing(&self) -> Block {
         let mut block = Block::new(self.say(Word::HowProbed));
         block.header = self.said(&[

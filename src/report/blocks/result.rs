@@ -1,12 +1,12 @@
 //! What is found of each component, tenant, and all together, with the credit in words.
 
-use super::{Block, NOTHING, Shown, or_nothing};
+use super::{Block, LocalizedReport, NOTHING, or_nothing};
 use crate::judgement::sla::judged::ContractVerdict;
 use crate::report::answer::{AnswerCredit, AnswerResult, AnswerSpells, CreditShare, CreditStep};
 use crate::report::object::LaterEvaluation;
 use crate::report::words::{Language, Word};
 
-impl Shown<'_> {
+impl LocalizedReport<'_> {
     /// The credit in words; in English the sentence of the evaluation itself.
     pub(crate) fn credit_line(&self, result: &AnswerResult) -> Option<String> {
         let credit = result.credit.as_ref()?;

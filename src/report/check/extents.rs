@@ -16,7 +16,7 @@ use crate::words::{Ms, Reason, UtcMs};
 
 /// What the events tell of one endpoint. Instants of the timeline.
 #[derive(Debug, Clone, Default)]
-struct Told {
+struct EndpointEvents {
     component: Option<String>,
     /// The components that it belonged to, the present one among them.
     was_of: BTreeSet<String>,
@@ -30,7 +30,7 @@ struct Told {
     settled: i64,
 }
 
-fn hear(told: &mut Told, e: &EventRecord) {
+fn hear(told: &mut EndpointEvents, e: &EventRecord) {
     let at = Some(e.at as i64);
     match &e.event {
         Event::EndpointAdded(added) => {
@@ -96,7 +96,7 @@ fn hear(told: &mut Told, e: &EventRecord) {
     }
 }
 
-impl Told {
+impl EndpointEvents {
     /// Nothing is unknown at this instant.
     fn measured(&mut self, at: Ms) {
         self.open_unknown = Some(None);
@@ -109,8 +109,8 @@ impl Told {
 }
 
 /// By the name that each endpoint has at the end.
-fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, Told> {
-    let mut all: HashMap<String, Told> = HashMap::new();
+fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, EndpointEvents> {
+    let mut all: HashMap<String, EndpointEvents> = HashMap::new();
     if let Some(stub) = stub {
         let carried = |key: &str| stub.carried.get(key);
         for (name, id) in carried("ids")
@@ -123,12 +123,12 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, T
             let gone = of_it("in_service") == Some(&Value::Bool(false));
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let component = of_it("components").and_then(text);
-            let told = Told {
+            let told = EndpointEvents {
                 was_of: component.clone().into_iter().collect(),
                 component,
                 added: of_it("added").and_then(Value::as_i64),
                 gone_at: gone.then_some(stub.until_ms as i64),
-                ..Told::default()
+                ..EndpointEvents::default()
             };
             all.insert(name.clone(), told);
         }
@@ -170,7 +170,7 @@ pub(crate) fn held(
         let is_it = |e: &ReportedExtent| e.endpoint == name && e.component == component;
         report.extents.iter().any(is_it)
     };
-    let left_out = |name: &str, told: &Told| {
+    let left_out = |name: &str, told: &EndpointEvents| {
         let concerned = told.was_of.iter().any(|c| is_in(c) && !is_seen(name, c));
         concerned
             && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
@@ -192,7 +192,7 @@ pub(crate) fn held(
 /// The key of an extent that is not what the events tell of its endpoint, and why.
 fn follows(
     e: &ReportedExtent,
-    told: &Told,
+    told: &EndpointEvents,
     calendar: &Calendar,
     issued: UtcMs,
 ) -> Result<(), (&'static str, String)> {

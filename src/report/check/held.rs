@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::replayed::{Replayed, failed};
 use crate::account::figures::Part;
-use crate::account::recorded::Service;
+use crate::account::recorded::ServiceStart;
 use crate::history::HistoryError;
 use crate::history::checkpoint::commitment;
 use crate::history::definitions::Told;
@@ -233,7 +233,7 @@ pub(crate) fn parts(report: &ContractReport, moves: &Moves) -> Result<Vec<Part>,
             None => parts.push(Part {
                 component,
                 combine: e.combine.into(),
-                service: Service {
+                service: ServiceStart {
                     from: e.in_service_from,
                 },
                 endpoints: vec![endpoint],

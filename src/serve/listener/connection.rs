@@ -17,12 +17,13 @@ use futures_core::Stream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
-use super::gate::Line;
+use super::gate::ClientLink;
+use super::hall::Hall;
 use super::head::{After, Head, MOST_HEAD, head};
+use super::peer::Asker;
 use super::refusal::Refusal;
-use super::table::{Asker, Phase};
-use super::thread::Hall;
-use super::wire::{Cut, Wire};
+use super::table::ConnectionPhase;
+use super::wire::{Interrupted, Wire};
 use crate::net::clock::Clock;
 use crate::words::{Ms, http_date};
 
@@ -52,7 +53,7 @@ impl Connection {
     pub async fn serve(mut self, stream: tokio::net::TcpStream) {
         let mut wire = Wire::new(stream);
         let mut ahead = Vec::new();
-        let mut phase = Phase::Unfinished;
+        let mut phase = ConnectionPhase::Unfinished;
         loop {
             let head = match self.next_head(&wire, &mut ahead, phase).await {
                 Ok(Some(head)) => head,
@@ -63,18 +64,22 @@ impl Connection {
             if let Err(refusal) = self.skip_body(&wire, &mut ahead, head.body).await {
                 return self.refuse(&mut wire, refusal).await;
             }
-            self.hall.enters(self.seat, Phase::Answering);
+            self.hall.enters(self.seat, ConnectionPhase::Answering);
             match self.answer(&mut wire, head).await {
                 Ok(After::Keep) => {}
                 Ok(After::Close) => return self.linger(&wire).await,
-                Err(Cut::MadeRoom) => return self.hall.note(Refusal::SlowReader, self.asker.peer),
-                Err(Cut::Slow) => return self.hall.note(Refusal::AnswerTimeout, self.asker.peer),
-                Err(Cut::Gone) => return,
+                Err(Interrupted::MadeRoom) => {
+                    return self.hall.note(Refusal::SlowReader, self.asker.peer);
+                }
+                Err(Interrupted::Slow) => {
+                    return self.hall.note(Refusal::AnswerTimeout, self.asker.peer);
+                }
+                Err(Interrupted::Gone) => return,
             }
             if ahead.is_empty() {
                 ahead = Vec::new();
             }
-            phase = Phase::Idle;
+            phase = ConnectionPhase::Idle;
             // Pipelined requests take turns with other connections.
             tokio::task::yield_now().await;
         }
@@ -85,21 +90,21 @@ impl Connection {
         &self,
         wire: &Wire,
         ahead: &mut Vec<u8>,
-        phase: Phase,
+        phase: ConnectionPhase,
     ) -> Result<Option<Head>, Refusal> {
         // Not the plan itself: one that has left must go while clients are idle.
         let (idle, head_timeout) = {
             let listen = &self.hall.plan().listen;
             (millis(listen.idle_timeout), millis(listen.head_timeout))
         };
-        if phase == Phase::Idle && ahead.is_empty() {
-            self.hall.enters(self.seat, Phase::Idle);
+        if phase == ConnectionPhase::Idle && ahead.is_empty() {
+            self.hall.enters(self.seat, ConnectionPhase::Idle);
             match timeout(idle, wire.read(ahead, READ)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) | Err(_) => return Ok(None),
             }
         }
-        self.hall.enters(self.seat, Phase::Unfinished);
+        self.hall.enters(self.seat, ConnectionPhase::Unfinished);
         let deadline = Instant::now() + head_timeout;
         loop {
             if let Some(head) = head(ahead)? {
@@ -137,26 +142,26 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, wire: &mut Wire, head: Head) -> Result<After, Cut> {
+    async fn answer(&mut self, wire: &mut Wire, head: Head) -> Result<After, Interrupted> {
         let (mut parts, ()) = head.request.into_parts();
         let (method, version) = (parts.method.clone(), parts.version);
         parts.extensions.insert(ConnectInfo(self.address));
-        let line = Line {
+        let line = ClientLink {
             asker: self.hall.asker(self.asker),
-            ..Line::default()
+            ..ClientLink::default()
         };
         let (cut, wait) = (line.cut.clone(), line.wait.clone());
         parts.extensions.insert(line);
         let answered = self.router.call(Request::from_parts(parts, Body::empty()));
         let response = tokio::select! {
             response = answered => response.unwrap_or_else(|never| match never {}),
-            () = wire.reset() => return Err(Cut::Gone),
+            () = wire.reset() => return Err(Interrupted::Gone),
         };
         let is_success = response.status().is_success();
         wire.has_patience(millis(self.hall.plan().listen.answer_timeout));
         let after = tokio::select! {
             sent = send(wire, response, &method, version, head.after) => sent?,
-            () = cut.notified() => return Err(Cut::MadeRoom),
+            () = cut.notified() => return Err(Interrupted::MadeRoom),
         };
         // Who was only told to come again has taken nothing.
         if is_success {
@@ -167,13 +172,13 @@ impl Connection {
 
     /// It makes room for others meanwhile.
     async fn linger(&self, wire: &Wire) {
-        self.hall.enters(self.seat, Phase::Idle);
+        self.hall.enters(self.seat, ConnectionPhase::Idle);
         linger(wire).await;
     }
 
     async fn refuse(&self, wire: &mut Wire, refusal: Refusal) {
         self.hall.note(refusal, self.asker.peer);
-        if let Some(text) = refused(refusal) {
+        if let Some(text) = refusal.response() {
             wire.has_patience(LINGER);
             if wire.put(&[text.as_bytes()]).await.is_ok() {
                 self.linger(wire).await;
@@ -184,21 +189,6 @@ impl Connection {
 
 fn millis(ms: Ms) -> Duration {
     Duration::from_millis(ms)
-}
-
-/// The whole answer to a client that is refused.
-pub fn refused(refusal: Refusal) -> Option<String> {
-    let (status, text) = refusal.answer()?;
-    let reason = StatusCode::from_u16(status)
-        .ok()
-        .and_then(|s| s.canonical_reason())
-        .unwrap_or_default();
-    let length = text.len() + 1;
-    Some(format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; \
-            charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: \
-            {length}\r\nConnection: close\r\n\r\n{text}\n"
-    ))
 }
 
 /// Ends our side and reads what the client still sends for a while: a reset must not overtake the
@@ -226,7 +216,7 @@ async fn linger(wire: &Wire) {
 
 /// How the end of an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
+enum AnswerFraming {
     /// By its length, or there is none.
     Length,
     Chunks,
@@ -240,30 +230,30 @@ async fn send(
     method: &Method,
     version: Version,
     after: After,
-) -> Result<After, Cut> {
+) -> Result<After, Interrupted> {
     let (mut parts, body) = response.into_parts();
     let length = body.size_hint().exact();
     let has_body = method != Method::HEAD
         && parts.status != StatusCode::NO_CONTENT
         && parts.status != StatusCode::NOT_MODIFIED;
     let framing = match length {
-        _ if !has_body => Framing::Length,
+        _ if !has_body => AnswerFraming::Length,
         Some(length) => {
             parts
                 .headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-            Framing::Length
+            AnswerFraming::Length
         }
         None if version == Version::HTTP_11 => {
             parts.headers.insert(
                 header::TRANSFER_ENCODING,
                 HeaderValue::from_static("chunked"),
             );
-            Framing::Chunks
+            AnswerFraming::Chunks
         }
-        None => Framing::Close,
+        None => AnswerFraming::Close,
     };
-    let after = if framing == Framing::Close {
+    let after = if framing == AnswerFraming::Close {
         After::Close
     } else {
         after
@@ -283,12 +273,12 @@ async fn send(
         let size = format!("{:x}\r\n", piece.len());
         match framing {
             _ if piece.is_empty() => continue,
-            Framing::Chunks => wire.put(&[&head, size.as_bytes(), &piece, b"\r\n"]).await?,
-            Framing::Length | Framing::Close => wire.put(&[&head, &piece]).await?,
+            AnswerFraming::Chunks => wire.put(&[&head, size.as_bytes(), &piece, b"\r\n"]).await?,
+            AnswerFraming::Length | AnswerFraming::Close => wire.put(&[&head, &piece]).await?,
         }
         head.clear();
     }
-    let end: &[u8] = if framing == Framing::Chunks {
+    let end: &[u8] = if framing == AnswerFraming::Chunks {
         b"0\r\n\r\n"
     } else {
         b""
@@ -299,11 +289,11 @@ async fn send(
 
 /// The next piece of the body. An answer that breaks off breaks the connection off: a reader must
 /// not take it for whole.
-async fn next(body: &mut BodyDataStream, wire: &Wire) -> Result<Option<Bytes>, Cut> {
+async fn next(body: &mut BodyDataStream, wire: &Wire) -> Result<Option<Bytes>, Interrupted> {
     let piece = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_next(cx));
     tokio::select! {
-        piece = piece => piece.transpose().map_err(|_| Cut::Gone),
-        () = wire.reset() => Err(Cut::Gone),
+        piece = piece => piece.transpose().map_err(|_| Interrupted::Gone),
+        () = wire.reset() => Err(Interrupted::Gone),
     }
 }
 

@@ -17,8 +17,8 @@ use axum::http::request::Parts;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
+use super::peer::{Asker, Peer, PeerStanding};
 use super::refusal::Refusal;
-use super::table::{Asker, Peer, Standing};
 use crate::net::clock::{Clock, NS_PER_MS};
 use crate::words::Ms;
 
@@ -43,7 +43,7 @@ const PROMPT_MS: Ms = 500;
 
 /// A request's way back to its client.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct ClientLink {
     pub asker: Asker,
     /// Cuts the client off.
     pub cut: Arc<Notify>,
@@ -80,13 +80,13 @@ impl Wait {
 }
 
 /// Of a request that came without a connection, as tests send one.
-impl Default for Line {
+impl Default for ClientLink {
     fn default() -> Self {
         let nobody = Peer::of(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         Self {
             asker: Asker {
                 peer: nobody,
-                standing: Standing::Unknown,
+                standing: PeerStanding::Unknown,
             },
             cut: Arc::default(),
             wait: Arc::default(),
@@ -94,17 +94,21 @@ impl Default for Line {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Line {
+impl<S: Send + Sync> FromRequestParts<S> for ClientLink {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Line>().cloned().unwrap_or_default())
+        Ok(parts
+            .extensions
+            .get::<ClientLink>()
+            .cloned()
+            .unwrap_or_default())
     }
 }
 
 /// An answer that is being made.
 pub struct Taking {
-    line: Line,
+    line: ClientLink,
 }
 
 impl Taking {
@@ -147,7 +151,7 @@ struct Inside {
 }
 
 struct Waiter {
-    line: Line,
+    line: ClientLink,
     place: oneshot::Sender<Place>,
 }
 
@@ -182,7 +186,7 @@ impl Gate {
     }
 
     /// Waits for a place.
-    pub async fn enter(self: &Arc<Self>, line: &Line) -> Result<Place, Refusal> {
+    pub async fn enter(self: &Arc<Self>, line: &ClientLink) -> Result<Place, Refusal> {
         let (place, mut called) = oneshot::channel();
         self.inside().waiting.push(Waiter {
             line: line.clone(),
@@ -190,7 +194,7 @@ impl Gate {
         });
         self.call_in();
         let (began, standing) = (Instant::now(), line.asker.standing);
-        let is_better = standing >= Standing::Prompt;
+        let is_better = standing >= PeerStanding::Prompt;
         if is_better && called.is_empty() {
             self.cut_off(standing);
         }
@@ -223,13 +227,15 @@ impl Gate {
     }
 
     /// Cuts off the client that keeps its maker waiting longest, if it does so for too long.
-    fn cut_off(&self, standing: Standing) {
+    fn cut_off(&self, standing: PeerStanding) {
         let inside = self.inside();
         let too_long = |taking: &Taking| {
             let patience = match standing {
                 _ if taking.line.asker.standing < standing => PATIENCE_FOR_BETTER_MS,
-                Standing::Unknown => PATIENCE_MS,
-                Standing::Good | Standing::Prompt | Standing::Trusted => PATIENCE_AMONG_GOOD_MS,
+                PeerStanding::Unknown => PATIENCE_MS,
+                PeerStanding::Good | PeerStanding::Prompt | PeerStanding::Trusted => {
+                    PATIENCE_AMONG_GOOD_MS
+                }
             };
             taking.line.asker.standing <= standing && taking.waited_ms() >= patience
         };
@@ -254,7 +260,7 @@ impl Inside {
         }
         let may = |standing| {
             self.running.len()
-                < if standing < Standing::Prompt {
+                < if standing < PeerStanding::Prompt {
                     PLACES - KEPT
                 } else {
                     PLACES
@@ -281,13 +287,13 @@ impl Inside {
 mod tests {
     use super::*;
 
-    fn line(n: u8, standing: Standing) -> Line {
-        Line {
+    fn line(n: u8, standing: PeerStanding) -> ClientLink {
+        ClientLink {
             asker: Asker {
                 peer: Peer::of([192, 0, 2, n].into()),
                 standing,
             },
-            ..Line::default()
+            ..ClientLink::default()
         }
     }
 
@@ -300,30 +306,30 @@ mod tests {
         let mut places = Vec::new();
         for n in 0..3 {
             places.push(
-                gate.enter(&line(n, Standing::Unknown))
+                gate.enter(&line(n, PeerStanding::Unknown))
                     .await
                     .unwrap_or_else(|refusal| panic!("{refusal:?}")),
             );
         }
         assert_eq!(
-            gate.enter(&line(4, Standing::Unknown)).await.err(),
+            gate.enter(&line(4, PeerStanding::Unknown)).await.err(),
             Some(Refusal::Busy)
         );
         assert_eq!(
-            gate.enter(&line(5, Standing::Good)).await.err(),
+            gate.enter(&line(5, PeerStanding::Good)).await.err(),
             Some(Refusal::Busy),
             "it may be slow all the same"
         );
-        let prompt = gate.enter(&line(5, Standing::Prompt)).await;
+        let prompt = gate.enter(&line(5, PeerStanding::Prompt)).await;
         assert!(prompt.is_ok(), "the kept place");
         assert_eq!(
-            gate.enter(&line(6, Standing::Trusted)).await.err(),
+            gate.enter(&line(6, PeerStanding::Trusted)).await.err(),
             Some(Refusal::Busy),
             "nobody takes its answer slowly"
         );
         drop(prompt);
         places.pop();
-        assert!(gate.enter(&line(4, Standing::Unknown)).await.is_ok());
+        assert!(gate.enter(&line(4, PeerStanding::Unknown)).await.is_ok());
         assert!(
             gate.inside().waiting.len() <= 2,
             "those that gave up are forgotten"
@@ -336,17 +342,17 @@ mod tests {
         let mut places = Vec::new();
         for _ in 0..4 {
             places.push(
-                gate.enter(&line(0, Standing::Trusted))
+                gate.enter(&line(0, PeerStanding::Trusted))
                     .await
                     .unwrap_or_else(|refusal| panic!("{refusal:?}")),
             );
         }
         let (sender, mut entered) = tokio::sync::mpsc::unbounded_channel();
         for (n, standing) in [
-            (1, Standing::Prompt),
-            (1, Standing::Prompt),
-            (2, Standing::Prompt),
-            (3, Standing::Trusted),
+            (1, PeerStanding::Prompt),
+            (1, PeerStanding::Prompt),
+            (2, PeerStanding::Prompt),
+            (3, PeerStanding::Trusted),
         ] {
             let (gate, sender) = (gate.clone(), sender.clone());
             tokio::spawn(async move {
@@ -370,21 +376,21 @@ mod tests {
         let mut slow = Vec::new();
         while slow.len() < PLACES - KEPT {
             let place = gate
-                .enter(&line(slow.len() as u8, Standing::Good))
+                .enter(&line(slow.len() as u8, PeerStanding::Good))
                 .await
                 .unwrap_or_else(|refusal| panic!("{refusal:?}"));
             place.taking.waits();
             slow.push(place);
         }
         let others: Vec<_> = (10..20)
-            .map(|n| (gate.clone(), line(n, Standing::Good)))
+            .map(|n| (gate.clone(), line(n, PeerStanding::Good)))
             .collect();
         others.into_iter().for_each(|(gate, line)| {
             drop(tokio::spawn(async move { drop(gate.enter(&line).await) }))
         });
         tokio::task::yield_now().await;
         let began = Instant::now();
-        let first = gate.enter(&line(30, Standing::Prompt)).await;
+        let first = gate.enter(&line(30, PeerStanding::Prompt)).await;
         assert!(
             first.is_ok() && began.elapsed() < LOOK_OF_BETTER,
             "the kept place"
@@ -400,7 +406,7 @@ mod tests {
                 drop(place);
             });
         }
-        assert!(gate.enter(&line(31, Standing::Prompt)).await.is_ok());
+        assert!(gate.enter(&line(31, PeerStanding::Prompt)).await.is_ok());
         assert!(
             began.elapsed() < Duration::from_millis(100),
             "{:?}",
@@ -411,7 +417,7 @@ mod tests {
     #[tokio::test]
     async fn only_who_took_a_made_answer_without_delay_was_prompt() {
         let gate = Arc::new(Gate::default());
-        let line = line(1, Standing::Unknown);
+        let line = line(1, PeerStanding::Unknown);
         assert!(!line.wait.was_prompt(), "nothing was made for it");
         let place = gate
             .enter(&line)
@@ -430,9 +436,9 @@ mod tests {
     #[tokio::test]
     async fn who_waits_has_the_slowest_reader_cut_off_and_a_better_standing_sooner() {
         for (standing, least_ms, most_ms) in [
-            (Standing::Prompt, 50, 1000),
-            (Standing::Good, 50, 1000),
-            (Standing::Unknown, 2000, 3500),
+            (PeerStanding::Prompt, 50, 1000),
+            (PeerStanding::Good, 50, 1000),
+            (PeerStanding::Unknown, 2000, 3500),
         ] {
             let gate = Arc::new(Gate::default());
             let mut places = Vec::new();
@@ -441,9 +447,9 @@ mod tests {
                     .enter(&line(
                         1,
                         if places.len() < 3 {
-                            Standing::Unknown
+                            PeerStanding::Unknown
                         } else {
-                            Standing::Trusted
+                            PeerStanding::Trusted
                         },
                     ))
                     .await;
@@ -458,7 +464,7 @@ mod tests {
                 is_cut.notified().await;
                 drop(slow);
             });
-            if standing < Standing::Prompt {
+            if standing < PeerStanding::Prompt {
                 places.pop();
             }
             assert!(gate.enter(&line(2, standing)).await.is_ok());

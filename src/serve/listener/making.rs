@@ -73,7 +73,7 @@ pub async fn body(
         Some(NextPiece::More(first)) => Ok(Body::from_stream(Streamed {
             first: Some(first),
             events,
-            state: State::Open,
+            state: BodyState::Open,
         })),
         Some(NextPiece::Failed(why)) => Err(why),
         None => Err(Unmade::Died),
@@ -140,11 +140,11 @@ impl Write for Pieces {
 struct Streamed {
     first: Option<Bytes>,
     events: mpsc::Receiver<NextPiece>,
-    state: State,
+    state: BodyState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BodyState {
     Open,
     Over,
 }
@@ -156,12 +156,12 @@ impl futures_core::Stream for Streamed {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        if self.state == State::Over {
+        if self.state == BodyState::Over {
             return Poll::Ready(None);
         }
         self.events.poll_recv(cx).map(|event| {
             if !matches!(event, Some(NextPiece::More(_))) {
-                self.state = State::Over;
+                self.state = BodyState::Over;
             }
             Some(match event {
                 Some(NextPiece::More(piece) | NextPiece::Last(piece)) => Ok(piece),
@@ -213,13 +213,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::serve::listener::gate::{Gate, Line};
+    use crate::serve::listener::gate::{ClientLink, Gate};
 
     async fn made(
         make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
     ) -> Result<Body, Unmade> {
         let place = Arc::new(Gate::default())
-            .enter(&Line::default())
+            .enter(&ClientLink::default())
             .await
             .unwrap_or_else(|refusal| panic!("{refusal:?}"));
         body(place, make).await

@@ -9,12 +9,14 @@
 
 mod connection;
 pub mod gate;
+mod hall;
 pub mod head;
 pub mod making;
+mod peer;
 pub mod refusal;
 mod table;
 mod thread;
 mod wire;
 
-pub use table::{Asker, Peer, Standing};
-pub use thread::{Door, Running, bind, run};
+pub use peer::{Asker, Peer, PeerStanding};
+pub use thread::{Door, ListenerThread, bind, run};

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::table::Peer;
+use axum::http::StatusCode;
+
+use super::peer::Peer;
 use crate::words::Ms;
 
 /// A reason of `probity_http_rejected_total`; docs/troubleshooting.md says what to do about each.
@@ -118,6 +120,21 @@ impl Refusal {
             | Refusal::AnswerTimeout
             | Refusal::SlowReader => None,
         }
+    }
+
+    /// The whole answer to a client that is refused; nothing where there is none.
+    pub fn response(self) -> Option<String> {
+        let (status, text) = self.answer()?;
+        let reason = StatusCode::from_u16(status)
+            .ok()
+            .and_then(|s| s.canonical_reason())
+            .unwrap_or_default();
+        let length = text.len() + 1;
+        Some(format!(
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; \
+                charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: \
+                {length}\r\nConnection: close\r\n\r\n{text}\n"
+        ))
     }
 
     /// Whether a peer of good manners would not do this: it loses its kept place for a while.

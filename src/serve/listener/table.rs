@@ -3,15 +3,14 @@
 //!
 //! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer
 //! lately and did nothing wrong since. Room is made by a connection that waits (its head is
-//! unfinished, or it is idle): the one that has waited longest, of the peer that has the most. Where
-//! none waits, one that has been answered for more than a second makes room for a peer of a better
-//! standing: whoever does not read could keep all places otherwise.
+//! unfinished, or it is idle): the one that has waited longest, of the peer that has the most.
+//! Where none waits, one that has been answered for more than a second makes room for a peer of a
+//! better standing: whoever does not read could keep all places otherwise.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::net::IpAddr;
 
+use super::peer::{Peer, PeerStanding};
 use super::refusal::Refusal;
 use crate::words::Ms;
 
@@ -29,51 +28,9 @@ const KEPT: usize = 8;
 /// An answer that takes longer waits for its reader.
 const SLOW_MS: Ms = 1000;
 
-/// An address, or the /64 of one, which is what one subscriber of IPv6 has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Peer(IpAddr);
-
-impl Peer {
-    pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => Self(IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into())),
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => v4.fmt(f),
-            IpAddr::V6(v6) => write!(f, "{v6}/64"),
-        }
-    }
-}
-
-/// What a peer may expect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    Unknown,
-    /// Took an answer lately.
-    Good,
-    /// Took one lately that was made for it (metrics, API or page), and kept its maker waiting for
-    /// no longer than a moment.
-    Prompt,
-    /// Named by the config.
-    Trusted,
-}
-
-/// Who asks; routes get it as an extension of the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asker {
-    pub peer: Peer,
-    pub standing: Standing,
-}
-
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum ConnectionPhase {
     /// Between two requests.
     Idle,
     /// Has not sent a whole head yet.
@@ -90,15 +47,15 @@ pub struct Bounds {
 
 struct Seat<H> {
     peer: Peer,
-    standing: Standing,
-    phase: Phase,
+    standing: PeerStanding,
+    phase: ConnectionPhase,
     since_ms: Ms,
     /// What ends the connection.
     handle: Option<H>,
 }
 
 #[derive(Default)]
-struct Known {
+struct PeerRecord {
     open: usize,
     good_ms: Option<Ms>,
     prompt_ms: Option<Ms>,
@@ -108,7 +65,7 @@ struct Known {
 pub struct Table<H> {
     /// By number, which ascends: the first of two that have waited equally long is the older.
     seats: BTreeMap<u64, Seat<H>>,
-    peers: HashMap<Peer, Known>,
+    peers: HashMap<Peer, PeerRecord>,
     next: u64,
 }
 
@@ -125,7 +82,7 @@ impl<H> Default for Table<H> {
 /// A connection that was let in, and one that made room for it.
 pub struct Admitted<H> {
     pub seat: u64,
-    pub standing: Standing,
+    pub standing: PeerStanding,
     pub displaced: Option<(Peer, H)>,
 }
 
@@ -139,18 +96,18 @@ impl<H> Table<H> {
     pub fn admit(
         &mut self,
         peer: Peer,
-        trusted: Option<Standing>,
+        trusted: Option<PeerStanding>,
         bounds: Bounds,
         now_ms: Ms,
     ) -> Result<Admitted<H>, Refusal> {
         let standing = trusted.unwrap_or_else(|| self.standing(peer, now_ms));
         let own = self.peers.get(&peer).map_or(0, |known| known.open);
-        let kept = if standing == Standing::Unknown {
+        let kept = if standing == PeerStanding::Unknown {
             bounds.connections / KEPT
         } else {
             0
         };
-        let victim = if own >= bounds.per_peer && standing != Standing::Trusted {
+        let victim = if own >= bounds.per_peer && standing != PeerStanding::Trusted {
             Some(
                 self.longest_waiting_of(peer)
                     .ok_or(Refusal::PeerConnections)?,
@@ -171,7 +128,7 @@ impl<H> Table<H> {
             Seat {
                 peer,
                 standing,
-                phase: Phase::Unfinished,
+                phase: ConnectionPhase::Unfinished,
                 since_ms: now_ms,
                 handle: None,
             },
@@ -191,12 +148,12 @@ impl<H> Table<H> {
     }
 
     /// The connection does something else from now on; its peer may have another standing by now.
-    pub fn enters(&mut self, seat: u64, phase: Phase, now_ms: Ms) {
+    pub fn enters(&mut self, seat: u64, phase: ConnectionPhase, now_ms: Ms) {
         let Some((peer, before)) = self.seats.get(&seat).map(|seat| (seat.peer, seat.standing))
         else {
             return;
         };
-        let standing = if before == Standing::Trusted {
+        let standing = if before == PeerStanding::Trusted {
             before
         } else {
             self.standing(peer, now_ms)
@@ -230,31 +187,30 @@ impl<H> Table<H> {
         (known.bad_ms, known.prompt_ms) = (Some(now_ms), None);
     }
 
-    pub fn standing(&self, peer: Peer, now_ms: Ms) -> Standing {
+    pub fn standing(&self, peer: Peer, now_ms: Ms) -> PeerStanding {
         let Some(known) = self.peers.get(&peer) else {
-            return Standing::Unknown;
+            return PeerStanding::Unknown;
         };
         let within =
             |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
         if known.open > GOOD_CONNECTIONS || within(known.bad_ms, BAD_FOR_MS) {
-            Standing::Unknown
+            PeerStanding::Unknown
         } else if within(known.prompt_ms, GOOD_FOR_MS) {
-            Standing::Prompt
+            PeerStanding::Prompt
         } else if within(known.good_ms, GOOD_FOR_MS) {
-            Standing::Good
+            PeerStanding::Good
         } else {
-            Standing::Unknown
+            PeerStanding::Unknown
         }
     }
 
     /// One that waits makes room for another's: of the lowest standing, of the peer with the most,
     /// the one that has waited longest. Never one of a peer that has fewer connections, or a better
     /// standing.
-    fn who_makes_room(&self, own: usize, standing: Standing) -> Option<u64> {
-        let waiting = self
-            .seats
-            .iter()
-            .filter(|(_, seat)| seat.phase != Phase::Answering && seat.standing <= standing);
+    fn who_makes_room(&self, own: usize, standing: PeerStanding) -> Option<u64> {
+        let waiting = self.seats.iter().filter(|(_, seat)| {
+            seat.phase != ConnectionPhase::Answering && seat.standing <= standing
+        });
         let with_open = waiting.map(|(id, seat)| {
             (
                 id,
@@ -270,9 +226,9 @@ impl<H> Table<H> {
 
     /// Of those of a lower standing that are being answered, the one that has taken longest, if it
     /// has taken long.
-    fn who_reads_slowly(&self, standing: Standing, now_ms: Ms) -> Option<u64> {
+    fn who_reads_slowly(&self, standing: PeerStanding, now_ms: Ms) -> Option<u64> {
         let is_slow = |seat: &Seat<H>| {
-            seat.phase == Phase::Answering
+            seat.phase == ConnectionPhase::Answering
                 && seat.standing < standing
                 && now_ms.saturating_sub(seat.since_ms) >= SLOW_MS
         };
@@ -285,15 +241,15 @@ impl<H> Table<H> {
         let own = self
             .seats
             .iter()
-            .filter(|(_, seat)| seat.peer == peer && seat.phase != Phase::Answering);
+            .filter(|(_, seat)| seat.peer == peer && seat.phase != ConnectionPhase::Answering);
         own.min_by_key(|(id, seat)| (seat.since_ms, **id))
             .map(|(id, _)| *id)
     }
 
     /// The record of a peer; one without a connection makes room, the longest unseen first.
-    fn remember(&mut self, peer: Peer, now_ms: Ms) -> &mut Known {
+    fn remember(&mut self, peer: Peer, now_ms: Ms) -> &mut PeerRecord {
         if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&peer) {
-            let useless = |known: &Known| {
+            let useless = |known: &PeerRecord| {
                 known.open == 0
                     && known
                         .good_ms
@@ -317,6 +273,8 @@ impl<H> Table<H> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const FOUR: Bounds = Bounds {
@@ -332,7 +290,7 @@ mod tests {
     fn admit(
         table: &mut Table<()>,
         who: Peer,
-        trusted: Option<Standing>,
+        trusted: Option<PeerStanding>,
         bounds: Bounds,
         now_ms: Ms,
     ) -> Result<(u64, Option<Peer>), Refusal> {
@@ -350,7 +308,7 @@ mod tests {
         let mut table = Table::default();
         seated(&mut table, peer(2), 0);
         let answered = seated(&mut table, peer(1), 1);
-        table.enters(answered, Phase::Answering, 1);
+        table.enters(answered, ConnectionPhase::Answering, 1);
         let oldest = seated(&mut table, peer(1), 2);
         seated(&mut table, peer(1), 3);
         let (_, displaced) = admit(&mut table, peer(3), None, FOUR, 4).expect("a place");
@@ -371,7 +329,7 @@ mod tests {
         let mut table = Table::default();
         for n in 1..=4 {
             let seat = seated(&mut table, peer(n), 0);
-            table.enters(seat, Phase::Answering, 0);
+            table.enters(seat, ConnectionPhase::Answering, 0);
         }
         assert_eq!(
             admit(&mut table, peer(5), None, FOUR, 1),
@@ -382,7 +340,7 @@ mod tests {
         let seats: Vec<u64> = (0..3).map(|_| seated(&mut table, peer(2), 0)).collect();
         seats
             .iter()
-            .for_each(|seat| table.enters(*seat, Phase::Answering, 0));
+            .for_each(|seat| table.enters(*seat, ConnectionPhase::Answering, 0));
         let bounds = Bounds {
             per_peer: 10,
             ..FOUR
@@ -396,11 +354,11 @@ mod tests {
 
     #[test]
     fn who_does_not_read_makes_room_for_a_better_peer_after_a_second() {
-        let trusted = Some(Standing::Trusted);
+        let trusted = Some(PeerStanding::Trusted);
         let mut table = Table::default();
         for n in 1..=4 {
             let seat = seated(&mut table, peer(n), 0);
-            table.enters(seat, Phase::Answering, u64::from(n) * 100);
+            table.enters(seat, ConnectionPhase::Answering, u64::from(n) * 100);
         }
         let early = admit(&mut table, peer(9), trusted, FOUR, 1099);
         assert_eq!(early, Err(Refusal::Connections), "an answer has a second");
@@ -408,13 +366,13 @@ mod tests {
         assert_eq!(stranger, Err(Refusal::Connections), "of no better standing");
         let (seat, displaced) = admit(&mut table, peer(9), trusted, FOUR, 1100).expect("a place");
         assert_eq!(displaced, Some(peer(1)), "the one that has taken longest");
-        table.enters(seat, Phase::Answering, 1100);
+        table.enters(seat, ConnectionPhase::Answering, 1100);
         // One that took an answer promptly finds a place as well, but never that of a trusted one.
         table.was_prompt(peer(7), 1200);
         for n in [2, 3, 4] {
             let (seat, displaced) = admit(&mut table, peer(7), None, FOUR, 5000).expect("a place");
             assert_eq!(displaced, Some(peer(n)));
-            table.enters(seat, Phase::Answering, 5000);
+            table.enters(seat, ConnectionPhase::Answering, 5000);
         }
         assert!(admit(&mut table, peer(7), None, FOUR, 9000).is_err());
     }
@@ -433,14 +391,14 @@ mod tests {
         let mut table = Table::default();
         for n in 0..3 {
             let seat = seated(&mut table, peer(1), n);
-            table.enters(seat, Phase::Answering, n);
+            table.enters(seat, ConnectionPhase::Answering, n);
         }
         assert_eq!(
             admit(&mut table, peer(1), None, FOUR, 5),
             Err(Refusal::PeerConnections)
         );
         assert!(
-            admit(&mut table, peer(1), Some(Standing::Trusted), FOUR, 5).is_ok(),
+            admit(&mut table, peer(1), Some(PeerStanding::Trusted), FOUR, 5).is_ok(),
             "a trusted one is bound by the sum alone"
         );
         assert!(
@@ -470,7 +428,7 @@ mod tests {
             let seat = admit(&mut table, peer(n), None, eight, 0)
                 .expect("a place")
                 .0;
-            table.enters(seat, Phase::Answering, 0);
+            table.enters(seat, ConnectionPhase::Answering, 0);
         }
         assert_eq!(
             admit(&mut table, peer(8), None, eight, 0),
@@ -491,7 +449,7 @@ mod tests {
         let (seat, _) =
             admit(&mut table, peer(9), None, eight, 1 + BAD_FOR_MS).expect("the kept place");
         table.leave(seat);
-        assert!(admit(&mut table, peer(8), Some(Standing::Trusted), eight, 2).is_ok());
+        assert!(admit(&mut table, peer(8), Some(PeerStanding::Trusted), eight, 2).is_ok());
     }
 
     #[test]
@@ -502,7 +460,7 @@ mod tests {
         };
         let mut table = Table::default();
         table.behaved_well(peer(1), 0);
-        let standings: Vec<Standing> = (0..10)
+        let standings: Vec<PeerStanding> = (0..10)
             .map(|_| {
                 table
                     .admit(peer(1), None, many, 1)
@@ -512,7 +470,7 @@ mod tests {
             .collect();
         assert_eq!(
             standings,
-            [vec![Standing::Good; 9], vec![Standing::Unknown]].concat()
+            [vec![PeerStanding::Good; 9], vec![PeerStanding::Unknown]].concat()
         );
     }
 
@@ -520,15 +478,18 @@ mod tests {
     fn who_took_its_answer_promptly_is_prompt_until_it_behaves_badly() {
         let mut table: Table<()> = Table::default();
         table.behaved_well(peer(1), 0);
-        assert_eq!(table.standing(peer(1), 1), Standing::Good);
+        assert_eq!(table.standing(peer(1), 1), PeerStanding::Good);
         table.was_prompt(peer(1), 1);
-        assert_eq!(table.standing(peer(1), GOOD_FOR_MS), Standing::Prompt);
-        assert_eq!(table.standing(peer(1), 1 + GOOD_FOR_MS), Standing::Unknown);
+        assert_eq!(table.standing(peer(1), GOOD_FOR_MS), PeerStanding::Prompt);
+        assert_eq!(
+            table.standing(peer(1), 1 + GOOD_FOR_MS),
+            PeerStanding::Unknown
+        );
         table.behaved_badly(peer(1), 2);
-        assert_eq!(table.standing(peer(1), 3), Standing::Unknown);
+        assert_eq!(table.standing(peer(1), 3), PeerStanding::Unknown);
         assert_eq!(
             table.standing(peer(1), 2 + BAD_FOR_MS),
-            Standing::Good,
+            PeerStanding::Good,
             "promptness is to be shown again"
         );
     }
@@ -538,10 +499,10 @@ mod tests {
         let mut table = Table::default();
         table.behaved_well(peer(1), 0);
         let good = seated(&mut table, peer(1), 0);
-        table.enters(good, Phase::Idle, 0);
+        table.enters(good, ConnectionPhase::Idle, 0);
         for n in 2..=4 {
             let seat = seated(&mut table, peer(n), 1);
-            table.enters(seat, Phase::Answering, 1);
+            table.enters(seat, ConnectionPhase::Answering, 1);
         }
         assert_eq!(
             admit(&mut table, peer(5), None, FOUR, 2),
@@ -549,7 +510,7 @@ mod tests {
             "the idle one took an answer lately"
         );
         assert_eq!(
-            admit(&mut table, peer(6), Some(Standing::Trusted), FOUR, 2)
+            admit(&mut table, peer(6), Some(PeerStanding::Trusted), FOUR, 2)
                 .expect("a place")
                 .1,
             Some(peer(1))
@@ -565,20 +526,10 @@ mod tests {
             table.leave(seat);
         }
         assert!(table.peers.len() <= MOST_PEERS);
-        assert_eq!(table.standing(peer(1), 2), Standing::Good);
+        assert_eq!(table.standing(peer(1), 2), PeerStanding::Good);
         for n in 0..2 * MOST_PEERS as u32 {
             table.behaved_well(peer(100 + n), 3);
         }
         assert!(table.peers.len() <= MOST_PEERS);
-    }
-
-    #[test]
-    fn addresses_of_one_64_are_one_peer() {
-        let peer = |text: &str| Peer::of(text.parse().expect("an address"));
-        assert_eq!(peer("2001:db8::1"), peer("2001:db8::ffff:0:0:1"));
-        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
-        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
-        assert_eq!(peer("2001:db8::1").to_string(), "2001:db8::/64");
-        assert_eq!(peer("192.0.2.1").to_string(), "192.0.2.1");
     }
 }

@@ -1,29 +1,24 @@
 //! The thread of the listener: accepts, finds or refuses a place, and warns.
 
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use arc_swap::Guard;
 use axum::Router;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, LocalSet};
+use tokio::task::LocalSet;
 
-use super::connection::{Connection, refused};
-use super::gate::Wait;
+use super::connection::Connection;
+use super::hall::Hall;
+use super::peer::{Asker, Peer};
 use super::refusal::{Refusal, Refusals};
-use super::table::{Asker, Bounds, Peer, Phase, Standing, Table};
-use crate::config::Plan;
 use crate::engine::board::Board;
-use crate::net::clock::{Clock, NS_PER_MS};
 use crate::net::sys;
-use crate::words::Ms;
 
 /// Connections that the kernel holds for us until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -34,10 +29,6 @@ const RECEIVE_BUFFER: usize = 16 << 10;
 const MAKERS: usize = 16;
 /// How long one waits for the next answer: what it has freed goes back to the kernel when it ends.
 const MAKER_IDLE: Duration = Duration::from_millis(250);
-/// After a crowd of so many connections, when three in four of them left so long ago, freed memory
-/// is given back.
-const CROWD: usize = 64;
-const AFTER_A_CROWD_MS: Ms = 300;
 /// Accepted in one turn.
 const ACCEPTS: u64 = 8;
 const WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
@@ -70,12 +61,12 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// The listener's thread.
-pub struct Running {
+pub struct ListenerThread {
     thread: std::thread::JoinHandle<io::Result<()>>,
     end: oneshot::Sender<()>,
 }
 
-impl Running {
+impl ListenerThread {
     /// Whether it has ended by itself, which it never should.
     pub fn has_died(&self) -> bool {
         self.thread.is_finished()
@@ -87,7 +78,7 @@ impl Running {
     }
 }
 
-pub fn run(door: Door) -> io::Result<Running> {
+pub fn run(door: Door) -> io::Result<ListenerThread> {
     let (end, is_ended) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("listener".into())
@@ -108,19 +99,12 @@ pub fn run(door: Door) -> io::Result<Running> {
             runtime.shutdown_timeout(Duration::from_millis(50));
             served
         })?;
-    Ok(Running { thread, end })
+    Ok(ListenerThread { thread, end })
 }
 
 async fn serve(door: Door) -> io::Result<()> {
     let listener = TcpListener::from_std(door.listener)?;
-    let hall = Rc::new(Hall {
-        table: RefCell::default(),
-        board: door.board,
-        refusals: door.refusals,
-        places: door.places,
-        crowd: Cell::default(),
-        left_at: Cell::default(),
-    });
+    let hall = Rc::new(Hall::new(door.board, door.refusals, door.places));
     let warned = hall.clone();
     tokio::task::spawn_local(async move {
         loop {
@@ -135,7 +119,7 @@ async fn serve(door: Door) -> io::Result<()> {
             tokio::task::yield_now().await;
         }
         match listener.accept().await {
-            Ok((stream, address)) => hall.welcome(stream, address, &door.router),
+            Ok((stream, address)) => welcome(&hall, stream, address, &door.router),
             // The client has gone before its turn (accept(2) passes on such errors).
             Err(error) if is_of_the_client(&error) => {}
             // No descriptor, no memory, or whatever else this host lacks: it would fail at once
@@ -171,141 +155,35 @@ fn is_of_the_client(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|n| of_one.contains(&n))
 }
 
-fn now_ms() -> Ms {
-    Clock::Real.boot_ns() / NS_PER_MS
-}
-
-/// What all connections share. They are tasks of one thread, so that nothing is locked.
-pub struct Hall {
-    table: RefCell<Table<AbortHandle>>,
-    board: Arc<Board>,
-    refusals: Arc<Refusals>,
-    places: Arc<AtomicUsize>,
-    /// The most connections since memory was given back, and when most of them had left.
-    crowd: Cell<usize>,
-    left_at: Cell<Option<Ms>>,
-}
-
-impl Hall {
-    fn welcome(self: &Rc<Self>, stream: TcpStream, address: SocketAddr, router: &Router) {
-        let (peer, plan) = (Peer::of(address.ip()), self.plan());
-        let trusted = plan
-            .listen
-            .trusts(address.ip())
-            .then_some(Standing::Trusted);
-        let connections = plan
-            .listen
-            .max_connections
-            .min(self.places.load(Ordering::Relaxed));
-        let bounds = Bounds {
-            connections,
-            per_peer: plan.listen.per_peer(),
-        };
-        let admitted = self
-            .table
-            .borrow_mut()
-            .admit(peer, trusted, bounds, now_ms());
-        let admitted = match admitted {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                // It has not asked yet: what fits into the buffers of a fresh connection is all
-                // that it gets.
-                let _ =
-                    SockRef::from(&stream).send(refused(refusal).unwrap_or_default().as_bytes());
-                return self.note(refusal, peer);
-            }
-        };
-        if let Some((displaced, task)) = admitted.displaced {
-            task.abort();
-            self.note(Refusal::Displaced, displaced);
+/// Serves a connection that has a place, and refuses another.
+fn welcome(hall: &Rc<Hall>, stream: TcpStream, address: SocketAddr, router: &Router) {
+    let peer = Peer::of(address.ip());
+    let admitted = match hall.admit(address.ip()) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            // It has not asked yet: what fits into the buffers of a fresh connection is all
+            // that it gets.
+            let answer = refusal.response().unwrap_or_default();
+            let _ = SockRef::from(&stream).send(answer.as_bytes());
+            return hall.note(refusal, peer);
         }
-        let _ = stream.set_nodelay(true);
-        let asker = Asker {
-            peer,
-            standing: admitted.standing,
-        };
-        let connection = Connection {
-            hall: self.clone(),
-            seat: admitted.seat,
-            address,
-            asker,
-            router: router.clone(),
-        };
-        let task = tokio::task::spawn_local(connection.serve(stream));
-        self.table
-            .borrow_mut()
-            .holds(admitted.seat, task.abort_handle());
-        self.count_open();
+    };
+    if let Some((displaced, task)) = admitted.displaced {
+        task.abort();
+        hall.note(Refusal::Displaced, displaced);
     }
-
-    pub fn plan(&self) -> Guard<Arc<Plan>> {
-        self.board.plan.load()
-    }
-
-    pub fn enters(&self, seat: u64, phase: Phase) {
-        self.table.borrow_mut().enters(seat, phase, now_ms());
-    }
-
-    pub fn leaves(&self, seat: u64) {
-        self.table.borrow_mut().leave(seat);
-        self.count_open();
-        let open = self.table.borrow().open();
-        if self.crowd.get() >= CROWD && 4 * open <= self.crowd.get() && self.left_at.get().is_none()
-        {
-            self.left_at.set(Some(now_ms()));
-        }
-    }
-
-    /// Gives back what a crowd has used that has left.
-    fn tidy_up(&self) {
-        if self
-            .left_at
-            .get()
-            .is_some_and(|at| now_ms() >= at + AFTER_A_CROWD_MS)
-        {
-            self.left_at.set(None);
-            self.crowd.set(self.table.borrow().open());
-            sys::collect_freed_memory();
-        }
-    }
-
-    fn count_open(&self) {
-        let open = self.table.borrow().open();
-        self.refusals.open.store(open as u64, Ordering::Relaxed);
-        self.crowd.set(self.crowd.get().max(open));
-    }
-
-    pub fn took_an_answer(&self, peer: Peer, wait: &Wait) {
-        let mut table = self.table.borrow_mut();
-        if wait.was_prompt() {
-            table.was_prompt(peer, now_ms())
-        } else {
-            table.behaved_well(peer, now_ms())
-        }
-    }
-
-    /// With the standing that the peer has by now.
-    pub fn asker(&self, before: Asker) -> Asker {
-        let standing = if before.standing == Standing::Trusted {
-            before.standing
-        } else {
-            self.table.borrow().standing(before.peer, now_ms())
-        };
-        Asker { standing, ..before }
-    }
-
-    pub fn note(&self, refusal: Refusal, peer: Peer) {
-        let now_ms = now_ms();
-        self.refusals.note(refusal, peer, now_ms);
-        if refusal.is_bad_manners() {
-            self.table.borrow_mut().behaved_badly(peer, now_ms);
-        }
-    }
-
-    fn warn(&self) {
-        if let Some(w) = self.refusals.due(now_ms()) {
-            let peer = w.busiest;
-            tracing::warn!(%peer, of_this_peer = w.of_busiest, all = w.refused, reasons = w.reasons, "clients of the listener were refused; see docs/troubleshooting.md");
-        }
-    }
+    let _ = stream.set_nodelay(true);
+    let asker = Asker {
+        peer,
+        standing: admitted.standing,
+    };
+    let connection = Connection {
+        hall: hall.clone(),
+        seat: admitted.seat,
+        address,
+        asker,
+        router: router.clone(),
+    };
+    let task = tokio::task::spawn_local(connection.serve(stream));
+    hall.holds(admitted.seat, task.abort_handle());
 }

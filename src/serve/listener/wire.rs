@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 /// Why an answer did not go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub enum Interrupted {
     /// The client took too long.
     Slow,
     /// The client took its answer slowly while others waited.
@@ -39,30 +39,30 @@ impl Wire {
     }
 
     /// Writes all of the parts, in order.
-    pub async fn put(&mut self, parts: &[&[u8]]) -> Result<(), Cut> {
+    pub async fn put(&mut self, parts: &[&[u8]]) -> Result<(), Interrupted> {
         let mut slices: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
         let mut left = slices.as_mut_slice();
         IoSlice::advance_slices(&mut left, 0);
         while !left.is_empty() {
             match self.stream.try_write_vectored(left) {
-                Ok(0) => return Err(Cut::Gone),
+                Ok(0) => return Err(Interrupted::Gone),
                 Ok(count) => IoSlice::advance_slices(&mut left, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait().await?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Cut::Gone),
+                Err(_) => return Err(Interrupted::Gone),
             }
         }
         Ok(())
     }
 
-    async fn wait(&mut self) -> Result<(), Cut> {
+    async fn wait(&mut self) -> Result<(), Interrupted> {
         let began = Instant::now();
         let waited = timeout(self.patience, self.stream.writable()).await;
         self.patience = self.patience.saturating_sub(began.elapsed());
         match waited {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Cut::Gone),
-            Err(_) => Err(Cut::Slow),
+            Ok(Err(_)) => Err(Interrupted::Gone),
+            Err(_) => Err(Interrupted::Slow),
         }
     }
 

@@ -8,16 +8,16 @@ use super::samples::{Format, Millis, Samples};
 use super::{Collect, Metric, Type, Unit, Writer};
 use crate::judgement::sla::exact::{Exact, whole};
 use crate::judgement::sla::judged::{ContractVerdict, Judged};
-use crate::serve::contracts::{Standing, Standings};
+use crate::serve::contracts::{ContractStanding, Standings};
 
 /// A metric of a contract.
 pub enum OfContract {
     /// One value for each answer (a component or all together, and a period), where there is one.
-    One(fn(&Standing, &Judged) -> Option<f64>),
+    One(fn(&ContractStanding, &Judged) -> Option<f64>),
     /// `each` samples for each answer.
     Several {
         each: u64,
-        write: fn(&mut Samples<'_>, &Standing, &Judged) -> io::Result<()>,
+        write: fn(&mut Samples<'_>, &ContractStanding, &Judged) -> io::Result<()>,
     },
     /// The shares of the latency objective.
     Latency,
@@ -200,7 +200,7 @@ fn seconds(ms: Option<u64>) -> Option<f64> {
 
 impl Standings {
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.
-    fn shown(&self) -> impl Iterator<Item = (&Standing, &Judged)> {
+    fn shown(&self) -> impl Iterator<Item = (&ContractStanding, &Judged)> {
         self.list.iter().flat_map(|s| {
             s.judged
                 .iter()
@@ -252,7 +252,7 @@ impl Standings {
     }
 }
 
-fn seconds_by_state(samples: &mut Samples, s: &Standing, j: &Judged) -> io::Result<()> {
+fn seconds_by_state(samples: &mut Samples, s: &ContractStanding, j: &Judged) -> io::Result<()> {
     let t = &j.times;
     for (state, ms) in [
         ("up", t.up),
@@ -267,7 +267,7 @@ fn seconds_by_state(samples: &mut Samples, s: &Standing, j: &Judged) -> io::Resu
     Ok(())
 }
 
-fn verdicts(samples: &mut Samples, s: &Standing, j: &Judged) -> io::Result<()> {
+fn verdicts(samples: &mut Samples, s: &ContractStanding, j: &Judged) -> io::Result<()> {
     for verdict in [
         ContractVerdict::Met,
         ContractVerdict::Missed,
@@ -280,7 +280,7 @@ fn verdicts(samples: &mut Samples, s: &Standing, j: &Judged) -> io::Result<()> {
     Ok(())
 }
 
-fn labels<'l>(s: &'l Standing, j: &'l Judged) -> [(&'static str, &'l str); 3] {
+fn labels<'l>(s: &'l ContractStanding, j: &'l Judged) -> [(&'static str, &'l str); 3] {
     [
         ("sla", s.contract.name.as_str()),
         ("component", j.component.as_ref().map_or("", |c| c.as_str())),

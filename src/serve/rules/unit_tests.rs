@@ -1,22 +1,15 @@
-//! promtool's unit tests of the rules that [`super::rules`] writes: outages short and long, a dead
-//! prober, gaps, budgets.
+//! promtool's unit tests of the rules that [`super::rules()`] writes: outages short and long, a
+//! dead prober, gaps, budgets.
 
 use std::fmt::Write;
 
-use super::rules::{
+use super::alerts::{
     Alert, BUDGET_CONSUMED, CERTIFICATE_ALERT, COVERAGE_ALERT, ENDPOINT_DOWN, GONE, NOT_RECORDING,
     runbook_without_instance,
 };
+use super::burn::Burn;
 use crate::config::Plan;
 use crate::judgement::sla::exact::Exact;
-
-/// A burn-rate alert that was emitted.
-pub(super) struct Burn {
-    pub alert: String,
-    pub contract: String,
-    pub endpoint: String,
-    pub long: &'static str,
-}
 
 /// An alert that is expected, with its labels in the order of the file.
 fn expected(alert: &Alert, runbook: &str, labels: &[(&str, &str)]) -> String {
@@ -57,98 +50,121 @@ type Case = (
     &'static [&'static str],
 );
 
+const CASES: [Case; 6] = [
+    (
+        "an outage between two evaluations fires at the next and is over at the one after",
+        "0x4 1x2 0x60",
+        "0x4 1x62",
+        &["2m"],
+        &["1m", "3m", "4m"],
+    ),
+    (
+        "so does one that no scrape saw",
+        "0x60",
+        "0x5 1x61",
+        &["2m"],
+        &["1m", "3m", "4m"],
+    ),
+    (
+        "and each of several in a row",
+        "0x60",
+        "0x4 1x3 2x3 3x60",
+        &["2m", "3m", "4m"],
+        &["1m", "5m"],
+    ),
+    (
+        "a longer outage fires while it lasts and is over at the first evaluation after it",
+        "0x4 1x15 0x60",
+        "0x4 1x76",
+        &["2m", "3m", "5m"],
+        &["1m", "6m"],
+    ),
+    (
+        "outages of before the first scrape and a history that was restored fire nothing",
+        "0x60",
+        "7x20 0x40",
+        &[],
+        &["1m", "2m", "5m", "6m", "7m"],
+    ),
+    (
+        "an outage in a restart of the prober fires once it is back",
+        "0x3 _x8 0x60",
+        "3x3 _x8 4x60",
+        &["3m"],
+        &["1m", "2m", "4m"],
+    ),
+];
+
 /// Evaluated each minute and scraped each 15 seconds: most of what happens lies between two
 /// evaluations.
 pub(super) fn tests(plan: &Plan, burns: &[Burn], runbook: &str) -> String {
+    let mut out = String::from(
+        "# Written by `probity rules`: run with promtool test rules.\nrule_files: \
+            [probity-rules.yml]\nevaluation_interval: 1m\ntests:\n",
+    );
+    of_outages(&mut out, runbook);
+    of_the_prober(&mut out, plan, runbook);
+    of_certificates(&mut out);
+    of_contracts(&mut out, plan, runbook);
+    for (k, burn) in burns.iter().enumerate() {
+        // One of each window.
+        if burns[..k].iter().all(|before| before.alert != burn.alert) {
+            of_burn(&mut out, burn);
+        }
+    }
+    out
+}
+
+/// The series of one endpoint: that it is down, and how often it has become so.
+const STATE: &str = "probity_endpoint_state{instance=\"a\",endpoint=\"shop\",state=\"down\"}";
+const OUTAGES: &str =
+    "probity_endpoint_transitions_total{instance=\"a\",endpoint=\"shop\",to=\"down\"}";
+
+/// That the alert of an outage fires at an evaluation.
+fn fires(at: &str, runbook: &str) -> String {
     let down = expected(
         &ENDPOINT_DOWN,
         runbook,
         &[("instance", "a"), ("endpoint", "shop"), ("state", "down")],
     );
-    let gone = expected(
-        &GONE,
-        &runbook_without_instance(plan, runbook),
-        &[("job", "probity"), ("instance", "a")],
-    );
-    let stopped = expected(&NOT_RECORDING, runbook, &[("instance", "a")]);
-    let state = "probity_endpoint_state{instance=\"a\",endpoint=\"shop\",state=\"down\"}";
-    let outages =
-        "probity_endpoint_transitions_total{instance=\"a\",endpoint=\"shop\",to=\"down\"}";
-    let mut out = String::from(
-        "# Written by `probity rules`: run with promtool test rules.\nrule_files: \
-            [probity-rules.yml]\nevaluation_interval: 1m\ntests:\n",
-    );
+    format!("  - eval_time: {at}\n    alertname: ProbityEndpointDown\n    exp_alerts: {down}\n")
+}
+
+fn of_outages(out: &mut String, runbook: &str) {
     let none = |at: &str| {
         format!("  - {{ eval_time: {at}, alertname: ProbityEndpointDown, exp_alerts: [] }}\n")
     };
-    let fires = |at: &str| {
-        format!("  - eval_time: {at}\n    alertname: ProbityEndpointDown\n    exp_alerts: {down}\n")
-    };
-    let cases: [Case; 6] = [
-        (
-            "an outage between two evaluations fires at the next and is over at the one after",
-            "0x4 1x2 0x60",
-            "0x4 1x62",
-            &["2m"],
-            &["1m", "3m", "4m"],
-        ),
-        (
-            "so does one that no scrape saw",
-            "0x60",
-            "0x5 1x61",
-            &["2m"],
-            &["1m", "3m", "4m"],
-        ),
-        (
-            "and each of several in a row",
-            "0x60",
-            "0x4 1x3 2x3 3x60",
-            &["2m", "3m", "4m"],
-            &["1m", "5m"],
-        ),
-        (
-            "a longer outage fires while it lasts and is over at the first evaluation after it",
-            "0x4 1x15 0x60",
-            "0x4 1x76",
-            &["2m", "3m", "5m"],
-            &["1m", "6m"],
-        ),
-        (
-            "outages of before the first scrape and a history that was restored fire nothing",
-            "0x60",
-            "7x20 0x40",
-            &[],
-            &["1m", "2m", "5m", "6m", "7m"],
-        ),
-        (
-            "an outage in a restart of the prober fires once it is back",
-            "0x3 _x8 0x60",
-            "3x3 _x8 4x60",
-            &["3m"],
-            &["1m", "2m", "4m"],
-        ),
-    ];
-    for (name, live, counted, firing, silent) in cases {
+    for (name, live, counted, firing, silent) in CASES {
         let _ = write!(
             out,
-            "- name: {name}\n  interval: 15s\n  input_series:\n  - {{ series: '{state}', values: \
-                '{live}' }}\n  - {{ series: '{outages}', values: '{counted}' }}\n  \
+            "- name: {name}\n  interval: 15s\n  input_series:\n  - {{ series: '{STATE}', values: \
+                '{live}' }}\n  - {{ series: '{OUTAGES}', values: '{counted}' }}\n  \
                 alert_rule_test:\n"
         );
         out.push_str(
             &silent
                 .iter()
                 .map(|at| none(at))
-                .chain(firing.iter().map(|at| fires(at)))
+                .chain(firing.iter().map(|at| fires(at, runbook)))
                 .collect::<String>(),
         );
     }
+}
+
+/// A prober that dies or is restarted, and one that records nothing.
+fn of_the_prober(out: &mut String, plan: &Plan, runbook: &str) {
+    let gone = expected(
+        &GONE,
+        &runbook_without_instance(plan, runbook),
+        &[("job", "probity"), ("instance", "a")],
+    );
+    let stopped = expected(&NOT_RECORDING, runbook, &[("instance", "a")]);
     let _ = write!(
         out,
         "- name: a prober that dies in an outage does not resolve it, and ProbityGone speaks
   interval: 15s
   input_series:
-  - {{ series: '{state}', values: '1x18 stale' }}
+  - {{ series: '{STATE}', values: '1x18 stale' }}
   - {{ series: 'up{{job=\"probity\",instance=\"a\"}}', values: '1x18 0x120' }}
   alert_rule_test:
 {}  - eval_time: 15m
@@ -180,17 +196,8 @@ pub(super) fn tests(plan: &Plan, burns: &[Burn], runbook: &str) -> String {
     alertname: ProbityNotRecording
     exp_alerts: {stopped}
 ",
-        fires("15m")
+        fires("15m", runbook)
     );
-    of_certificates(&mut out);
-    of_contracts(&mut out, plan, runbook);
-    for (k, burn) in burns.iter().enumerate() {
-        // One of each window.
-        if burns[..k].iter().all(|before| before.alert != burn.alert) {
-            of_burn(&mut out, burn);
-        }
-    }
-    out
 }
 
 const DAY: i64 = 86_400;
@@ -270,7 +277,11 @@ fn of_contracts(out: &mut String, plan: &Plan, runbook: &str) {
         let _ = write!(
             out,
             "- name: a used budget fires\n  interval: 30s\n  input_series:\n  - {{ series: \
-                'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: {spent}\n"
+                'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",\
+                component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  \
+                alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, \
+                exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    \
+                exp_alerts: {spent}\n"
         );
     }
     // Where every second counts, a new installation has lost some, too.

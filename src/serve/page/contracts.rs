@@ -1,0 +1,191 @@
+//! The rows of contracts and of components.
+
+use num_traits::ToPrimitive;
+
+use super::shown::{Cell, clock, measured, shown_percent, shown_share};
+use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
+use crate::judgement::sla::judged::{ContractVerdict, Judged};
+use crate::report::object::ChangeOf;
+use crate::serve::contracts::{ContractStanding, Standings};
+use crate::words::{parse_utc, people};
+
+/// One component in the present month.
+pub struct ComponentRow {
+    pub title: String,
+    pub id: String,
+    pub month: String,
+    pub availability: Cell,
+    pub outages: String,
+    pub spells: String,
+}
+
+/// One contract in its present period.
+pub struct ContractRow {
+    pub name: String,
+    pub who: String,
+    pub period: String,
+    pub verdict: &'static str,
+    pub class: &'static str,
+    pub availability: String,
+    pub bounds: String,
+    /// That of the whole period, and what is left of it.
+    pub budget: String,
+    pub budget_left: String,
+    /// Said before any figure where it is so.
+    pub little: &'static str,
+    /// That the terms came late, or were changed, and the verdict by the later ones.
+    pub terms: String,
+    /// How many outages, the longest, and the means of and between them.
+    pub outages: String,
+    pub spells: String,
+    /// Share of probes within the bound of the contract; empty without one.
+    pub latency: String,
+}
+
+pub fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
+    let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
+    let current = standings.components.iter().filter(|f| f.which == "current");
+    current
+        .map(|f| ComponentRow {
+            title: f.title.clone(),
+            id: f
+                .judged
+                .component
+                .as_ref()
+                .map_or(String::new(), ToString::to_string),
+            month: f.month.clone(),
+            availability: Cell {
+                point: shown_percent(&f.judged.availability, measured(&f.judged)),
+                bounds: each
+                    .as_ref()
+                    .map_or(String::new(), |each| bounds(each, &f.judged)),
+            },
+            outages: f.judged.spells.count.to_string(),
+            spells: spells(&f.judged),
+        })
+        .collect()
+}
+
+pub fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
+    let current = standings.list.iter().filter(|s| s.which == "current");
+    current
+        .flat_map(|s| {
+            s.judged
+                .iter()
+                .flatten()
+                .filter(|j| j.tenant.is_none() && j.was_in_service())
+                .map(move |j| (s, j))
+        })
+        .map(|(s, j)| ContractRow {
+            terms: terms_note(s, j),
+            name: s.contract.name.to_string(),
+            who: j
+                .component
+                .as_ref()
+                .map_or("all together".to_owned(), ToString::to_string),
+            period: s.name.clone(),
+            verdict: j.verdict.as_str(),
+            class: match j.verdict {
+                ContractVerdict::Met => "up",
+                ContractVerdict::Missed => "down",
+                ContractVerdict::Undetermined => "unknown",
+            },
+            availability: shown_percent(&j.availability, measured(j)),
+            bounds: bounds(&s.contract, j),
+            budget: length(&j.budget),
+            budget_left: match &j.budget - &j.spent {
+                left if left < whole(0) => format!("exceeded by {}", length(&-left)),
+                left => format!("{} left", length(&left)),
+            },
+            little: if j.is_little_measured() {
+                "less than half of the service time was measured"
+            } else {
+                ""
+            },
+            outages: j.spells.count.to_string(),
+            spells: spells(j),
+            latency: latency(s, j),
+        })
+        .collect()
+}
+
+fn spells(j: &Judged) -> String {
+    match (j.spells.mean_to_recover, j.spells.mean_between_failures) {
+        (Some(recover), Some(between)) => {
+            let [longest, recover, between] =
+                [j.spells.longest, recover, between].map(people::duration);
+            format!("longest {longest}, mean time to recover {recover}, between failures {between}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The share of probes that a contract for latency asks for, of one component or of each.
+fn latency(s: &ContractStanding, j: &Judged) -> String {
+    let Some(objective) = &s.contract.latency else {
+        return String::new();
+    };
+    let concerned = s.latency.iter().filter(|l| {
+        j.component
+            .as_ref()
+            .is_none_or(|c| c.as_str() == l.component)
+    });
+    let shares = concerned.filter_map(|l| {
+        share(l.within, l.probes)
+            .map(|share| format!("{} {} %", l.component, truncated(&(share * whole(100)), 3)))
+    });
+    format!(
+        "{} of {} % within {} ms",
+        shares.collect::<Vec<_>>().join(", "),
+        plain(&objective.share),
+        objective.within_us / 1000
+    )
+}
+
+/// What stands beside the verdict of a contract.
+fn terms_note(s: &ContractStanding, j: &Judged) -> String {
+    let at = |what: ChangeOf| {
+        let last = s.of_terms.iter().rfind(|c| c.what == what);
+        last.and_then(|c| parse_utc(&c.at)).map(clock)
+    };
+    let mut notes: Vec<String> = at(ChangeOf::Terms)
+        .map(|at| format!("by terms recorded {at}, after the period started"))
+        .into_iter()
+        .collect();
+    if let Some(later) = &s.later {
+        let same = later
+            .judged
+            .iter()
+            .flatten()
+            .find(|l| (&l.component, &l.tenant) == (&j.component, &j.tenant));
+        let when =
+            at(ChangeOf::TermsChanged).map_or("not recorded".to_owned(), |at| format!("of {at}"));
+        let verdict = same.map_or("no verdict on it", |l| l.verdict.as_str());
+        notes.push(format!(
+            "by the terms before a change; by the later terms ({when}): {verdict}"
+        ));
+    }
+    notes.join("; ")
+}
+
+/// The bounds of a period; while it is not over, those of the time so far.
+fn bounds(contract: &Contract, j: &Judged) -> String {
+    match j.so_far(contract) {
+        Some([lower, upper]) => format!(
+            "so far {} … {} %",
+            shown_share(&Some(lower), measured(j)),
+            shown_share(&Some(upper), measured(j))
+        ),
+        None => format!(
+            "{} … {} %",
+            shown_share(&j.lower, measured(j)),
+            shown_share(&j.upper, measured(j))
+        ),
+    }
+}
+
+/// Fractions of a millisecond are dropped.
+fn length(ms: &Exact) -> String {
+    people::duration(ms.to_integer().to_u64().unwrap_or(u64::MAX))
+}
