@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use super::cli::{checked, probity};
 use super::daemon::{Daemon, http, write_config};
 use super::serve::closed_port;
+use super::waiting::comes_true;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -317,15 +318,13 @@ async fn a_listener_for_others_says_who_can_read_what() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("spawned");
-    let began = tokio::time::Instant::now();
-    let said = loop {
-        let said = std::fs::read_to_string(directory.path().join("log")).expect("a log");
-        if said.contains("can read metrics") || began.elapsed() > std::time::Duration::from_secs(20)
-        {
-            break said;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let said = || std::fs::read_to_string(directory.path().join("log")).expect("a log");
+    // The daemon is ended before the test fails.
+    comes_true(std::time::Duration::from_secs(20), || {
+        std::future::ready(said().contains("can read metrics"))
+    })
+    .await;
+    let said = said();
     child.kill().expect("killed");
     child.wait().expect("ended");
     assert!(

@@ -219,8 +219,7 @@ async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         let _ = stream.write_all(head.as_bytes()).await;
         let _ = stream.write_all(&body[1..]).await;
-        tokio::time::sleep(Duration::from_millis(550)).await;
-        let _ = stream.write_all(b"a").await;
+        let _ = after(Duration::from_millis(550), stream.write_all(b"a")).await;
         std::future::pending::<()>().await;
     })
     .await;
