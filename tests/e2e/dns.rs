@@ -853,7 +853,7 @@ async fn a_zone_that_this_host_does_not_have_is_our_own_lack() {
         "probe.dns.server = \"fe80::1\"\nprobe.dns.query = \"shop.example\"",
     ] {
         let text = format!("[[endpoint]]\nname = \"e\"\n{lines}\n");
-        let faults = probity::config::load(std::path::Path::new("test.toml"), &Memory(text))
+        let faults = probity::config::load(std::path::Path::new("test.toml"), &in_memory(&text))
             .expect_err("no zone");
         assert!(
             faults.len() == 1

@@ -423,7 +423,7 @@ fn hosts_that_can_never_be_asked_for_are_faults_of_the_config() {
         ("probe.dns = \"fe80::1\"", zone),
     ] {
         let text = format!("[[endpoint]]\nname = \"e\"\n{line}\n");
-        let faults = load(Path::new("test.toml"), &Memory(text)).expect_err(line);
+        let faults = load(Path::new("test.toml"), &in_memory(&text)).expect_err(line);
         assert!(
             faults
                 .iter()

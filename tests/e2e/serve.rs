@@ -1,7 +1,7 @@
 //! Servers that behave as a test wants, and one probe of an endpoint given as TOML.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,36 +17,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+#[path = "../support/surroundings.rs"]
+mod surroundings;
+
+use surroundings::InMemory;
+
 /// A config in memory; files are read from disk.
-pub struct Memory(pub String);
-
-impl Surroundings for Memory {
-    fn read(&self, path: &Path) -> Result<String, String> {
-        if path == Path::new("test.toml") {
-            return Ok(self.0.clone());
-        }
-        std::fs::read_to_string(path).map_err(|e| e.to_string())
-    }
-
-    fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(vec![pattern.to_owned()])
-    }
-
-    fn environment(&self, name: &str) -> Option<String> {
-        (name == "TEST_SECRET").then(|| "hunter2-planted".to_owned())
-    }
-
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn host_name(&self) -> String {
-        "test-host".into()
-    }
+pub fn in_memory(text: &str) -> InMemory<'static> {
+    InMemory::new("test.toml", text)
+        .beside(|path| std::fs::read_to_string(path).map_err(|e| e.to_string()))
+        .variables(|name| (name == "TEST_SECRET").then(|| "hunter2-planted".to_owned()))
+        .host_name("test-host")
 }
 
 pub fn plan(text: &str) -> Plan {
-    match load(Path::new("test.toml"), &Memory(text.to_owned())) {
+    match load(Path::new("test.toml"), &in_memory(text)) {
         Ok(plan) => plan,
         Err(faults) => panic!("{faults:#?}\n{text}"),
     }
