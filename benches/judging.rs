@@ -117,7 +117,8 @@ fn measured(name: &str, lines: &str, response: impl Fn(usize) -> Response, bytes
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let _ = writeln!(
         std::io::stdout(),
-        "{{\"case\":\"{name}\",\"bytes\":{bytes},\"ms\":{:.2},\"on_probing_thread_up_to_bytes\":{least},\"held_ms\":{:.2}}}",
+        "{{\"case\":\"{name}\",\"bytes\":{bytes},\"ms\":{:.2},\
+            \"on_probing_thread_up_to_bytes\":{least},\"held_ms\":{:.2}}}",
         ms(whole),
         ms(held)
     );

@@ -10,50 +10,43 @@ use probity::config::{Endpoint, Plan, Surroundings, load};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[path = "../tests/support/surroundings.rs"]
+pub mod surroundings;
+
+use surroundings::InMemory;
+
 /// What stands between the main file and the file that it includes.
 pub const NEXT_FILE: &str = "\n#=== conf.d/next.toml\n";
 
 /// Config in memory: the text, a file beside it, and secrets that are always there.
-pub struct Memory<'t>(pub &'t str);
-
-impl Surroundings for Memory<'_> {
-    fn read(&self, path: &Path) -> Result<String, String> {
-        let (main, next) = self.0.split_once(NEXT_FILE).unwrap_or((self.0, ""));
-        match path.to_str() {
-            Some("main.toml") => Ok(main.to_owned()),
-            Some(p) if p.ends_with("next.toml") => Ok(next.to_owned()),
-            Some(p) if p.ends_with(".pem") => Ok(include_str!("../tests/fixtures/weak.pem").into()),
-            Some(p) if p.ends_with("none") => Err("there is no such file".into()),
-            Some(p) if p.ends_with("odd") => Ok("two\nlines \u{7}".into()),
-            Some(p) if p.ends_with("url") => Ok("https://hook.example/x\n".into()),
-            _ => Ok(format!("{}\n", "07".repeat(32))),
-        }
-    }
-
-    fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
-        match pattern.to_str() {
-            Some(p) if p.contains('*') => Ok(vec![PathBuf::from("conf.d/next.toml")]),
-            Some(p) if p.ends_with("none") => Err("there is no such place".into()),
-            _ => Ok(vec![pattern.to_owned()]),
-        }
-    }
-
-    fn environment(&self, name: &str) -> Option<String> {
-        name.starts_with(|c: char| c.is_ascii_uppercase()).then(|| "of-the-environment".into())
-    }
-
-    fn credentials(&self) -> Option<PathBuf> {
-        Some(PathBuf::from("/run/credentials"))
-    }
-
-    fn host_name(&self) -> String {
-        "host".into()
-    }
+pub fn in_memory(text: &str) -> InMemory<'_> {
+    let (main, next) = text.split_once(NEXT_FILE).unwrap_or((text, ""));
+    let beside = move |path: &Path| match path.to_str() {
+        Some(p) if p.ends_with("next.toml") => Ok(next.to_owned()),
+        Some(p) if p.ends_with(".pem") => Ok(include_str!("../tests/fixtures/weak.pem").into()),
+        Some(p) if p.ends_with("none") => Err("there is no such file".into()),
+        Some(p) if p.ends_with("odd") => Ok("two\nlines \u{7}".into()),
+        Some(p) if p.ends_with("url") => Ok("https://hook.example/x\n".into()),
+        _ => Ok(format!("{}\n", "07".repeat(32))),
+    };
+    let matching = |pattern: &Path| match pattern.to_str() {
+        Some(p) if p.contains('*') => Ok(vec![PathBuf::from("conf.d/next.toml")]),
+        Some(p) if p.ends_with("none") => Err("there is no such place".into()),
+        _ => Ok(vec![pattern.to_owned()]),
+    };
+    let variable = |name: &str| match name {
+        "CREDENTIALS_DIRECTORY" => Some("/run/credentials".to_owned()),
+        _ if name.starts_with(|c: char| c.is_ascii_uppercase()) => Some("of-the-environment".into()),
+        _ => None,
+    };
+    let mut surroundings = InMemory::new("main.toml", main).beside(beside).variables(variable);
+    surroundings.matching = Box::new(matching);
+    surroundings
 }
 
 /// A plan that must be right.
 pub fn plan(text: &str) -> Plan {
-    match load(Path::new("main.toml"), &Memory(text)) {
+    match load(Path::new("main.toml"), &in_memory(text)) {
         Ok(plan) => plan,
         Err(faults) => panic!("{faults:#?}\n{text}"),
     }

@@ -65,7 +65,8 @@ fn down(contract: &'static str, timeline: &Value) -> [u64; 3] {
 
 #[test]
 fn an_outage_whose_sure_part_is_longer_than_itself_does_not_turn_the_bounds_around() {
-    let outage = json!({"from": 100_000, "to": 200_000, "from_earliest": 0, "from_latest": 50_000, "to_earliest": 300_000, "to_latest": 300_000});
+    let outage = json!({"from": 100_000, "to": 200_000, "from_earliest": 0, "from_latest": 50_000,
+        "to_earliest": 300_000, "to_latest": 300_000});
     let timeline =
         json!({"from": 0, "to": 1_000_000, "components": [{"name": "a", "down": [outage]}]});
     assert_eq!(

@@ -216,23 +216,34 @@ fn run(seed: u64) -> Result<Life, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn time_adds_up_counters_never_go_back_and_the_bounds_enclose_the_truth(seed in any::<u64>()) {
         let life = run(seed)?;
         let ledger = life.judge.ledger();
         let first = life.judge.first_start().expect("started");
-        let known = Spans::new(vec![Span::new(first as i64, ledger.watermark as i64)]).minus(&life.unknown());
-        let outside = Spans::new(vec![Span::new(first as i64, ledger.watermark as i64)]).minus(&known);
-        prop_assert_eq!(outside.length(), ledger.unknown + ledger.out_of_service, "changes and ledger tell the same unknown time");
-        let truly_down = life.truth.down(ledger.watermark).minus(&outside).cut(Span::new(first as i64, ledger.watermark as i64)).length();
-        prop_assert!(life.judge.down_lower() <= truly_down, "lower {} > true {}", life.judge.down_lower(), truly_down);
-        let proven: u64 = life.changes.iter().map(|c| if let Change::Proven { from, to } = c { to - from } else { 0 }).sum();
+        let settled = Span::new(first as i64, ledger.watermark as i64);
+        let known = Spans::new(vec![settled]).minus(&life.unknown());
+        let outside = Spans::new(vec![settled]).minus(&known);
+        prop_assert_eq!(
+            outside.length(),
+            ledger.unknown + ledger.out_of_service,
+            "changes and ledger tell the same unknown time"
+        );
+        let truly_down = life.truth.down(ledger.watermark).minus(&outside).cut(settled).length();
+        let lower = life.judge.down_lower();
+        prop_assert!(lower <= truly_down, "lower {lower} > true {truly_down}");
+        let length = |c: &Change| if let Change::Proven { from, to } = c { to - from } else { 0 };
+        let proven: u64 = life.changes.iter().map(length).sum();
         let open = life.judge.open_run().map_or(0, |(from, to)| to - from);
-        prop_assert_eq!(proven + open, life.judge.down_lower(), "changes and judge tell the same \
-            lower bound");
-        prop_assert!(truly_down <= ledger.down_upper, "true {} > upper {}", truly_down, ledger.down_upper);
+        prop_assert_eq!(proven + open, lower, "changes and judge tell the same lower bound");
+        let upper = ledger.down_upper;
+        prop_assert!(truly_down <= upper, "true {truly_down} > upper {upper}");
     }
 
     #[test]

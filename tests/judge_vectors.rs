@@ -68,9 +68,12 @@ fn counters(judge: &Judge, at: &Value) -> Value {
     json!({
         "at": at,
         "up_ms": ledger.up, "down_ms": ledger.down, "unknown_ms": ledger.unknown,
-        "down_lower_ms": judge.down_lower(), "down_upper_ms": ledger.down_upper, "watermark": ledger.watermark,
-        "transitions": {"up": transitions.up, "down": transitions.down, "unknown": transitions.unknown},
-        "slots": {"success": slots.success, "failure": slots.failure, "unconfirmed": slots.unconfirmed,
+        "down_lower_ms": judge.down_lower(), "down_upper_ms": ledger.down_upper,
+        "watermark": ledger.watermark,
+        "transitions": {"up": transitions.up, "down": transitions.down,
+            "unknown": transitions.unknown},
+        "slots": {"success": slots.success, "failure": slots.failure,
+            "unconfirmed": slots.unconfirmed,
                   "unmeasured": slots.unmeasured, "missed": slots.missed},
     })
 }
@@ -79,10 +82,23 @@ fn outages(judge: &Judge, changes: &[Change]) -> Value {
     let mut list: Vec<Value> = Vec::new();
     for change in changes {
         match *change {
-            Change::Down { from, from_earliest, from_latest, .. } => list.push(json!({
-                "from": from, "to": null, "from_earliest": from_earliest, "from_latest": from_latest,
+            Change::Down {
+                from,
+                from_earliest,
+                from_latest,
+                ..
+            } => list.push(json!({
+                "from": from, "to": null, "from_earliest": from_earliest,
+                "from_latest": from_latest,
                 "to_earliest": null, "to_latest": null})),
-            Change::Up { to, to_earliest, to_latest, lower, down, .. } => {
+            Change::Up {
+                to,
+                to_earliest,
+                to_latest,
+                lower,
+                down,
+                ..
+            } => {
                 let open = list.last_mut().expect("an outage is open");
                 open["to"] = json!(to);
                 open["to_earliest"] = json!(to_earliest);
@@ -262,9 +278,11 @@ fn told_outages(component: &Value, watermark: i64) -> Vec<Value> {
         };
         let earliest = at(&first["from_earliest"]).expect("an instant");
         json!({
-            "from": at(&first["from"]), "to": at(&last["to"]), "from_earliest": earliest, "from_latest": at(&first["from_latest"]),
+            "from": at(&first["from"]), "to": at(&last["to"]), "from_earliest": earliest,
+            "from_latest": at(&first["from_latest"]),
             "to_earliest": at(&last["to_earliest"]), "to_latest": at(&last["to_latest"]),
-            "down_ms": own.iter().map(|s| ends(s).1 - ends(s).0).sum::<i64>(), "lower_ms": own.iter().map(|s| sure(s)).map(|(a, b)| (b - a).max(0)).sum::<i64>(),
+            "down_ms": own.iter().map(|s| ends(s).1 - ends(s).0).sum::<i64>(),
+            "lower_ms": own.iter().map(|s| sure(s)).map(|(a, b)| (b - a).max(0)).sum::<i64>(),
             "upper_ms": at(&last["to_latest"]).unwrap_or(watermark) - earliest,
         })
     };
@@ -309,8 +327,10 @@ fn every_worked_sequence_is_exact_in_the_timeline_that_is_exported() {
             .map(|(a, b)| (a.max(first), b.min(watermark)))
             .collect();
         let told = json!({
-            "outages": told_outages(component, watermark), "unknown": unknown_told, "up_ms": component["up_ms"], "down_ms": component["down_ms"],
-            "unknown_ms": component["unknown_ms"], "down_lower_ms": component["down_lower_ms"], "down_upper_ms": component["down_upper_ms"],
+            "outages": told_outages(component, watermark), "unknown": unknown_told,
+            "up_ms": component["up_ms"], "down_ms": component["down_ms"],
+            "unknown_ms": component["unknown_ms"], "down_lower_ms": component["down_lower_ms"],
+            "down_upper_ms": component["down_upper_ms"],
             "first_start": first, "watermark": watermark,
         });
         for (key, value) in told.as_object().expect("an object") {

@@ -52,8 +52,7 @@ fn left_after_one_failure(
 }
 
 #[test]
-fn an_endpoint_that_leaves_service_before_its_failure_is_confirmed_is_unknown_since_its_last_success()
- {
+fn an_endpoint_that_leaves_service_before_its_failure_is_confirmed_is_unknown_since_its_success() {
     // As it is, and where a reload that changes its definition comes first.
     let ways: [fn(&mut Judge, &mut Vec<Change>); 2] =
         [|_, _| {}, |judge, changes| judge.reconfigure(changes)];

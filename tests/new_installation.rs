@@ -160,8 +160,10 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         ])
     );
     // Where nothing is unknown the bounds of an outage are what is missing.
-    let outage = json!({"outage": 1, "from": at("2026-11-10T10:00:00Z"), "to": at("2026-11-10T10:43:12Z"), "from_earliest": at("2026-11-10T09:59:59Z"),
-        "from_latest": at("2026-11-10T10:00:01Z"), "to_earliest": at("2026-11-10T10:43:11Z"), "to_latest": at("2026-11-10T10:43:13Z")});
+    let outage = json!({"outage": 1, "from": at("2026-11-10T10:00:00Z"),
+        "to": at("2026-11-10T10:43:12Z"), "from_earliest": at("2026-11-10T09:59:59Z"),
+        "from_latest": at("2026-11-10T10:00:01Z"), "to_earliest": at("2026-11-10T10:43:11Z"),
+        "to_latest": at("2026-11-10T10:43:13Z")});
     let file =
         json!({"schema": "probity-timeline/2", "components": [{"name": "c", "down": [outage]}]});
     let (found, j) = judged(
@@ -176,7 +178,9 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         json!(["downtime is between 43m10s and 43m14s"])
     );
     // A decided one says what is due.
-    let file = json!({"schema": "probity-timeline/2", "components": [{"name": "c", "down": [{"from": at("2026-11-10T10:00:00Z"), "to": at("2026-11-11T10:00:00Z")}]}]});
+    let outage = json!({"from": at("2026-11-10T10:00:00Z"), "to": at("2026-11-11T10:00:00Z")});
+    let file =
+        json!({"schema": "probity-timeline/2", "components": [{"name": "c", "down": [outage]}]});
     let (found, _) = judged(
         &contracts(money),
         &timeline_file::timeline(&file).expect("a timeline"),

@@ -62,7 +62,8 @@ const PER_OUTAGE: &str = "fee = \"100\"\ncurrency = \"EUR\"\n[sla.s.credit]\nmod
 
 #[test]
 fn a_restart_of_the_prober_makes_no_second_outage_and_pays_for_none() {
-    let a = json!({"name": "a", "down": numbered(&[(17, 0, 600), (17, 900, 1200), (40, 5000, 5060)]), "unknown": spans(&[(600, 900)])});
+    let down = numbered(&[(17, 0, 600), (17, 900, 1200), (40, 5000, 5060)]);
+    let a = json!({"name": "a", "down": down, "unknown": spans(&[(600, 900)])});
     let found = result(&["a"], "each", PER_OUTAGE, &timeline(json!([a.clone()])));
     assert_eq!(found["spells"]["count"], 2);
     assert_eq!(found["spells"]["longest_ms"], 900_000);
@@ -74,8 +75,12 @@ fn a_restart_of_the_prober_makes_no_second_outage_and_pays_for_none() {
     assert_eq!(found["credit"]["at"]["upper"]["percent"], "10/1");
     assert_eq!(
         found["outages"][0],
-        json!({"outage": 17, "from": "2026-11-10T10:00:00Z", "to": "2026-11-10T10:20:00Z", "from_earliest": "2026-11-10T10:00:00Z",
-        "from_latest": "2026-11-10T10:00:00Z", "to_earliest": "2026-11-10T10:20:00Z", "to_latest": "2026-11-10T10:20:00Z", "down_ms": 900_000})
+        json!({
+            "outage": 17, "from": "2026-11-10T10:00:00Z", "to": "2026-11-10T10:20:00Z",
+            "from_earliest": "2026-11-10T10:00:00Z", "from_latest": "2026-11-10T10:00:00Z",
+            "to_earliest": "2026-11-10T10:20:00Z", "to_latest": "2026-11-10T10:20:00Z",
+            "down_ms": 900_000,
+        })
     );
     assert_eq!(found["outages"].as_array().map(Vec::len), Some(2));
     // Beside another component it is no other outage.
@@ -121,7 +126,8 @@ fn several_together_are_down_until_they_are_known_to_be_up() {
     );
     // Of two that must both be down: down, then one unknown, then down again.
     let a = json!({"name": "a", "down": numbered(&[(1, 0, 300)])});
-    let b = json!({"name": "b", "down": numbered(&[(7, 0, 100), (7, 200, 300)]), "unknown": spans(&[(100, 200)])});
+    let down = numbered(&[(7, 0, 100), (7, 200, 300)]);
+    let b = json!({"name": "b", "down": down, "unknown": spans(&[(100, 200)])});
     assert_eq!(
         result(&["a", "b"], "parallel", "", &timeline(json!([a, b])))["spells"]["count"],
         1
@@ -130,7 +136,8 @@ fn several_together_are_down_until_they_are_known_to_be_up() {
 
 #[test]
 fn doubt_is_no_outage_in_either_schema() {
-    let doubt = json!({"from": at(0), "to": at(0), "from_earliest": at(0), "from_latest": at(40), "to_earliest": at(0), "to_latest": at(40)});
+    let doubt = json!({"from": at(0), "to": at(0), "from_earliest": at(0), "from_latest": at(40),
+        "to_earliest": at(0), "to_latest": at(40)});
     let first =
         json!({"schema": "probity-timeline/1", "components": [{"name": "a", "down": [doubt]}]});
     let second = timeline(json!([{"name": "a", "down": [], "possible_down": spans(&[(0, 40)])}]));
@@ -152,7 +159,8 @@ fn doubt_is_no_outage_in_either_schema() {
 #[test]
 fn an_outage_that_has_just_begun_is_listed_with_an_open_end() {
     let mut told = timeline(
-        json!([{"name": "a", "down": [{"outage": 3, "from": at(60), "to": null}], "unknown": spans(&[(0, 60)])}]),
+        json!([{"name": "a", "down": [{"outage": 3, "from": at(60), "to": null}],
+            "unknown": spans(&[(0, 60)])}]),
     );
     (told["from"], told["to"]) = (json!(at(0)), json!(at(60)));
     let found = result(&["a"], "each", "", &told);
@@ -224,7 +232,8 @@ fn the_least_outage_looks_after_all_cuts_and_unknown_time_is_none() {
     assert_eq!(result(&["a"], "each", MIN, &told)["down_ms"], 0);
     // A prober that restarts in the middle shortens no outage.
     let told = timeline(
-        json!([{"name": "a", "down": numbered(&[(1, 0, 40), (1, 50, 90)]), "unknown": spans(&[(40, 50)])}]),
+        json!([{"name": "a", "down": numbered(&[(1, 0, 40), (1, 50, 90)]),
+            "unknown": spans(&[(40, 50)])}]),
     );
     assert_eq!(result(&["a"], "each", MIN, &told)["down_ms"], 80_000);
     assert_eq!(result(&["a"], "each", WHOLE, &told)["down_ms"], 60_000);
@@ -232,7 +241,8 @@ fn the_least_outage_looks_after_all_cuts_and_unknown_time_is_none() {
 
 #[test]
 fn bounds_of_whole_minutes_are_whole_minutes() {
-    let outage = json!({"outage": 1, "from": at(0), "to": at(125), "from_earliest": at(-20), "from_latest": at(10), "to_earliest": at(115), "to_latest": at(170)});
+    let outage = json!({"outage": 1, "from": at(0), "to": at(125), "from_earliest": at(-20),
+        "from_latest": at(10), "to_earliest": at(115), "to_latest": at(170)});
     let found = result(
         &["a"],
         "each",
@@ -248,9 +258,8 @@ fn bounds_of_whole_minutes_are_whole_minutes() {
         (&json!(60_000), &json!(120_000), &json!(180_000))
     );
     for combine in ["series", "parallel"] {
-        let same = timeline(
-            json!([{"name": "a", "down": [outage.clone()]}, {"name": "b", "down": [outage.clone()]}]),
-        );
+        let same =
+            timeline(json!([{"name": "a", "down": [outage]}, {"name": "b", "down": [outage]}]));
         let together = result(&["a", "b"], combine, WHOLE, &same);
         assert_eq!(
             (&together["down_lower_ms"], &together["down_upper_ms"]),
@@ -282,7 +291,8 @@ fn an_outage_of_a_parallel_contract_that_has_just_begun_counts_with_length_0() {
             .collect()
     };
     let of = |components: Value| {
-        let whole = json!({"schema": "probity-timeline/2", "from": "2026-11-01T00:00:00Z", "to": at(600), "components": components});
+        let whole = json!({"schema": "probity-timeline/2", "from": "2026-11-01T00:00:00Z",
+            "to": at(600), "components": components});
         result(&["a", "b"], "parallel", "", &whole)
     };
     let begun = json!({"name": "b", "down": down(&[(9, 600)])});
@@ -317,6 +327,7 @@ fn an_outage_of_a_parallel_contract_that_has_just_begun_counts_with_length_0() {
         "of the other nothing is known"
     );
     // Down before, and unknown since: the end of no length says that nothing has come up.
-    let interrupted = json!({"name": "a", "down": [{"outage": 7, "from": at(0), "to": at(300)}, {"outage": 7, "from": at(600), "to": null}], "unknown": spans(&[(300, 600)])});
+    let interrupted = json!({"name": "a", "down": [{"outage": 7, "from": at(0), "to": at(300)},
+        {"outage": 7, "from": at(600), "to": null}], "unknown": spans(&[(300, 600)])});
     assert_eq!(of(json!([interrupted, begun]))["spells"]["count"], 0);
 }

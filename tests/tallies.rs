@@ -1,6 +1,9 @@
 //! Tallies over years: sealed by the hour, rolled up by day and month, each figure kept, and
 //! whoever takes one away is seen.
 
+#[path = "support/waiting.rs"]
+mod waiting;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +21,6 @@ use probity::judgement::latency::{Ending, Series};
 use probity::judgement::timeline::Span;
 use probity::words::{Name, parse_utc};
 use rusqlite::{Connection, OpenFlags};
-use tokio::time::Instant;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -102,11 +104,8 @@ fn count(directory: &Path, sql: &str) -> i64 {
 }
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(120);
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let holds = || std::future::ready(is_so());
+    waiting::until(Duration::from_secs(120), || what.to_owned(), holds).await;
 }
 
 /// Slots, hours and latency counts of a period, from whatever tallies make it up.

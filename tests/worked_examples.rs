@@ -95,7 +95,8 @@ fn spans(list: &Value) -> Value {
 }
 
 fn component(name: &str, input: &Value) -> Value {
-    json!({"name": name, "in_service": input["in_service"], "down": spans(&input["down"]), "unknown": spans(&input["unknown"])})
+    json!({"name": name, "in_service": input["in_service"], "down": spans(&input["down"]),
+        "unknown": spans(&input["unknown"])})
 }
 
 fn loaded(toml: &str) -> Contracts {
@@ -135,7 +136,10 @@ fn every_worked_example_of_one_component_holds_in_every_case() {
             for (key, value) in case["override"].as_object().expect("an object") {
                 input[key] = value.clone();
             }
-            let timeline = json!({"components": [component("c", &input)], "maintenance": input.get("maintenance").unwrap_or(&json!([]))});
+            let none = json!([]);
+            let maintenance = input.get("maintenance").unwrap_or(&none);
+            let timeline =
+                json!({"components": [component("c", &input)], "maintenance": maintenance});
             let found = &results(
                 &loaded(&contract(&input, &["c"], "each")),
                 &timeline,
@@ -209,7 +213,8 @@ fn components_are_combined_on_the_merged_timeline() {
         let input = &example["input"];
         let parts = input["components"].as_array().expect("a list");
         let names: Vec<&str> = parts.iter().map(|c| text(&c["name"])).collect();
-        let timeline = json!({"components": parts.iter().map(|c| component(text(&c["name"]), c)).collect::<Vec<_>>()});
+        let components = parts.iter().map(|c| component(text(&c["name"]), c));
+        let timeline = json!({"components": components.collect::<Vec<_>>()});
         for combine in ["series", "parallel"] {
             let found = &results(
                 &loaded(&contract(input, &names, combine)),
@@ -249,7 +254,8 @@ fn each_tenant_is_credited_for_what_it_uses_on_its_own_fee() {
                 tenant["name"], tenant["uses"], tenant["monthly_fee"]
             );
         }
-        let timeline = json!({"components": parts.iter().map(|c| component(text(&c["name"]), c)).collect::<Vec<_>>()});
+        let components = parts.iter().map(|c| component(text(&c["name"]), c));
+        let timeline = json!({"components": components.collect::<Vec<_>>()});
         let found = results(
             &loaded(&toml),
             &timeline,

@@ -27,8 +27,13 @@ fn ask(address: &str, request: &[u8], buffer: &mut [u8]) -> std::io::Result<(u12
 }
 
 fn main() {
-    let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let [port, rate, seconds] = arguments[..] else { panic!("PORT RATE SECONDS") };
+    let arguments: Vec<u64> = std::env::args()
+        .skip(1)
+        .filter_map(|a| a.parse().ok())
+        .collect();
+    let [port, rate, seconds] = arguments[..] else {
+        panic!("PORT RATE SECONDS")
+    };
     let mut text = String::new();
     let mut buffer = [0; 4096];
     let begin = Instant::now();
@@ -36,12 +41,19 @@ fn main() {
         let slot = begin + Duration::from_nanos(n * 1_000_000_000 / rate);
         std::thread::sleep(slot.saturating_duration_since(Instant::now()));
         let address = format!("127.0.0.{}:{port}", n % 8 + 1);
-        let request = format!("GET /b/{n} HTTP/1.1\r\nhost: {address}\r\nuser-agent: \
-            bare\r\naccept: */*\r\nconnection: close\r\n\r\n");
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        let request = format!(
+            "GET /b/{n} HTTP/1.1\r\nhost: {address}\r\nuser-agent: \
+            bare\r\naccept: */*\r\nconnection: close\r\n\r\n"
+        );
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
         match ask(&address, request.as_bytes(), &mut buffer) {
             Ok((took_ns, length)) => {
-                let service: u64 = std::str::from_utf8(&buffer[length - 25..length - 5]).ok().and_then(|s| s.parse().ok()).expect("the server's figure");
+                let service: u64 = std::str::from_utf8(&buffer[length - 25..length - 5])
+                    .ok()
+                    .and_then(|s| s.parse().ok())
+                    .expect("the server's figure");
                 text.push_str(&format!("{} {took_ns} {service}\n", unix.as_micros()));
             }
             Err(error) => eprintln!("bare_client: {error}"),

@@ -35,7 +35,13 @@ struct Timespec {
 unsafe extern "C" {
     fn epoll_create1(flags: i32) -> i32;
     fn epoll_ctl(epoll: i32, operation: i32, fd: i32, event: *mut EpollEvent) -> i32;
-    fn epoll_pwait2(epoll: i32, events: *mut EpollEvent, max: i32, timeout: *const Timespec, signals: *const u8) -> i32;
+    fn epoll_pwait2(
+        epoll: i32,
+        events: *mut EpollEvent,
+        max: i32,
+        timeout: *const Timespec,
+        signals: *const u8,
+    ) -> i32;
     fn listen(fd: i32, backlog: i32) -> i32;
 }
 
@@ -59,9 +65,16 @@ struct Answered {
 }
 
 fn watch(epoll: i32, fd: i32) {
-    let mut event = EpollEvent { events: READABLE, data: fd as u64 };
+    let mut event = EpollEvent {
+        events: READABLE,
+        data: fd as u64,
+    };
     // SAFETY: the event lives through the call, both descriptors are open.
-    assert_eq!(unsafe { epoll_ctl(epoll, ADD, fd, &mut event) }, 0, "epoll_ctl");
+    assert_eq!(
+        unsafe { epoll_ctl(epoll, ADD, fd, &mut event) },
+        0,
+        "epoll_ctl"
+    );
 }
 
 /// Listeners on one port of all addresses.
@@ -69,7 +82,9 @@ fn listeners() -> Vec<TcpListener> {
     for _ in 0..100 {
         let first = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = first.local_addr().expect("bound").port();
-        let others: Result<Vec<_>, _> = (2..=ADDRESSES).map(|n| TcpListener::bind(format!("127.0.0.{n}:{port}"))).collect();
+        let others: Result<Vec<_>, _> = (2..=ADDRESSES)
+            .map(|n| TcpListener::bind(format!("127.0.0.{n}:{port}")))
+            .collect();
         if let Ok(others) = others {
             let all: Vec<TcpListener> = std::iter::once(first).chain(others).collect();
             for listener in &all {
@@ -97,15 +112,27 @@ fn named(head: &[u8]) -> Option<(char, u32)> {
 fn answer(mut asked: Asked, answered: &mut Vec<Answered>) {
     // The clock is read before the write: loopback delivers within that call.
     let service_ns = asked.read_at.elapsed().as_nanos();
-    let text = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: \
-        25\r\nconnection: close\r\n\r\n{service_ns:020}\nend\n");
+    let text = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: \
+        25\r\nconnection: close\r\n\r\n{service_ns:020}\nend\n"
+    );
     let _ = asked.stream.write_all(text.as_bytes());
-    answered.push(Answered { unix_us: asked.unix_us, service_ns, kind: asked.kind, number: asked.number });
+    answered.push(Answered {
+        unix_us: asked.unix_us,
+        service_ns,
+        kind: asked.kind,
+        number: asked.number,
+    });
 }
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let delay = Duration::from_micros(arguments.next().and_then(|a| a.parse().ok()).expect("DELAY_US"));
+    let delay = Duration::from_micros(
+        arguments
+            .next()
+            .and_then(|a| a.parse().ok())
+            .expect("DELAY_US"),
+    );
     let records = arguments.next().expect("RECORDS");
     // SAFETY: takes no pointer.
     let epoll = unsafe { epoll_create1(0) };
@@ -119,10 +146,23 @@ fn main() {
     let mut events = [EpollEvent { events: 0, data: 0 }; 256];
     let mut buffer = [0; 4096];
     loop {
-        let wait = waiting.front().map_or(Duration::from_secs(1), |a| (a.read_at + delay).saturating_duration_since(Instant::now()));
-        let timeout = Timespec { seconds: wait.as_secs() as i64, nanoseconds: i64::from(wait.subsec_nanos()) };
+        let wait = waiting.front().map_or(Duration::from_secs(1), |a| {
+            (a.read_at + delay).saturating_duration_since(Instant::now())
+        });
+        let timeout = Timespec {
+            seconds: wait.as_secs() as i64,
+            nanoseconds: i64::from(wait.subsec_nanos()),
+        };
         // SAFETY: the kernel writes at most as many events as the array has.
-        let count = unsafe { epoll_pwait2(epoll, events.as_mut_ptr(), events.len() as i32, &timeout, std::ptr::null()) };
+        let count = unsafe {
+            epoll_pwait2(
+                epoll,
+                events.as_mut_ptr(),
+                events.len() as i32,
+                &timeout,
+                std::ptr::null(),
+            )
+        };
         for event in &events[..count.max(0) as usize] {
             let fd = event.data as i32;
             if let Some(listener) = listeners.iter().find(|l| l.as_raw_fd() == fd) {
@@ -133,27 +173,54 @@ fn main() {
                 }
                 continue;
             }
-            let Some(stream) = open.get_mut(&fd) else { continue };
+            let Some(stream) = open.get_mut(&fd) else {
+                continue;
+            };
             // Requests are small and come in one write: one read has all of it.
             match stream.read(&mut buffer) {
                 Ok(count) if count > 0 => {
-                    let (read_at, unix) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970"));
-                    let Some(stream) = open.remove(&fd) else { continue };
+                    let (read_at, unix) = (
+                        Instant::now(),
+                        SystemTime::now()
+                            .duration_since(UNIX_EPOCH)
+                            .expect("after 1970"),
+                    );
+                    let Some(stream) = open.remove(&fd) else {
+                        continue;
+                    };
                     match named(&buffer[..count]) {
                         Some(('e', _)) => return write(&records, &answered),
-                        Some((kind, number)) => waiting.push_back(Asked { stream, read_at, unix_us: unix.as_micros(), kind, number }),
+                        Some((kind, number)) => waiting.push_back(Asked {
+                            stream,
+                            read_at,
+                            unix_us: unix.as_micros(),
+                            kind,
+                            number,
+                        }),
                         None => {}
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 _ => drop(open.remove(&fd)),
             }
-            while waiting.front().is_some_and(|a| a.read_at.elapsed() >= delay) {
-                waiting.pop_front().into_iter().for_each(|a| answer(a, &mut answered));
+            while waiting
+                .front()
+                .is_some_and(|a| a.read_at.elapsed() >= delay)
+            {
+                waiting
+                    .pop_front()
+                    .into_iter()
+                    .for_each(|a| answer(a, &mut answered));
             }
         }
-        while waiting.front().is_some_and(|a| a.read_at.elapsed() >= delay) {
-            waiting.pop_front().into_iter().for_each(|a| answer(a, &mut answered));
+        while waiting
+            .front()
+            .is_some_and(|a| a.read_at.elapsed() >= delay)
+        {
+            waiting
+                .pop_front()
+                .into_iter()
+                .for_each(|a| answer(a, &mut answered));
         }
     }
 }
@@ -161,7 +228,10 @@ fn main() {
 fn write(path: &str, answered: &[Answered]) {
     let mut text = String::with_capacity(answered.len() * 40);
     for a in answered {
-        text.push_str(&format!("{} {} {} {}\n", a.kind, a.number, a.unix_us, a.service_ns));
+        text.push_str(&format!(
+            "{} {} {} {}\n",
+            a.kind, a.number, a.unix_us, a.service_ns
+        ));
     }
     std::fs::write(path, text).expect("the records are written");
 }

@@ -13,7 +13,7 @@ use probity::judgement::maintenance::Window;
 use probity::judgement::sla::calendar::{PeriodKind, current_and_previous, service_spans};
 use probity::judgement::sla::contract::Contracts;
 use probity::judgement::timeline::Span;
-use probity_fuzz::Memory;
+use probity_fuzz::in_memory;
 
 /// 2026-11-15.
 const NOW: i64 = 1_794_700_800_000;
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(text) = std::str::from_utf8(data) else {
         return Corpus::Reject;
     };
-    let world = Memory(text);
+    let world = in_memory(text);
     match load(Path::new("main.toml"), &world) {
         Ok(plan) => used(&plan),
         Err(faults) => refused(&faults),

@@ -20,7 +20,7 @@ use probity::judgement::sla::exact::Exact;
 use probity::judgement::sla::merge::merge;
 use probity::judgement::sla::record::Timeline;
 use probity::report::sla::answer;
-use probity_fuzz::{Memory, choice};
+use probity_fuzz::{choice, in_memory};
 use serde_json::Value;
 
 /// Every model of a credit, every way to count.
@@ -28,7 +28,7 @@ const CONTRACTS: &str = include_str!("../contracts.toml");
 
 static AGREED: LazyLock<Contracts> =
     LazyLock::new(
-        || match load_contracts(Path::new("main.toml"), &Memory(CONTRACTS)) {
+        || match load_contracts(Path::new("main.toml"), &in_memory(CONTRACTS)) {
             Ok(contracts) => contracts,
             Err(faults) => panic!("{faults:#?}"),
         },

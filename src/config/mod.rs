@@ -16,6 +16,10 @@ pub mod print;
 pub mod timeline_file;
 pub mod usual_ports;
 
+#[cfg(test)]
+#[path = "../../tests/support/surroundings.rs"]
+mod in_memory;
+
 pub use build::load;
 pub use build::tls::iana_name;
 pub use contract::load_contracts;

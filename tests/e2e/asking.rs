@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use super::cli::{checked, probity};
 use super::daemon::{Daemon, http, write_config};
 use super::serve::closed_port;
+use super::waiting::comes_true;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -184,11 +185,10 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
             "{own}: {head}"
         );
     }
-    assert!(
-        daemon.log().contains("forwarded_for=\"192.0.2.1\""),
-        "{}",
-        daemon.log()
-    );
+    // Lines are written apart from the answers.
+    let logged =
+        |text: &'static str| daemon.until(move |d| std::future::ready(d.log().contains(text)));
+    logged("forwarded_for=\"192.0.2.1\"").await;
     write_config(
         directory.path(),
         daemon.port,
@@ -197,11 +197,7 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
     let (head, body) = asks(&bearer).await;
     assert!(head.starts_with("http/1.1 400 "), "{head}");
     assert_eq!(body, "the config was refused: see the daemon's log\n");
-    assert!(
-        daemon.log().contains("unknown key `planted`"),
-        "{}",
-        daemon.log()
-    );
+    logged("unknown key `planted`").await;
     // The user of the daemon can read the config, and is told.
     let state = directory.path().join("state");
     let place = ["--state-dir", state.to_str().expect("UTF-8")];
@@ -317,15 +313,13 @@ async fn a_listener_for_others_says_who_can_read_what() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("spawned");
-    let began = tokio::time::Instant::now();
-    let said = loop {
-        let said = std::fs::read_to_string(directory.path().join("log")).expect("a log");
-        if said.contains("can read metrics") || began.elapsed() > std::time::Duration::from_secs(20)
-        {
-            break said;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let said = || std::fs::read_to_string(directory.path().join("log")).expect("a log");
+    // The daemon is ended before the test fails.
+    comes_true(std::time::Duration::from_secs(20), || {
+        std::future::ready(said().contains("can read metrics"))
+    })
+    .await;
+    let said = said();
     child.kill().expect("killed");
     child.wait().expect("ended");
     assert!(

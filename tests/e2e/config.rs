@@ -4,10 +4,10 @@ use std::path::Path;
 
 use probity::config::{Fault, load};
 
-use super::serve::Memory;
+use super::serve::in_memory;
 
 fn faults(text: &str) -> Vec<Fault> {
-    load(Path::new("test.toml"), &Memory(text.to_owned()))
+    load(Path::new("test.toml"), &in_memory(text))
         .err()
         .unwrap_or_default()
 }

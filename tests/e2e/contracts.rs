@@ -68,7 +68,10 @@ fn a_combination_tells_its_components_by_themselves() {
         = \"1.00\"\n"
         .replace("combine", "currency = \"EUR\"\ncombine");
     let timeline = json!({"components": [
-        {"name": "a", "down": [outage("10T00:00:00", "10T01:00:00"), outage("12T00:00:00", "12T03:00:00")]}, {"name": "b", "down": [outage("10T00:30:00", "10T02:00:00")]}, {"name": "c"},
+        {"name": "a", "down": [
+            outage("10T00:00:00", "10T01:00:00"), outage("12T00:00:00", "12T03:00:00")]},
+        {"name": "b", "down": [outage("10T00:30:00", "10T02:00:00")]},
+        {"name": "c"},
     ]});
     let (_, value, text) = evaluated(directory.path(), &contract, &[timeline], "2026-11");
     let spells = |place: &Value| {
@@ -111,7 +114,8 @@ fn the_budget_is_spent_by_what_the_contract_measures() {
     // Weighted: 40 s of one of two halves are 20 s of a budget of 25.92 s.
     let weighted = "[sla.s]\nobjective = \"99.999\"\ncomponents = [\"a\", \"b\"]\ncombine \
         = \"weighted\"\nweights = { a = \"0.5\", b = \"0.5\" }\n";
-    let timeline = json!({"components": [{"name": "a", "down": [outage("10T00:00:00", "10T00:00:40")]}, {"name": "b"}]});
+    let down = [outage("10T00:00:00", "10T00:00:40")];
+    let timeline = json!({"components": [{"name": "a", "down": down}, {"name": "b"}]});
     let (code, value, text) = evaluated(directory.path(), weighted, &[timeline], "2026-11");
     assert_eq!(
         (code, value["results"][0]["budget_remaining_ms"].as_str()),
@@ -122,7 +126,9 @@ fn the_budget_is_spent_by_what_the_contract_measures() {
     // A mean of error ratios: a sixth of an hour is lost, whatever the time says.
     let mean = "[sla.s]\nobjective = \"99.9\"\nperiod = \"rolling 1h\"\ncomponents = \
         [\"a\"]\nmeasure = { slices = \"5m\", value = \"mean_error_ratio\", no_probe = \"0\" }\n";
-    let probes: Vec<Value> = (0..120).map(|n| json!({"at": format!("2026-11-10T00:{:02}:{:02}Z", n / 2, n % 2 * 30), "ok": n % 6 != 0})).collect();
+    let at = |n: u32| format!("2026-11-10T00:{:02}:{:02}Z", n / 2, n % 2 * 30);
+    let probe = |n: u32| json!({"at": at(n), "ok": !n.is_multiple_of(6)});
+    let probes: Vec<Value> = (0..120).map(probe).collect();
     let timeline = json!({"components": [{"name": "a", "probes": probes}]});
     let (code, value, _) = evaluated(directory.path(), mean, &[timeline], "2026-11-10T01:00:00Z");
     assert_eq!(
@@ -199,7 +205,8 @@ fn several_timelines_are_merged_into_one_answer() {
         [\"a\"]\n[sla.s.maintenance]\nnotice = \"48h\"\n";
     let both = |recorded: &str| {
         json!({"components": [{"name": "a", "down": [outage("05T00:00:00", "05T05:00:00")]}],
-               "maintenance": [{"from": "2026-11-05T00:00:00Z", "to": "2026-11-05T05:00:00Z", "announced_at": "2026-11-01T00:00:00Z", "recorded_at": recorded}]})
+               "maintenance": [{"from": "2026-11-05T00:00:00Z", "to": "2026-11-05T05:00:00Z",
+                   "announced_at": "2026-11-01T00:00:00Z", "recorded_at": recorded}]})
     };
     let (early, late) = (both("2026-11-01T00:00:00Z"), both("2026-11-04T23:00:00Z"));
     for order in [[early.clone(), late.clone()], [late.clone(), early.clone()]] {
@@ -243,7 +250,10 @@ fn several_timelines_are_merged_into_one_answer() {
 #[test]
 fn raw_results_of_one_component_do_not_stretch_anothers() {
     let directory = tempfile::tempdir().expect("a directory");
-    let at = |component: &str, second: i64| json!({"component": component, "vantage": "v", "at": second * 1000, "ok": true});
+    let at = |component: &str, second: i64| {
+        let ms = second * 1000;
+        json!({"component": component, "vantage": "v", "at": ms, "ok": true})
+    };
     let items: Vec<Value> = (0..=2)
         .map(|n| at("a", n * 30))
         .chain((60..=120).map(|n| at("b", n * 30)))
@@ -679,16 +689,17 @@ fn explain_uses_the_terms_and_says_what_cannot_be_proven() {
             && !text.contains("18446744073709551615"),
         "{text}"
     );
-    assert_eq!(
-        checked(&probity(&["sla", "explain", "--objective", "100", "--json"]).stdout)["probes_needed_with_zero_failures"],
-        Value::Null
-    );
+    let explained = checked(&probity(&["sla", "explain", "--objective", "100", "--json"]).stdout);
+    assert_eq!(explained["probes_needed_with_zero_failures"], Value::Null);
 }
 
 #[test]
 fn five_nines_are_undetermined_after_a_failure_that_was_not_confirmed() {
     let directory = tempfile::tempdir().expect("a directory");
-    let item = |at: i64, result: &str| json!({"component": "c", "vantage": "v", "start": at * 1000, "end": at * 1000, "result": result});
+    let item = |at: i64, result: &str| {
+        let at = at * 1000;
+        json!({"component": "c", "vantage": "v", "start": at, "end": at, "result": result})
+    };
     let slots = (0..=120).map(|n| item(n * 30, if n == 1 { "failure" } else { "success" }));
     let items: Vec<Value> = slots.chain([item(31, "success")]).collect();
     let probes = written(directory.path(), "p.json", &json!(items).to_string());

@@ -1,11 +1,11 @@
 //! Deeds that need neither key nor file: after an outage the config is changed, and no figure of
 //! the time before gets better in silence.
 
-use std::time::Duration;
-
 use super::cli::probity;
 use super::daemon::{Daemon, Switch, http};
-use super::makeup::{after_an_outage, figures, month, proven, proven_of, reload, settled};
+use super::makeup::{
+    after_an_outage, figures, month, proven, proven_of, reload, settled, settled_for,
+};
 use super::serve::{answering, ok};
 
 /// Where the two endpoints are: one that fails when it is told to, and one that answers.
@@ -326,7 +326,8 @@ const TWO_STEPS: Deed = Deed {
     told: &["joined", "left", "terms_changed"],
 };
 
-async fn done(deed: &Deed, pause: Duration) {
+/// `apart_ms`: how much time is settled before each step.
+async fn done(deed: &Deed, apart_ms: Option<i64>) {
     let (directory, switch) = (
         tempfile::tempdir().expect("a directory"),
         Switch::new().await,
@@ -345,7 +346,9 @@ async fn done(deed: &Deed, pause: Duration) {
         .as_u64()
         .expect("a number");
     for text in deed.after {
-        tokio::time::sleep(pause).await;
+        if let Some(ms) = apart_ms {
+            settled_for(&daemon, ms).await;
+        }
         reload(&daemon, &text(ports)).await;
         // What settles after it is not before it.
         settled(&daemon).await;
@@ -404,7 +407,7 @@ async fn no_line_of_config_makes_the_past_better_in_silence() {
     for some in DEEDS.chunks(4) {
         let all: Vec<_> = some
             .iter()
-            .map(|deed| (deed.name, tokio::spawn(done(deed, Duration::ZERO))))
+            .map(|deed| (deed.name, tokio::spawn(done(deed, None))))
             .collect();
         for (name, one) in all {
             failed.extend(one.await.err().map(|_| name));
@@ -416,7 +419,7 @@ async fn no_line_of_config_makes_the_past_better_in_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_that_others_filled_before_gives_the_contract_no_clean_past() {
     // What comes within five seconds comes at once.
-    done(&TWO_STEPS, Duration::from_millis(5500)).await;
+    done(&TWO_STEPS, Some(5500)).await;
 }
 
 /// Deeds while it is down: what is done ends the outage at most, and begins time of which nothing

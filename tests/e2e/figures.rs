@@ -1,9 +1,7 @@
 //! What people read of one figure in several places: it is one figure, in the same words.
 
-use std::path::Path;
-use std::time::Duration;
-
 use serde_json::Value;
+use std::path::Path;
 
 use super::cli::{checked, probity};
 use super::daemon::{Daemon, Switch};
@@ -43,8 +41,9 @@ async fn what_is_not_seen_is_one_figure_on_every_surface() {
     let check = checked(&probity(&["check", "--json", "--config", &config]).stdout);
     assert_eq!(check["implied"]["detection"][0]["unseen_below_ms"], ms);
     assert!(told(&["check", "--config", &config]).contains(words));
+    let endpoints = daemon.json("/api/v1/endpoints").await;
     assert_eq!(
-        daemon.json("/api/v1/endpoints").await["endpoints"][0]["outages_shorter_than_ms_are_not_seen"],
+        endpoints["endpoints"][0]["outages_shorter_than_ms_are_not_seen"],
         ms
     );
     for (path, place) in [
@@ -171,7 +170,6 @@ async fn an_excluded_outage_is_marked_wherever_it_is_listed() {
     // A part of it is a part of it.
     let middle =
         probity::words::format_utc(probity::words::parse_utc(from).expect("an instant") + 1);
-    tokio::time::sleep(Duration::from_millis(5)).await;
     let part = told(&[
         "history",
         "exclude",

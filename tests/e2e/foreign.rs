@@ -20,7 +20,8 @@ fn clean(what: &str, bytes: &[u8]) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_daemon_moves_no_cursor_by_its_status() {
     let value = serde_json::json!({"schema": "probity-endpoints/1", "recorded": true, "endpoints": [
-        {"name": FOREIGN, "state": FOREIGN, "since": FOREIGN, "last": {"result": FOREIGN, "cause": FOREIGN, "duration_ms": 1.0}}
+        {"name": FOREIGN, "state": FOREIGN, "since": FOREIGN,
+            "last": {"result": FOREIGN, "cause": FOREIGN, "duration_ms": 1.0}}
     ]});
     // Serialized without escapes of C1 and directions, as JSON may be.
     let port = answering(ok(

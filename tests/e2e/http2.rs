@@ -1,12 +1,12 @@
 //! HTTP/2 peers that send more than an answer: interim responses and control frames are limited,
 //! what comes after a whole answer does not take it back, and nobody holds the thread.
 
+use std::iter::repeat;
 use std::time::Duration;
 
 use probity::kind::run::Report;
 use probity::words::{Cause, Outcome};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
 
 use super::authority::{Authority, acceptor};
 use super::hold::{HOLD_LIMIT, longest_hold};
@@ -140,21 +140,16 @@ async fn control_frames_are_limited_in_number_and_do_not_stretch_the_timeout() {
     assert_eq!(cause, Cause::ProtocolError);
     let pinging = tcp(|mut stream| async move {
         let _ = stream.write_all(&frame(SETTINGS, 0, 0, &[])).await;
-        while stream.write_all(&frame(PING, 0, 0, &[0; 8])).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let ping = frame(PING, 0, 0, &[0; 8]);
+        send_apart(&mut stream, Duration::from_millis(10), repeat(&ping[..])).await;
     })
     .await;
-    let began = Instant::now();
-    assert_eq!(
-        down(&probe(&lines(pinging, "timeout = \"300ms\"")).await).0,
-        Cause::FirstByteTimeout
-    );
-    assert!(
-        began.elapsed() < Duration::from_millis(400),
-        "{:?}",
-        began.elapsed()
-    );
+    let report = probe_within(
+        Duration::from_millis(400),
+        &lines(pinging, "timeout = \"300ms\""),
+    )
+    .await;
+    assert_eq!(down(&report).0, Cause::FirstByteTimeout);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 //! show is up, with a finding.
 
 use std::io::Write;
+use std::iter::repeat;
 
 use probity::kind::run::Report;
 use probity::words::Cause;
@@ -552,13 +553,27 @@ async fn a_peer_of_another_protocol_is_named() {
     for (answer, name) in [
         (&b"\x15\x03\x01\x00\x02\x02\x46"[..], "the peer speaks TLS"),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "the peer speaks SSH"),
-        (b"220 mail.example ESMTP Postfix\r\n", "the peer speaks SMTP"),
-        (b"-ERR unknown command 'GET', with args beginning with: '/' \r\n", "the peer speaks Redis"),
-        (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64\x00\x04\x00\x10\x00\x00\x00\x06\x00\x00\x40\x00", "the peer speaks HTTP/2"),
+        (
+            b"220 mail.example ESMTP Postfix\r\n",
+            "the peer speaks SMTP",
+        ),
+        (
+            b"-ERR unknown command 'GET', with args beginning with: '/' \r\n",
+            "the peer speaks Redis",
+        ),
+        (
+            b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64\
+            \x00\x04\x00\x10\x00\x00\x00\x06\x00\x00\x40\x00",
+            "the peer speaks HTTP/2",
+        ),
     ] {
         let report = probe(&at(answering(answer).await, "")).await;
         assert_eq!(cause(&report), Cause::HttpMalformed);
-        assert!(detail(&report).contains(name), "{name}: {}", detail(&report));
+        assert!(
+            detail(&report).contains(name),
+            "{name}: {}",
+            detail(&report)
+        );
     }
     let report = probe(&at(
         answering(ok("", b"")).await,
@@ -585,9 +600,8 @@ async fn a_body_that_drips_until_the_timeout_took_the_whole_timeout() {
             let port = tcp(move |mut stream| async move {
                 read_head(&mut stream).await;
                 let _ = stream.write_all(head.as_bytes()).await;
-                while stream.write_all(piece.as_bytes()).await.is_ok() {
-                    tokio::time::sleep(std::time::Duration::from_millis(every)).await;
-                }
+                let apart = std::time::Duration::from_millis(every);
+                send_apart(&mut stream, apart, repeat(piece.as_bytes())).await;
             })
             .await;
             let report = probe(&at(port, "timeout = \"400ms\"")).await;

@@ -1,5 +1,6 @@
 //! The daemon's own listener against clients that it must bound: each cap by real sockets.
 
+use std::iter::repeat;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::daemon::{Daemon, http, write_config};
 use super::program::program_after;
-use super::serve::closed_port;
+use super::serve::{closed_port, send_apart};
 
 /// Longer than any wait of these tests should be.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -168,16 +169,14 @@ async fn an_unfinished_head_is_given_up_after_its_time_however_its_bytes_drip() 
     );
     let (began, (mut reader, mut writer)) =
         (Instant::now(), connect(&daemon, 1).await.into_split());
-    let drip = async {
-        // Written for as long as anybody takes it.
-        while writer.write_all(b"G").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
+    // Written for as long as anybody takes it.
+    let drip = send_apart(&mut writer, Duration::from_millis(50), repeat(&b"G"[..]));
     let mut first = [0; 12];
     tokio::select! {
         () = drip => panic!("closed without an answer"),
-        read = timeout(PATIENCE, reader.read_exact(&mut first)) => assert!(read.expect("in time").is_ok()),
+        read = timeout(PATIENCE, reader.read_exact(&mut first)) => {
+            assert!(read.expect("in time").is_ok());
+        }
     }
     assert_eq!(&first, b"HTTP/1.1 408");
     assert!(
@@ -193,7 +192,7 @@ async fn an_idle_connection_is_closed_after_its_time_which_is_no_refusal() {
     let directory = tempfile::tempdir().expect("a directory");
     let daemon = daemon(
         directory.path(),
-        "head_timeout = \"400ms\"\nidle_timeout = \"2s\"",
+        "head_timeout = \"600ms\"\nidle_timeout = \"2s\"",
     )
     .await;
     let mut stream = connect(&daemon, 1).await;
@@ -211,7 +210,7 @@ async fn an_idle_connection_is_closed_after_its_time_which_is_no_refusal() {
             String::from_utf8_lossy(&answer[..count])
         );
         // Longer than a head may take: an idle connection is another thing.
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(asked(&daemon, 2, b"").await.starts_with("HTTP/1.1 408 "));
     }
     assert_eq!(rest(&mut stream).await, "", "closed without a word");
     assert!(
@@ -219,7 +218,11 @@ async fn an_idle_connection_is_closed_after_its_time_which_is_no_refusal() {
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(rejected(&daemon, "head_timeout").await, 0.0);
+    assert_eq!(
+        rejected(&daemon, "head_timeout").await,
+        2.0,
+        "the two beside it only"
+    );
     daemon
         .until(|d| async move { d.metric("probity_http_connections").await == 1.0 })
         .await;

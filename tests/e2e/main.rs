@@ -51,4 +51,6 @@ mod trust;
 mod trust_daemon;
 mod truth;
 mod udp;
+#[path = "../support/waiting.rs"]
+mod waiting;
 mod zone_data;

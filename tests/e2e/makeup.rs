@@ -113,7 +113,7 @@ pub async fn after_an_outage(daemon: &Daemon, switch: &Switch, name: &str) -> u6
     daemon.until_state(name, "up").await;
     switch.set(500);
     daemon.until_state(name, "down").await;
-    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    daemon.until_slots(name, 2).await;
     switch.set(200);
     daemon.until_state(name, "up").await;
     daemon
@@ -469,7 +469,7 @@ async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
     switch.set(500);
     daemon.until_state("web", "down").await;
     reload(&daemon, &text(false)).await;
-    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    settled_for(&daemon, 2000).await;
     let shop = figures(&daemon, "shop").await;
     let left = &shop["left_while_down"][0];
     assert!(left["from"].is_string() && left["to"].is_null(), "{shop}");
@@ -895,7 +895,8 @@ async fn a_tenants_report_names_no_component_of_another() {
             )
         });
         format!(
-            "{QUICK}[component.shop]\n[component.attic]\n[component.cellar]\n{endpoints}[sla.s]\nobjective = \"99.9\"\ncurrency = \"EUR\"\ncomponents = [\"shop\", \"attic\"]\n{}",
+            "{QUICK}[component.shop]\n[component.attic]\n[component.cellar]\n{endpoints}[sla.s]\n\
+                objective = \"99.9\"\ncurrency = \"EUR\"\ncomponents = [\"shop\", \"attic\"]\n{}",
             tenants.concat()
         )
     };

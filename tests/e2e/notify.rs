@@ -89,8 +89,8 @@ async fn outage(daemon: &Daemon, server: &Switch, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_was_away_for_one_outage_hears_of_both_in_order_and_last_of_the_present_state()
- {
+async fn a_receiver_that_was_away_for_one_outage_hears_of_both_in_order_and_the_present_state_last()
+{
     let (directory, server, port) = (
         tempfile::tempdir().expect("a directory"),
         Switch::new().await,
@@ -175,8 +175,7 @@ async fn a_message_that_is_refused_for_a_while_arrives_and_holds_up_nobody_elses
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_that_is_removed_or_disabled_while_down_closes_what_it_opened_and_a_renamed_one_goes_on()
- {
+async fn an_endpoint_removed_or_disabled_while_down_closes_what_it_opened_a_renamed_one_goes_on() {
     let (directory, server, port) = (
         tempfile::tempdir().expect("a directory"),
         Switch::new().await,
@@ -574,7 +573,7 @@ async fn an_endpoint_that_is_renamed_while_the_network_is_lost_closes_its_messag
         &with(&renamed("newer", "new")),
     );
     daemon.reload().await.expect("reloaded");
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    daemon.until_slots("newer", 3).await;
     assert_eq!(
         (daemon.state("newer").await.as_str(), told(&received).len()),
         ("unknown", 2),
@@ -599,7 +598,7 @@ async fn an_endpoint_that_is_renamed_while_the_network_is_lost_closes_its_messag
     );
     assert_eq!(of("up")["outage"], of("down")["outage"]);
     assert_eq!(of("known")["outage"], of("unknown")["outage"]);
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    daemon.until_slots("newer", 3).await;
     assert_eq!(told(&received).len(), 4, "nothing is doubled");
 }
 

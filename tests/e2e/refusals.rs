@@ -90,7 +90,10 @@ fn an_instant_outside_the_years_that_can_be_written_is_refused() {
     assert_eq!(output.status.code(), Some(1), "all of it is down");
 }
 
-const TWO_VANTAGES: &str = r#"[{"vantage":"a","at":0,"ok":true},{"vantage":"b","at":0,"ok":true},{"vantage":"a","at":30000,"ok":false},{"vantage":"b","at":30000,"ok":false}]"#;
+const TWO_VANTAGES: &str = concat!(
+    r#"[{"vantage":"a","at":0,"ok":true},{"vantage":"b","at":0,"ok":true},"#,
+    r#"{"vantage":"a","at":30000,"ok":false},{"vantage":"b","at":30000,"ok":false}]"#,
+);
 
 #[test]
 fn durations_of_flags_have_bounds() {
@@ -202,7 +205,8 @@ fn a_quorum_that_cannot_be_reached_is_refused() {
     refused(&export("3"), 64, &["--quorum", "`3`", "1 to 2"]);
     refused(&export("0"), 64, &["--quorum", "`0`", "1 to 2"]);
     assert_eq!(export("2").status.code(), Some(0));
-    let down = json!({"components": [{"name": "c", "down": [{"from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z"}]}]});
+    let outage = json!({"from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z"});
+    let down = json!({"components": [{"name": "c", "down": [outage]}]});
     let timeline = place.file("t.json", down.to_string());
     let evaluate = |quorum: &str| {
         probity(&[

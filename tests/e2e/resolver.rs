@@ -57,15 +57,17 @@ async fn name_server(zone: &[(&str, Does)]) -> SocketAddr {
                 .unwrap_or(Does::Code(ResponseCode::NXDomain));
             let socket = socket.clone();
             tokio::spawn(async move {
-                let does = match does {
+                let (delay, does) = match does {
                     Does::Silence => return,
-                    Does::Late(ms) => {
-                        tokio::time::sleep(Duration::from_millis(ms)).await;
-                        loopback()
-                    }
-                    other => other,
+                    Does::Late(ms) => (Some(Duration::from_millis(ms)), loopback()),
+                    other => (None, other),
                 };
-                let _ = socket.send_to(&answer(&question, &does), peer).await;
+                let answer = answer(&question, &does);
+                let sent = socket.send_to(&answer, peer);
+                let _ = match delay {
+                    Some(delay) => after(delay, sent).await,
+                    None => sent.await,
+                };
             });
         }
     });
@@ -421,7 +423,7 @@ fn hosts_that_can_never_be_asked_for_are_faults_of_the_config() {
         ("probe.dns = \"fe80::1\"", zone),
     ] {
         let text = format!("[[endpoint]]\nname = \"e\"\n{line}\n");
-        let faults = load(Path::new("test.toml"), &Memory(text)).expect_err(line);
+        let faults = load(Path::new("test.toml"), &in_memory(&text)).expect_err(line);
         assert!(
             faults
                 .iter()

@@ -2,6 +2,8 @@
 //! time: no verdict about a peer changes by it.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use probity::kind::run::{Report, run};
@@ -12,22 +14,43 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::daemon::Daemon;
 use super::serve::*;
+use super::waiting::until;
 
 /// The room for all bodies as they come.
 const ALL: usize = 16 << 20;
 const LARGE: usize = 4 << 20;
 
 /// Sends the start of a body that announces the most that there is room for, and then nothing more.
-async fn stalling() -> u16 {
-    tcp(|mut stream| async move {
-        read_head(&mut stream).await;
-        let _ = stream
-            .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {ALL}\r\n\r\n").as_bytes())
-            .await;
-        let _ = stream.write_all(&vec![b'a'; 256 << 10]).await;
-        std::future::pending::<()>().await;
+/// Counts the bodies that have begun.
+async fn stalling() -> (u16, Arc<AtomicUsize>) {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = begun.clone();
+    let port = tcp(move |mut stream| {
+        let count = count.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream
+                .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {ALL}\r\n\r\n").as_bytes())
+                .await;
+            let _ = stream.write_all(&vec![b'a'; 256 << 10]).await;
+            count.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        }
     })
-    .await
+    .await;
+    (port, begun)
+}
+
+/// Waits until so many bodies have begun and this thread has read what came of them: a probe that
+/// is made after that has its answer.
+async fn until_stalled(net: &Rc<Net>, begun: &AtomicUsize, count: usize) {
+    let missing = || format!("{count} bodies never began");
+    until(Duration::from_secs(20), missing, || {
+        std::future::ready(begun.load(Ordering::SeqCst) >= count)
+    })
+    .await;
+    let later = endpoint(&lines(answering(ok("", b"")).await, 10_000));
+    assert_up(&run(net, &later).await);
 }
 
 /// Sends a large body; the last part of it after `pause`.
@@ -39,8 +62,7 @@ async fn healthy(pause: Duration) -> u16 {
             .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes())
             .await;
         let _ = stream.write_all(&body[..LARGE - 9]).await;
-        tokio::time::sleep(pause).await;
-        let _ = stream.write_all(&body[LARGE - 9..]).await;
+        let _ = after(pause, stream.write_all(&body[LARGE - 9..])).await;
         let _ = stream.shutdown().await;
         std::future::pending::<()>().await;
     })
@@ -62,12 +84,12 @@ fn start(net: &Rc<Net>, port: u16, timeout_ms: u64) -> JoinHandle<Report> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_stall_within_a_large_body_are_down_and_others_up_however_many_stall() {
-    let (stalling, healthy) = (stalling().await, healthy(Duration::ZERO).await);
+    let ((stalling, begun), healthy) = (stalling().await, healthy(Duration::ZERO).await);
     let net = Rc::new(Net::default());
     let all = async {
         let stalled: Vec<_> = (0..4).map(|_| start(&net, stalling, 800)).collect();
         // Behind all of them.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until_stalled(&net, &begun, 4).await;
         let late = start(&net, healthy, 300);
         let report = late.await.expect("no panic");
         assert!(matches!(report.outcome, Outcome::Up(_)), "{report:?}");
@@ -82,11 +104,11 @@ async fn peers_that_stall_within_a_large_body_are_down_and_others_up_however_man
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_is_slower_than_its_timeout_is_down_although_it_waited_for_room() {
-    let (stalling, slow) = (stalling().await, healthy(Duration::from_millis(900)).await);
+    let ((stalling, begun), slow) = (stalling().await, healthy(Duration::from_millis(900)).await);
     let net = Rc::new(Net::default());
     let all = async {
         let first = start(&net, stalling, 1000);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until_stalled(&net, &begun, 1).await;
         // It had its whole timeout apart from the wait, and no more.
         assert_eq!(
             cause(&start(&net, slow, 600).await.expect("no panic")),
@@ -99,7 +121,7 @@ async fn a_peer_that_is_slower_than_its_timeout_is_down_although_it_waited_for_r
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
-    let (stalling, healthy) = (stalling().await, healthy(Duration::ZERO).await);
+    let ((stalling, _), healthy) = (stalling().await, healthy(Duration::ZERO).await);
     let directory = tempfile::tempdir().expect("a directory");
     let mut text = "[defaults]\ninterval = \"1s\"\nretry_interval = \"100ms\"\n".to_owned();
     let names: Vec<String> = (0..6)
@@ -166,8 +188,7 @@ async fn ending_after(pause: Duration, headers: &'static str, body: Vec<u8>) -> 
         async move {
             read_head(&mut stream).await;
             let _ = stream.write_all(&answer[..answer.len() - 1]).await;
-            let _ = tokio::time::timeout(pause, std::future::pending::<()>()).await;
-            let _ = stream.write_all(&answer[answer.len() - 1..]).await;
+            let _ = after(pause, stream.write_all(&answer[answer.len() - 1..])).await;
             std::future::pending::<()>().await;
         }
     })

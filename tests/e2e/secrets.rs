@@ -604,7 +604,10 @@ async fn all_told(text: &str) -> Vec<String> {
     told
 }
 
-const LONG_TOKEN: &str = "NqVwYS81VP7Hb1dx8pPd5kHXe3PyIGkpAuNaRl63xYkwZeInNCiiA3ANxN9kqhTb0o2sVgLmE4uZrXcJ7fWdKtBiQyMLaMRTveX0";
+const LONG_TOKEN: &str = concat!(
+    "NqVwYS81VP7Hb1dx8pPd5kHXe3PyIGkpAuNaRl63xYkwZeInNCii",
+    "A3ANxN9kqhTb0o2sVgLmE4uZrXcJ7fWdKtBiQyMLaMRTveX0",
+);
 
 #[tokio::test]
 async fn a_secret_in_which_a_segment_of_a_dialogue_ends_is_not_told() {

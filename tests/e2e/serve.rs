@@ -1,8 +1,9 @@
 //! Servers that behave as a test wants, and one probe of an endpoint given as TOML.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use probity::config::{Endpoint, Plan, Surroundings, load};
 use probity::kind::run::{Report, run};
@@ -14,37 +15,23 @@ use probity::net::sys::KernelSync;
 use probity::words::{Cause, Outcome, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+#[path = "../support/surroundings.rs"]
+mod surroundings;
+
+use surroundings::InMemory;
 
 /// A config in memory; files are read from disk.
-pub struct Memory(pub String);
-
-impl Surroundings for Memory {
-    fn read(&self, path: &Path) -> Result<String, String> {
-        if path == Path::new("test.toml") {
-            return Ok(self.0.clone());
-        }
-        std::fs::read_to_string(path).map_err(|e| e.to_string())
-    }
-
-    fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(vec![pattern.to_owned()])
-    }
-
-    fn environment(&self, name: &str) -> Option<String> {
-        (name == "TEST_SECRET").then(|| "hunter2-planted".to_owned())
-    }
-
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn host_name(&self) -> String {
-        "test-host".into()
-    }
+pub fn in_memory(text: &str) -> InMemory<'static> {
+    InMemory::new("test.toml", text)
+        .beside(|path| std::fs::read_to_string(path).map_err(|e| e.to_string()))
+        .variables(|name| (name == "TEST_SECRET").then(|| "hunter2-planted".to_owned()))
+        .host_name("test-host")
 }
 
 pub fn plan(text: &str) -> Plan {
-    match load(Path::new("test.toml"), &Memory(text.to_owned())) {
+    match load(Path::new("test.toml"), &in_memory(text)) {
         Ok(plan) => plan,
         Err(faults) => panic!("{faults:#?}\n{text}"),
     }
@@ -60,20 +47,42 @@ pub fn endpoint(lines: &str) -> Arc<Endpoint> {
     plan(&format!("[[endpoint]]\nname = \"e\"\n{timeout}{lines}\n")).endpoints[0].clone()
 }
 
+/// Whatever the clock of the machine that runs the tests.
+fn net() -> Net {
+    Net::new(
+        Paths::default(),
+        Authorities::of_the_system(),
+        Arc::new(ClockTrust::by(|| KernelSync::Synchronised)),
+    )
+}
+
 /// Probes once, on a task set of its own, as the engine does.
 pub async fn probe(lines: &str) -> Report {
     let endpoint = endpoint(lines);
-    tokio::task::LocalSet::new()
-        .run_until(async move {
-            // Whatever the clock of the machine that runs the tests.
-            let net = Net::new(
-                Paths::default(),
-                Authorities::of_the_system(),
-                Arc::new(ClockTrust::by(|| KernelSync::Synchronised)),
-            );
-            run(&net, &endpoint).await
-        })
-        .await
+    let once = async move { run(&net(), &endpoint).await };
+    tokio::task::LocalSet::new().run_until(once).await
+}
+
+/// The same for a probe that ends before a timer that begins with it. On a busy machine both end
+/// late, in this order still.
+pub async fn probe_within(limit: Duration, lines: &str) -> Report {
+    let endpoint = endpoint(lines);
+    let once = async move {
+        let net = net();
+        let timer = async {
+            tokio::time::sleep_until(Instant::now() + limit).await;
+            // What was due before has its turn before.
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            report = run(&net, &endpoint) => report,
+            () = timer => panic!("no report within {limit:?}"),
+        }
+    };
+    tokio::task::LocalSet::new().run_until(once).await
 }
 
 pub fn cause(report: &Report) -> Cause {
@@ -136,12 +145,52 @@ pub async fn answering(bytes: impl Into<Vec<u8>>) -> u16 {
             read_head(&mut stream).await;
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
-            // Wait for the client's end, so that no reset overtakes the bytes.
-            let mut rest = [0; 64];
-            while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {}
+            // So that no reset overtakes the bytes.
+            until_the_client_ends(&mut stream).await;
         }
     })
     .await
+}
+
+/// Answers each request with these bytes, so long after it came, and closes.
+pub async fn answering_after(delay: Duration, bytes: impl Into<Vec<u8>>) -> u16 {
+    let bytes: Arc<Vec<u8>> = Arc::new(bytes.into());
+    tcp(move |mut stream| {
+        let bytes = bytes.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = after(delay, stream.write_all(&bytes)).await;
+        }
+    })
+    .await
+}
+
+/// What a slow peer does next, so long after what it did before.
+pub async fn after<F: Future>(delay: Duration, step: F) -> F::Output {
+    tokio::time::sleep_until(Instant::now() + delay).await;
+    step.await
+}
+
+/// What a peer sends piece by piece, so long apart, until nobody takes it.
+pub async fn send_apart<'p>(
+    stream: &mut (impl AsyncWriteExt + Unpin),
+    apart: Duration,
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+) {
+    let mut each = interval(apart);
+    each.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for piece in pieces {
+        each.tick().await;
+        if stream.write_all(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads and forgets until the client ends the connection.
+pub async fn until_the_client_ends(stream: &mut (impl AsyncReadExt + Unpin)) {
+    let mut rest = [0; 64];
+    while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {}
 }
 
 /// Answers with these bytes and then keeps the connection open in silence.

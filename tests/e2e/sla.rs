@@ -33,7 +33,10 @@ fn the_exit_code_is_the_verdict() {
             "--json",
         ])
     };
-    let component = |down: Value, unknown: Value| json!({"components": [{"name": "c", "down": down, "unknown": unknown}]});
+    let component = |down: Value, unknown: Value| {
+        let one = json!({"name": "c", "down": down, "unknown": unknown});
+        json!({"components": [one]})
+    };
     let met = evaluate(component(json!([]), json!([])));
     assert_eq!(met.status.code(), Some(0));
     assert_eq!(checked(&met.stdout)["results"][0]["availability"], "1/1");
@@ -50,7 +53,8 @@ fn the_exit_code_is_the_verdict() {
     assert_eq!(unknown.status.code(), Some(3));
     // Half of the month lies before the record, the other half after it.
     let short = evaluate(
-        json!({"from": "2026-11-10T00:00:00Z", "to": "2026-11-10T00:00:00Z", "components": [{"name": "c"}]}),
+        json!({"from": "2026-11-10T00:00:00Z", "to": "2026-11-10T00:00:00Z",
+            "components": [{"name": "c"}]}),
     );
     let result = &checked(&short.stdout)["results"][0];
     assert_eq!(
@@ -82,7 +86,8 @@ fn unknown_time_that_counts_as_down_is_credited_as_down() {
             = \"multiple\", of = \"fee_of_downtime\", factor = \"10\" }}\n"
     );
     let contract = written(directory.path(), "c.toml", &contract);
-    let day = json!({"components": [{"name": "c", "unknown": [{"from": "2026-11-03T00:00:00Z", "to": "2026-11-04T00:00:00Z"}]}]});
+    let unknown = json!({"from": "2026-11-03T00:00:00Z", "to": "2026-11-04T00:00:00Z"});
+    let day = json!({"components": [{"name": "c", "unknown": [unknown]}]});
     let timeline = written(directory.path(), "t.json", &day.to_string());
     let output = probity(&[
         "sla",
@@ -413,7 +418,10 @@ async fn seen_an_outage(directory: &std::path::Path) -> String {
             .as_bytes(),
     );
     assert_eq!(live["contracts"][0]["results"][0]["component"], "shop");
-    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    let down = "probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"down\"}";
+    daemon
+        .until(|d| async move { d.metric(down).await >= 5.0 })
+        .await;
     let metric = daemon
         .metric("probity_sla_availability_ratio{sla=\"s\",component=\"shop\",period=\"current\"}")
         .await;
@@ -657,7 +665,8 @@ fn simulate_says_what_a_config_would_have_shown() {
     let outages = written(
         directory.path(),
         "o.json",
-        "[{\"endpoint\": \"e\", \"from\": \"2026-11-01T10:00:00Z\", \"to\": \"2026-11-01T10:10:00Z\"}]",
+        "[{\"endpoint\": \"e\", \"from\": \"2026-11-01T10:00:00Z\", \
+            \"to\": \"2026-11-01T10:10:00Z\"}]",
     );
     let run = |seed: &str| {
         let output = probity(&[
@@ -696,7 +705,8 @@ fn simulate_says_what_a_config_would_have_shown() {
     let unknown = written(
         directory.path(),
         "u.json",
-        "[{\"endpoint\": \"x\", \"from\": \"2026-11-01T10:00:00Z\", \"to\": \"2026-11-01T10:10:00Z\"}]",
+        "[{\"endpoint\": \"x\", \"from\": \"2026-11-01T10:00:00Z\", \
+            \"to\": \"2026-11-01T10:10:00Z\"}]",
     );
     assert_eq!(
         probity(&["simulate", "--config", &config, "--outages", &unknown])
@@ -777,14 +787,14 @@ async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loade
     // While the contract is not loaded, nothing is recorded, and the reason is said.
     super::daemon::write_config(directory.path(), daemon.port, &endpoints);
     daemon.reload().await.expect("reloaded");
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    daemon.until_slots("web", 4).await;
     super::daemon::write_config(
         directory.path(),
         daemon.port,
         &format!("{endpoints}{contract}"),
     );
     daemon.reload().await.expect("reloaded");
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    daemon.until_slots("web", 4).await;
     let refused = evaluate();
     assert_eq!(refused.status.code(), Some(3));
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -829,9 +839,6 @@ async fn an_endpoint_taken_out_of_the_config_keeps_its_past_in_its_component() {
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("db", "down").await;
     daemon.until_state("web", "up").await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    super::daemon::write_config(directory.path(), daemon.port, &stays);
-    daemon.reload().await.expect("reloaded");
     let shop = |timeline: &serde_json::Value| {
         timeline["components"]
             .as_array()
@@ -839,7 +846,17 @@ async fn an_endpoint_taken_out_of_the_config_keeps_its_past_in_its_component() {
             .cloned()
             .unwrap_or_default()
     };
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let until_more_than = |daemon, key, ms| async move {
+        let reached = |timeline: &Value| shop(timeline)[key].as_u64() > Some(ms);
+        Daemon::until(daemon, |d| async move {
+            reached(&d.json("/api/v1/timeline").await)
+        })
+        .await;
+    };
+    until_more_than(&daemon, "down_ms", 2000).await;
+    super::daemon::write_config(directory.path(), daemon.port, &stays);
+    daemon.reload().await.expect("reloaded");
+    until_more_than(&daemon, "up_ms", 1500).await;
     let live = shop(&daemon.json("/api/v1/timeline").await);
     let down = live["down_ms"].as_u64().unwrap_or(0);
     assert!(down >= 1500, "{live}");
@@ -867,7 +884,7 @@ async fn an_endpoint_taken_out_of_the_config_keeps_its_past_in_its_component() {
     );
     // Taken out while no daemon ran, and seen by the next.
     let daemon = Daemon::start(directory.path(), &stays).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    daemon.until_slots("web", 3).await;
     let live = shop(&daemon.json("/api/v1/timeline").await);
     assert_eq!(live["down_ms"].as_u64(), Some(down), "{live}");
     let month =

@@ -38,9 +38,10 @@ fn help() {
     let (first, rest) = out
         .split_once("$ probity run --help")
         .expect("the first command");
-    let everywhere = regex::Regex::new(
-        r"(?m)^ +--log-format.*\n(?: {10,}.*\n)*^ +--log (?:.*\n)(?: {10,}.*\n)*^ +-h, --help(?:.*\n)(?: {10,}.*\n)*^ +-V, --version.*\n(?: {10,}.*\n)*",
-    );
+    let everywhere = regex::Regex::new(concat!(
+        r"(?m)^ +--log-format.*\n(?: {10,}.*\n)*^ +--log (?:.*\n)(?: {10,}.*\n)*",
+        r"^ +-h, --help(?:.*\n)(?: {10,}.*\n)*^ +-V, --version.*\n(?: {10,}.*\n)*",
+    ));
     let rest = everywhere
         .expect("a pattern")
         .replace_all(rest, "      (and --log-format, --log, --help, --version)\n");
@@ -305,7 +306,14 @@ fn rules() {
 fn simulation() {
     let recorded = Recorded::shared();
     let outages = recorded.path().join("outages.json");
-    std::fs::write(&outages, "[{\"endpoint\": \"backend\", \"from\": \"2026-11-01T10:00:00Z\", \"to\": \"2026-11-01T10:10:00Z\"}, {\"endpoint\": \"shop-db\", \"from\": \"2026-11-01T11:00:00Z\", \"to\": \"2026-11-01T11:00:20Z\"}]").expect("written");
+    std::fs::write(
+        &outages,
+        "[{\"endpoint\": \"backend\", \"from\": \"2026-11-01T10:00:00Z\", \
+            \"to\": \"2026-11-01T10:10:00Z\"}, \
+            {\"endpoint\": \"shop-db\", \"from\": \"2026-11-01T11:00:00Z\", \
+            \"to\": \"2026-11-01T11:00:20Z\"}]",
+    )
+    .expect("written");
     snapshot(
         "simulate",
         &recorded.told(&[

@@ -124,11 +124,8 @@ async fn a_greeting_without_a_line_feed_is_matched_as_it_arrives() {
     }
     // In pieces, the pattern across them.
     let slow = tcp(|mut stream| async move {
-        for piece in [&b"log"[..], b"in", b": "] {
-            let _ = stream.write_all(piece).await;
-            let _ = stream.flush().await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let pieces = [&b"log"[..], b"in", b": "];
+        send_apart(&mut stream, Duration::from_millis(20), pieces).await;
         std::future::pending::<()>().await;
     })
     .await;
@@ -287,14 +284,12 @@ async fn several_commands_at_once_are_answered_one_by_one() {
     let smtp = tcp(|mut stream| async move {
         let mut bytes = [0; 64];
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await;
-        for line in [
+        let lines = [
             &b"220 mail\r\n"[..],
             b"250-mail\r\n250 HELP\r\n",
             b"221 bye\r\n",
-        ] {
-            let _ = stream.write_all(line).await;
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+        ];
+        send_apart(&mut stream, Duration::from_millis(30), lines).await;
         std::future::pending::<()>().await;
     })
     .await;

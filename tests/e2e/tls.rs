@@ -1,7 +1,6 @@
 //! Certificates of every kind, each with its own cause, and its facts also when refused.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use probity::words::{Cause, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -203,7 +202,7 @@ async fn a_peer_that_hangs_or_talks_nonsense_is_down() {
     }
     let garbage = tcp(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until_the_client_ends(&mut stream).await;
     })
     .await;
     assert_eq!(

@@ -2,7 +2,6 @@
 //! events, a backup says what it is.
 
 use std::path::Path;
-use std::time::Duration;
 
 use probity::history::chain::{GENESIS, canonical, link};
 use probity::history::checkpoint::Signer;
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::cli::{checked, probity};
 use super::daemon::Daemon;
+use super::makeup::settled_for;
 use super::pruning::cut;
 use super::serve::{answering, closed_port, ok};
 
@@ -313,7 +313,10 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
             .iter_mut()
             .filter(|e| e["kind"] == "down")
             .for_each(|e| e["cause"] = json!("connect_timeout"));
-        events.push(json!({"v": 1, "kind": "checkpoint_key_changed", "at_ms": 9_999_999_999_999_i64, "recorded": "2099-01-01T00:00:00.000Z", "key": own}));
+        events.push(json!({
+            "v": 1, "kind": "checkpoint_key_changed", "at_ms": 9_999_999_999_999_i64,
+            "recorded": "2099-01-01T00:00:00.000Z", "key": own,
+        }));
         let head = rewrite(db, 1, GENESIS, events);
         db.execute_batch("UPDATE outage SET cause = 'connect_timeout'")
             .expect("done");
@@ -326,9 +329,12 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
             .filter(|e| e["kind"] != "down")
             .collect();
         let last = events.len();
-        events
-            .push(json!({"v": 1, "kind": "restored", "at_ms": 9_999_999_999_999_i64, "recorded": "2099-01-01T00:00:00.000Z", "old_chain": published["chain"],
-                           "old_seq": last, "old_head": "", "new_chain": "0".repeat(32), "by": "x", "backup_until": null}));
+        events.push(json!({
+            "v": 1, "kind": "restored", "at_ms": 9_999_999_999_999_i64,
+            "recorded": "2099-01-01T00:00:00.000Z", "old_chain": published["chain"],
+            "old_seq": last, "old_head": "", "new_chain": "0".repeat(32), "by": "x",
+            "backup_until": null,
+        }));
         let before = rewrite(db, 1, GENESIS, events[..last].to_vec());
         events[last]["old_head"] = json!(
             before
@@ -346,15 +352,21 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
     };
     // All that was is said to be pruned, by a stub that has the published checkpoint.
     let pruned = |db: &rusqlite::Connection| {
-        let carried = json!({"added": {}, "ids": {"down": 1}, "names": {"1": ["down"]}, "in_service": {"1": true}, "components": {"1": "down"}, "outages": [], "seals": [],
-                             "clock": [], "window": [], "correction": [], "recording": [], "keeps_from": 1, "restores": {}, "keys": [], "cut": {}});
+        let carried = json!({
+            "added": {}, "ids": {"down": 1}, "names": {"1": ["down"]}, "in_service": {"1": true},
+            "components": {"1": "down"}, "outages": [], "seals": [], "clock": [], "window": [],
+            "correction": [], "recording": [], "keeps_from": 1, "restores": {}, "keys": [],
+            "cut": {},
+        });
         let sha = |text: &str| {
             probity::history::chain::hex(&probity::history::chain::sha256(text.as_bytes()))
         };
         let carried_text = canonical(carried.as_object().expect("an object"));
-        let Value::Object(object) = json!({"schema": "probity-stub/1", "chain": published["chain"], "first": 1, "last": published["seq"], "head": signed_head,
-                                           "until": "2026-01-01T00:00:00.000Z", "until_ms": 1, "checkpoints": [published], "carried_sha256": sha(&carried_text)})
-        else {
+        let Value::Object(object) = json!({
+            "schema": "probity-stub/1", "chain": published["chain"], "first": 1,
+            "last": published["seq"], "head": signed_head, "until": "2026-01-01T00:00:00.000Z",
+            "until_ms": 1, "checkpoints": [published], "carried_sha256": sha(&carried_text),
+        }) else {
             panic!()
         };
         let body = mine.signed(object).to_string();
@@ -368,7 +380,11 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
             rusqlite::params![published["seq"].as_i64(), body, carried_text],
         )
         .expect("put");
-        let told = json!({"v": 1, "kind": "pruned", "at_ms": 9_999_999_999_999_i64, "recorded": "2099-01-01T00:00:00.000Z", "last": published["seq"], "stub_sha256": sha(&body)});
+        let told = json!({
+            "v": 1, "kind": "pruned", "at_ms": 9_999_999_999_999_i64,
+            "recorded": "2099-01-01T00:00:00.000Z", "last": published["seq"],
+            "stub_sha256": sha(&body),
+        });
         let head = rewrite(
             db,
             published["seq"].as_u64().expect("a number") + 1,
@@ -379,7 +395,11 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
     };
     let inserted = |db: &rusqlite::Connection| {
         let mut events = events_of(db);
-        events.insert(2, json!({"v": 1, "kind": "annotation", "at_ms": 5, "recorded": "2026-01-01T00:00:00.000Z", "text": "x"}));
+        events.insert(
+            2,
+            json!({"v": 1, "kind": "annotation", "at_ms": 5,
+                "recorded": "2026-01-01T00:00:00.000Z", "text": "x"}),
+        );
         let head = rewrite(db, 1, GENESIS, events);
         sign(db, &mine, head);
     };
@@ -632,10 +652,11 @@ async fn maintenance_is_declared_ahead_by_an_event_and_counted_beside_the_raw_st
             .abs()
             < 0.01
     );
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let inside = daemon
-        .metric("probity_endpoint_maintenance_seconds_total{endpoint=\"down\",state=\"down\"}")
+    let inside = "probity_endpoint_maintenance_seconds_total{endpoint=\"down\",state=\"down\"}";
+    daemon
+        .until(|d| async move { d.metric(inside).await > 0.5 })
         .await;
+    let inside = daemon.metric(inside).await;
     let raw = daemon
         .metric("probity_endpoint_state_seconds_total{endpoint=\"down\",state=\"down\"}")
         .await;
@@ -799,8 +820,12 @@ async fn a_correction_changes_reports_and_never_the_raw_counters() {
     );
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("down", "down").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
     let component = |timeline: Value| timeline["components"][0].clone();
+    daemon
+        .until(|d| async move {
+            component(d.json("/api/v1/timeline").await)["down_ms"].as_u64() > Some(2500)
+        })
+        .await;
     let before = component(daemon.json("/api/v1/timeline").await);
     assert!(
         before["down_ms"].as_u64().is_some_and(|ms| ms > 1000),
@@ -871,8 +896,10 @@ async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
     let text =
         format!("{QUICK}[[endpoint]]\nname = \"up\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n");
     let daemon = Daemon::start(directory.path(), &text).await;
-    daemon.until_state("up", "up").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let up_ms = |endpoints: Value| endpoints["endpoints"][0]["ledger"]["up_ms"].as_u64();
+    daemon
+        .until(|d| async move { up_ms(d.json("/api/v1/endpoints").await) > Some(1000) })
+        .await;
     let state = state(directory.path());
     let copy = directory.path().join("copy.sqlite");
     let copy_name = copy.to_str().expect("UTF-8");
@@ -913,10 +940,8 @@ async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
         Some(75),
         "the daemon runs"
     );
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let up_before = daemon.json("/api/v1/endpoints").await["endpoints"][0]["ledger"]["up_ms"]
-        .as_u64()
-        .expect("a number");
+    settled_for(&daemon, 2000).await;
+    let up_before = up_ms(daemon.json("/api/v1/endpoints").await).expect("a number");
     assert_eq!(daemon.end().await.0, 0);
     let outside = directory.path().join("outside.json");
     let database =
@@ -959,8 +984,9 @@ async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
         found.1
     );
     let daemon = Daemon::start(directory.path(), &text).await;
-    daemon.until_state("up", "up").await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    daemon
+        .until(|d| async move { up_ms(d.json("/api/v1/endpoints").await) > Some(500) })
+        .await;
     let ledger = daemon.json("/api/v1/endpoints").await["endpoints"][0]["ledger"].clone();
     let n = |key: &str| ledger[key].as_u64().expect("a number");
     assert!(
@@ -1112,7 +1138,17 @@ async fn backups_are_made_as_often_as_the_config_says_and_old_ones_go() {
         closed_port()
     );
     let daemon = Daemon::start(directory.path(), &text).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut made = std::collections::BTreeSet::new();
+    daemon
+        .until(|_| {
+            let files = std::fs::read_dir(&copies).into_iter().flatten().flatten();
+            made.extend(files.map(|file| file.file_name()).filter(|name| {
+                let name = name.to_string_lossy();
+                name.starts_with("history-") && name.ends_with("Z.sqlite")
+            }));
+            std::future::ready(made.len() >= 4)
+        })
+        .await;
     assert_eq!(daemon.end().await.0, 0);
     let count = std::fs::read_dir(&copies).expect("a directory").count();
     assert_eq!(count, 2);

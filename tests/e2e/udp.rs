@@ -385,7 +385,7 @@ async fn a_secret_that_comes_back_is_masked() {
 
 fn faults(lines: &str) -> Vec<String> {
     let text = format!("[[endpoint]]\nname = \"e\"\n{lines}\n");
-    let faults = load(Path::new("test.toml"), &Memory(text)).err();
+    let faults = load(Path::new("test.toml"), &in_memory(&text)).err();
     let all = faults.unwrap_or_default().into_iter();
     all.map(|f| format!("{}: {}", f.problem, f.advice))
         .collect()

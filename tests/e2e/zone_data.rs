@@ -53,7 +53,9 @@ fn a_month_has_the_hours_of_the_release_that_was_chosen() {
     );
     let timeline = write(
         "timeline.json",
-        "{\"schema\":\"probity-timeline/1\",\"from\":\"2026-10-01T00:00:00Z\",\"to\":\"2026-12-02T00:00:00Z\",\"components\":[{\"name\":\"c\",\"down\":[],\"unknown\":[]}]}",
+        "{\"schema\":\"probity-timeline/1\",\"from\":\"2026-10-01T00:00:00Z\",\
+            \"to\":\"2026-12-02T00:00:00Z\",\
+            \"components\":[{\"name\":\"c\",\"down\":[],\"unknown\":[]}]}",
     );
     for (choice, hours) in [("bundled", 720_u64), ("system", 721)] {
         let config = write(

@@ -151,7 +151,8 @@ fn documents_use_no_replaced_word() {
 #[test]
 fn a_replaced_word_is_found_in_a_text_and_not_in_code_or_comments() {
     let text = "//! A `x` is no y.\nfn f() -> &'static str {\n    // \"is no comment\"\n    \
-        let _ = '\"';\n    let _ = \"`x` is no \\\n        duration\";\n    \"there is no \\\"x\\\"\"\n}\n\
+        let _ = '\"';\n    let _ = \"`x` is no \\\n        duration\";\n    \
+        \"there is no \\\"x\\\"\"\n}\n\
         fn g() { let _ = \"told\"; }\n#[cfg(test)]\nmod tests { const A: &str = \"is no x\"; }\n";
     let list = in_sources(&[Source::new("src/a.rs", text)]);
     assert_eq!(list.len(), 1, "{list:?}");

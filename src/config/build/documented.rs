@@ -3,12 +3,11 @@
 //! that is valid.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::load;
-use super::tests::Example;
+use super::tests::{example, with_the_examples_files};
 use crate::config::contract::load_contracts;
-use crate::config::document::source::Surroundings;
 use crate::config::document::tree::LOOKED_UP;
 use crate::config::print::effective;
 use crate::kind::Kind;
@@ -94,12 +93,15 @@ fn documented(path: &str) -> Option<String> {
 /// What the parser looks up in the example, with what it accepts there, as the page says it.
 fn keys() -> BTreeMap<String, String> {
     // The example shows one of the two forms of `combine`.
-    let other = "[component.any-two]\ncombine = { at_least = 2 }\n".to_owned();
+    let other = "[component.any-two]\ncombine = { at_least = 2 }\n";
     for (path, surroundings) in [
-        ("example.toml", &Example as &dyn Surroundings),
-        ("written.toml", &Written(other)),
+        ("example.toml", example()),
+        (
+            "written.toml",
+            with_the_examples_files("written.toml", other),
+        ),
     ] {
-        load(Path::new(path), surroundings).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        load(Path::new(path), &surroundings).unwrap_or_else(|faults| panic!("{faults:#?}"));
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for (path, note) in LOOKED_UP.with_borrow(|all| all.clone()) {
@@ -374,37 +376,12 @@ fn config(path: &str, value: Option<&str>) -> String {
     format!("{header}\n{kept}{set}{NAMED}")
 }
 
-/// One file, and secrets as in the example.
-struct Written(String);
-
-impl Surroundings for Written {
-    fn read(&self, path: &Path) -> Result<String, String> {
-        if path == Path::new("written.toml") {
-            return Ok(self.0.clone());
-        }
-        Example.read(path)
-    }
-
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-
-    fn environment(&self, name: &str) -> Option<String> {
-        Example.environment(name)
-    }
-
-    fn credentials(&self) -> Option<PathBuf> {
-        Example.credentials()
-    }
-
-    fn host_name(&self) -> String {
-        "host".into()
-    }
-}
-
 fn printed(path: &str, value: Option<&str>) -> Result<String, String> {
     let text = config(path, value);
-    match load(Path::new("written.toml"), &Written(text.clone())) {
+    match load(
+        Path::new("written.toml"),
+        &with_the_examples_files("written.toml", &text),
+    ) {
         Ok(plan) => Ok(effective(&plan)),
         Err(faults) => Err(format!("{path}: {faults:#?}\n{text}")),
     }
@@ -434,7 +411,7 @@ fn every_example_is_valid_and_every_default_changes_nothing() {
 
 #[test]
 fn a_reader_of_contracts_passes_over_every_other_table_of_a_config() {
-    let contracts = load_contracts(Path::new("example.toml"), &Example)
+    let contracts = load_contracts(Path::new("example.toml"), &example())
         .unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert!(contracts.list.len() > 3 && !contracts.tenants.is_empty());
 }

@@ -421,6 +421,7 @@ mod tests {
 
     use super::*;
     use crate::config::document::tree::LOOKED_UP;
+    use crate::config::in_memory::InMemory;
     use crate::judgement::maintenance::Window;
     use crate::kind::Kind;
 
@@ -493,7 +494,7 @@ mod tests {
             [deadman]
             url = { env = "http://shop.example:8080/ping?token=zebra-query-4" }
         "#;
-        let plan = load(Path::new("t"), &Holding(TEXT, "")).expect("a plan");
+        let plan = load(Path::new("t"), &holding(TEXT, "")).expect("a plan");
         let shown = "at shop.example: 0 zebra-endpoint-0, 1 zebra-witness-1, 2 zebra-path-2, \
             3 zebra-header-3, 4 zebra-query-4, 5 zebra-password-5";
         let masked = "at shop.example: 0 <secret>, 1 <secret>, 2 <secret>, 3 <secret>, \
@@ -522,7 +523,7 @@ mod tests {
                     "probe.http.url = \"http://h/\""
                 };
                 let text = format!("[[endpoint]]\nname = \"e\"\n{address}\n{lines}\n");
-                let faults = load(Path::new("t"), &Holding(&text, held)).err();
+                let faults = load(Path::new("t"), &holding(&text, held)).err();
                 let faults = faults.expect("refused");
                 assert_eq!(faults.len(), 1, "{lines}: {faults:?}");
                 assert!(faults[0].problem.contains("` is empty"), "{faults:?}");
@@ -534,7 +535,7 @@ mod tests {
             "[listen]\ntoken = { file = \"f\" }",
             "[history]\nkey = { file = \"f\" }",
         ] {
-            let faults = load(Path::new("t"), &Holding(lines, "")).err();
+            let faults = load(Path::new("t"), &holding(lines, "")).err();
             let faults = faults.expect("refused");
             assert!(faults[0].problem.contains("` is empty"), "{faults:?}");
         }
@@ -553,7 +554,7 @@ mod tests {
                 "[[notify]]\nname = \"n\"\nwebhook.url = {{ file = \"f\" }}\n\
                     webhook.headers.{name} = {{ file = \"f\" }}\n"
             );
-            let faults = load(Path::new("t"), &Holding(&text, "https://h/")).err();
+            let faults = load(Path::new("t"), &holding(&text, "https://h/")).err();
             let faults = faults.expect("refused");
             assert_eq!((faults.len(), faults[0].line), (1, 4), "{faults:?}");
             assert!(
@@ -563,73 +564,46 @@ mod tests {
         }
     }
 
-    /// A config, and what each file beside it holds.
-    struct Holding<'t>(&'t str, &'t str);
-
-    impl Surroundings for Holding<'_> {
-        fn read(&self, path: &Path) -> Result<String, String> {
-            let is_config = path == Path::new("t");
-            Ok(if is_config { self.0 } else { self.1 }.to_owned())
-        }
-
-        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-            Ok(Vec::new())
-        }
-
-        fn environment(&self, name: &str) -> Option<String> {
-            Some(name.to_owned())
-        }
-
-        fn credentials(&self) -> Option<PathBuf> {
-            None
-        }
-
-        fn host_name(&self) -> String {
-            "host".into()
-        }
+    /// A config, what each file beside it holds, and variables that hold their own names.
+    fn holding<'t>(text: &str, held: &'t str) -> InMemory<'t> {
+        InMemory::new("t", text)
+            .beside(move |_| Ok(held.to_owned()))
+            .variables(|name| (name != "CREDENTIALS_DIRECTORY").then(|| name.to_owned()))
     }
 
-    /// The example's text; every file that it names is there.
-    pub(super) struct Example;
-
-    impl Surroundings for Example {
-        fn read(&self, path: &Path) -> Result<String, String> {
-            if path == Path::new("example.toml") {
-                return Ok(include_str!("../../../config/example.toml").into());
+    /// What stands in a file that the example names: each is there.
+    fn beside_the_example(path: &Path) -> Result<String, String> {
+        static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
+            let one = rcgen::generate_simple_self_signed(vec!["a.example".into()])
+                .expect("a certificate");
+            (one.cert.pem(), one.signing_key.serialize_pem())
+        });
+        let name = path.to_string_lossy();
+        Ok(match path.extension().and_then(|e| e.to_str()) {
+            Some("pem" | "crt") => PAIR.0.clone(),
+            Some("key") => PAIR.1.clone(),
+            _ if name.ends_with("checkpoint-key") => "07".repeat(32),
+            _ if name.ends_with("token") => "planted-planted-planted".into(),
+            _ if name.ends_with("hook.url") || name.ends_with("deadman") => {
+                "https://hooks.example/planted".into()
             }
-            static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
-                let one = rcgen::generate_simple_self_signed(vec!["a.example".into()])
-                    .expect("a certificate");
-                (one.cert.pem(), one.signing_key.serialize_pem())
-            });
-            let name = path.to_string_lossy();
-            Ok(match path.extension().and_then(|e| e.to_str()) {
-                Some("pem" | "crt") => PAIR.0.clone(),
-                Some("key") => PAIR.1.clone(),
-                _ if name.ends_with("checkpoint-key") => "07".repeat(32),
-                _ if name.ends_with("token") => "planted-planted-planted".into(),
-                _ if name.ends_with("hook.url") || name.ends_with("deadman") => {
-                    "https://hooks.example/planted".into()
-                }
-                _ => "planted".into(),
-            })
-        }
+            _ => "planted".into(),
+        })
+    }
 
-        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-            Ok(Vec::new())
-        }
+    /// A config, and beside it what the example names.
+    pub(super) fn with_the_examples_files(name: &str, text: &str) -> InMemory<'static> {
+        let variable = |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => "/run/credentials".to_owned(),
+            _ => "planted".to_owned(),
+        };
+        InMemory::new(name, text)
+            .beside(beside_the_example)
+            .variables(move |name| Some(variable(name)))
+    }
 
-        fn environment(&self, _: &str) -> Option<String> {
-            Some("planted".into())
-        }
-
-        fn credentials(&self) -> Option<PathBuf> {
-            Some("/run/credentials".into())
-        }
-
-        fn host_name(&self) -> String {
-            "host".into()
-        }
+    pub(super) fn example() -> InMemory<'static> {
+        with_the_examples_files("example.toml", include_str!("../../../config/example.toml"))
     }
 
     fn keys(value: &DeValue, into: &mut HashSet<String>) {
@@ -647,7 +621,7 @@ mod tests {
 
     #[test]
     fn the_example_config_is_valid_and_shows_every_key() {
-        let plan = load(Path::new("example.toml"), &Example)
+        let plan = load(Path::new("example.toml"), &example())
             .unwrap_or_else(|faults| panic!("{faults:#?}"));
         for kind in Kind::ALL {
             assert!(
@@ -670,36 +644,23 @@ mod tests {
 
     #[test]
     fn what_check_prints_is_a_config_of_the_same_meaning() {
-        let plan = load(Path::new("example.toml"), &Example)
+        let plan = load(Path::new("example.toml"), &example())
             .unwrap_or_else(|faults| panic!("{faults:#?}"));
         let printed = super::super::print::effective(&plan);
         assert!(!printed.contains("planted"), "secrets are masked");
         let again = printed
             .replace("\nkey = \"<secret>\"", "\nkey = { env = \"KEY\" }")
             .replace("\"<secret>\"", "{ env = \"ANY\" }");
-        struct Printed(String);
-        impl Surroundings for Printed {
-            fn read(&self, _: &Path) -> Result<String, String> {
-                Ok(self.0.clone())
-            }
-            fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-                Ok(Vec::new())
-            }
-            fn environment(&self, name: &str) -> Option<String> {
-                Some(if name == "KEY" {
-                    "0b".repeat(32)
-                } else {
-                    "http://127.0.0.1/planted".into()
-                })
-            }
-            fn credentials(&self) -> Option<PathBuf> {
-                None
-            }
-            fn host_name(&self) -> String {
-                "other".into()
-            }
-        }
-        let again = load(Path::new("printed.toml"), &Printed(again))
+        let variable = |name: &str| match name {
+            "KEY" => Some("0b".repeat(32)),
+            "CREDENTIALS_DIRECTORY" => None,
+            _ => Some("http://127.0.0.1/planted".to_owned()),
+        };
+        let again = InMemory::new("printed.toml", again.as_str())
+            .beside(|_| Ok(again.clone()))
+            .variables(variable)
+            .host_name("other");
+        let again = load(Path::new("printed.toml"), &again)
             .unwrap_or_else(|faults| panic!("{faults:#?}\n{printed}"));
         let endpoints = |plan: &Plan| -> Vec<String> {
             let shown = |e: &Arc<Endpoint>| {
