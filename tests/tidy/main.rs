@@ -17,11 +17,11 @@ use walls::*;
 // What there is today of each debt.
 const CIRCLES: usize = 13;
 const IN_CIRCLES: usize = 30;
-const INDEXED_BY_TEXT: usize = 142;
+const INDEXED_BY_TEXT: usize = 128;
 const TYPES_TWICE: usize = 49;
 const LONG_FUNCTIONS: usize = 31;
 const LONG_FILES: usize = 13;
-const LONG_LINES: usize = 156;
+const LONG_LINES: usize = 155;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {
