@@ -16,7 +16,7 @@ use crate::serve::api::{self, WantedOutages};
 use crate::history::HistoryError;
 use crate::history::event::{Event, EventRecord};
 use crate::history::reader::HistoryReader;
-use crate::history::verify::{Against, Verdict};
+use crate::history::verification::{Against, Verification};
 use crate::words::parse_utc;
 
 /// Endpoints that a refusal names.
@@ -317,16 +317,16 @@ fn became(event: &Event) -> Option<(&str, &'static str, String)> {
 }
 
 /// The events and the tables that follow from them, then the judges.
-pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verdict, HistoryError> {
+pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verification, HistoryError> {
     let verdict = reader.verify(against)?;
-    if !matches!(verdict, Verdict::Whole { .. }) {
+    if !matches!(verdict, Verification::Whole { .. }) {
         return Ok(verdict);
     }
     let found = match judged::differ(reader) {
         Err(HistoryError::Damaged { why, .. }) => Some(why),
         found => found?,
     };
-    Ok(found.map_or(verdict, |why| Verdict::Altered { seq: 0, why }))
+    Ok(found.map_or(verdict, |why| Verification::Altered { seq: 0, why }))
 }
 
 fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
@@ -336,7 +336,7 @@ fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
                 seq: Option<u64>,
                 why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
     match verified(reader, against) {
-        Ok(Verdict::Whole {
+        Ok(Verification::Whole {
             events,
             head,
             checkpoints,
@@ -362,7 +362,7 @@ fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
             });
             Exit::Fine
         }
-        Ok(Verdict::Altered { seq, why }) => {
+        Ok(Verification::Altered { seq, why }) => {
             print(
                 json,
                 &told("altered", None, None, Some(seq), Some(&why)),
@@ -370,7 +370,7 @@ fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
             );
             Exit::Bad
         }
-        Ok(Verdict::Forked { seq, why }) => {
+        Ok(Verification::Forked { seq, why }) => {
             print(
                 json,
                 &told("forked by restore", None, None, Some(seq), Some(&why)),
@@ -378,7 +378,7 @@ fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
             );
             Exit::Unknown
         }
-        Ok(Verdict::NotProvable { why }) => {
+        Ok(Verification::NotProvable { why }) => {
             print(
                 json,
                 &told("not provable", None, None, None, Some(&why)),

@@ -15,13 +15,13 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 13;
-const IN_CIRCLES: usize = 30;
-const INDEXED_BY_TEXT: usize = 128;
-const TYPES_TWICE: usize = 49;
-const LONG_FUNCTIONS: usize = 31;
-const LONG_FILES: usize = 13;
-const LONG_LINES: usize = 155;
+const CIRCLES: usize = 12;
+const IN_CIRCLES: usize = 27;
+const INDEXED_BY_TEXT: usize = 91;
+const TYPES_TWICE: usize = 46;
+const LONG_FUNCTIONS: usize = 23;
+const LONG_FILES: usize = 10;
+const LONG_LINES: usize = 151;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {
