@@ -13,7 +13,7 @@ use serde_json::Value;
 #[expect(dead_code, reason = "what the end-to-end tests need beside")]
 mod program;
 
-use probity::history::writer::History;
+use probity::history::opened::History;
 use program::program;
 
 const FOLDER: &str = "tests/fixtures/histories";

@@ -9,9 +9,9 @@ use probity::config::document::source::OneText;
 use probity::config::{Plan, load};
 use probity::engine::replay::judges;
 use probity::engine::simulation::{Incident, Outcomes, World, simulate, simulate_into};
+use probity::history::opened::History;
 use probity::history::read::Extent;
-use probity::history::verify::{Against, Verdict};
-use probity::history::writer::History;
+use probity::history::verification::{Against, Verification};
 use probity::history::{Registration, schema};
 use probity::judgement::timeline::{Span, Spans};
 use probity::words::Ms;
@@ -283,7 +283,7 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
     let reader = schema::open_to_read(directory.path()).expect("opened");
     let verdict = reader.verify(&Against::default()).expect("verified");
     assert!(
-        matches!(verdict, Verdict::Whole { events, .. } if events == outcomes.events),
+        matches!(verdict, Verification::Whole { events, .. } if events == outcomes.events),
         "{verdict:?}"
     );
     let restored = reader.restored().expect("restored");

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent};
+use probity::history::opened::History;
 use probity::history::past::Which;
 use probity::history::read::Extent;
 use probity::history::registry::Registered;
 use probity::history::schema::{FILE, open_to_read};
 use probity::history::tally::{tally_hours, tally_latency, tally_slots};
-use probity::history::verify::{Against, Verdict};
-use probity::history::writer::{History, Writer};
+use probity::history::verification::{Against, Verification};
+use probity::history::writer::Writer;
 use probity::history::{Batch, EventDraft, Registration, Stamp, TallyDraft};
 use probity::judgement::counts::Slots;
 use probity::judgement::latency::{Ending, Series};
@@ -143,7 +144,7 @@ fn blind(directory: &Path, endpoint: &str, period: Span) -> u64 {
         .expect("read")
 }
 
-fn verdict(directory: &Path) -> Verdict {
+fn verdict(directory: &Path) -> Verification {
     open_to_read(directory)
         .expect("opened")
         .verify(&Against::default())
@@ -230,7 +231,7 @@ async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
         "nothing is recorded of that hour: since the first start"
     );
     assert!(
-        matches!(verdict(path), Verdict::Whole { .. }),
+        matches!(verdict(path), Verification::Whole { .. }),
         "{:?}",
         verdict(path)
     );
@@ -257,7 +258,10 @@ async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
             .expect("opened")
             .execute_batch(&deed)
             .expect("done");
-        assert!(matches!(verdict(path), Verdict::Altered { .. }), "{deed}");
+        assert!(
+            matches!(verdict(path), Verification::Altered { .. }),
+            "{deed}"
+        );
         std::fs::write(&file, &original).expect("put back");
     }
 }
@@ -286,7 +290,7 @@ async fn an_hour_that_the_clock_comes_back_to_goes_on_and_one_that_is_sealed_doe
     thread.join().expect("ended");
     assert_eq!(sums(path, "a", now), (13, 1, 13), "sealed is sealed");
     assert!(
-        matches!(verdict(path), Verdict::Whole { .. }),
+        matches!(verdict(path), Verification::Whole { .. }),
         "{:?}",
         verdict(path)
     );

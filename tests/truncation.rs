@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent, Event, KnownEvent};
+use probity::history::opened::History;
 use probity::history::schema::{FILE, open_to_read};
-use probity::history::verify::{Against, Verdict};
-use probity::history::writer::History;
+use probity::history::verification::{Against, Verification};
 use probity::history::{Batch, EventDraft, Registration, Stamp};
 use probity::words::{Name, format_utc};
 use rusqlite::types::Value;
@@ -38,7 +38,7 @@ fn state_of(directory: &Path) -> State {
         .verify(&Against::default())
         .map_err(|e| e.to_string())?
     {
-        Verdict::Whole { .. } => {}
+        Verification::Whole { .. } => {}
         other => return Err(format!("{other:?}")),
     }
     let failed = |e: rusqlite::Error| e.to_string();

@@ -17,7 +17,7 @@ use probity::engine::drive::{Control, Gauges, Request as Asked};
 use probity::history::checkpoint::TermsKey;
 use probity::history::event::Event;
 use probity::history::schema;
-use probity::history::writer::History;
+use probity::history::opened::History;
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
 use probity::notify::Deliveries;

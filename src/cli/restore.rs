@@ -15,7 +15,7 @@ use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::history::checkpoint::Signer;
 use crate::history::replacement::Replacement;
-use crate::history::verify::{Against, Verdict};
+use crate::history::verification::{Against, Verification};
 use crate::history::{HistoryError, backup};
 use crate::judgement::state_codec::encode_with;
 use crate::net::clock::Clock;
@@ -71,9 +71,13 @@ fn put_in_place(
             why: format!("{why}; --unverified accepts it anyway"),
         };
         match verified(&copy, &Against::default())? {
-            Verdict::Whole { .. } => {}
-            Verdict::Altered { seq, why } => return Err(damaged(format!("event {seq}: {why}"))),
-            Verdict::Forked { why, .. } | Verdict::NotProvable { why } => return Err(damaged(why)),
+            Verification::Whole { .. } => {}
+            Verification::Altered { seq, why } => {
+                return Err(damaged(format!("event {seq}: {why}")));
+            }
+            Verification::Forked { why, .. } | Verification::NotProvable { why } => {
+                return Err(damaged(why));
+            }
         }
     }
     let restored = copy.restored()?;

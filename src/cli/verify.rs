@@ -10,7 +10,7 @@ use crate::daemon::streams::say_error;
 use crate::engine::judged;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
-use crate::history::verify::{Against, Verdict};
+use crate::history::verification::{Against, Verification};
 
 pub fn run(args: &HistoryVerify) -> Exit {
     let since = match args.since.as_deref().map(given::json) {
@@ -32,16 +32,16 @@ pub fn run(args: &HistoryVerify) -> Exit {
 }
 
 /// The events and the tables that follow from them, then the judges.
-pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verdict, HistoryError> {
+pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verification, HistoryError> {
     let verdict = reader.verify(against)?;
-    if !matches!(verdict, Verdict::Whole { .. }) {
+    if !matches!(verdict, Verification::Whole { .. }) {
         return Ok(verdict);
     }
     let found = match judged::differ(reader) {
         Err(HistoryError::Damaged { why, .. }) => Some(why),
         found => found?,
     };
-    Ok(found.map_or(verdict, |why| Verdict::Altered { seq: 0, why }))
+    Ok(found.map_or(verdict, |why| Verification::Altered { seq: 0, why }))
 }
 
 /// `probity-verify/1`
@@ -62,7 +62,7 @@ struct ShownVerdict<'v> {
 }
 
 fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
-    let verdict = verified(reader, against).unwrap_or_else(|error| Verdict::NotProvable {
+    let verdict = verified(reader, against).unwrap_or_else(|error| Verification::NotProvable {
         why: error.to_string(),
     });
     let fault = |verdict, seq, why| ShownVerdict {
@@ -73,7 +73,7 @@ fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
         ..ShownVerdict::default()
     };
     let (shown, text, exit) = match &verdict {
-        Verdict::Whole {
+        Verification::Whole {
             events,
             head,
             checkpoints,
@@ -104,17 +104,17 @@ fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
             );
             (shown, text, Exit::Fine)
         }
-        Verdict::Altered { seq, why } => (
+        Verification::Altered { seq, why } => (
             fault("altered", Some(*seq), why),
             format!("altered: event {seq}: {why}\n"),
             Exit::Bad,
         ),
-        Verdict::Forked { seq, why } => (
+        Verification::Forked { seq, why } => (
             fault("forked by restore", Some(*seq), why),
             format!("{why} (event {seq})\n"),
             Exit::Unknown,
         ),
-        Verdict::NotProvable { why } => (
+        Verification::NotProvable { why } => (
             fault("not provable", None, why),
             format!("not provable: {why}\n"),
             Exit::Unknown,

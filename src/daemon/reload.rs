@@ -246,7 +246,7 @@ fn compare(plan: &Plan, entries: &[Arc<Entry>]) -> Compared {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::history::writer::History;
+    use crate::history::opened::History;
     use crate::net::authorities::Authorities;
     use crate::net::clock_trust::ClockTrust;
     use crate::net::config_files::Files;

@@ -546,9 +546,10 @@ mod tests {
     use crate::config::document::secret::Secret;
     use crate::config::plan::NotifyOn;
     use crate::history::Stamp;
+    use crate::history::opened::History;
     use crate::history::outbox::{self, Fate};
     use crate::history::schema::open_to_read;
-    use crate::history::writer::{History, Writer};
+    use crate::history::writer::Writer;
     use crate::judgement::maintenance::Window;
 
     /// Of one endpoint, in service since 1 ms.
@@ -607,7 +608,7 @@ mod tests {
         }
 
         /// Messages to `ops` that may be sent then; they are not.
-        pub fn due(&self, utc: UtcMs) -> Vec<outbox::Waiting> {
+        pub fn due(&self, utc: UtcMs) -> Vec<outbox::QueuedMessage> {
             outbox::due(
                 &open_to_read(self.directory.path()).expect("opened"),
                 "ops",

@@ -1,6 +1,6 @@
 //! Appends events to the chain, and to the reading tables what they mean.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{ToSql, Transaction, params};
 
 use super::chain::link;
 use super::event::Projection;
@@ -36,12 +36,17 @@ pub fn append(
     Ok(hash)
 }
 
+/// Changes the reading tables as the event `seq` says.
 pub fn project(
     transaction: &Transaction,
     projection: Projection,
     seq: i64,
     endpoint: Option<i64>,
 ) -> Result<(), HistoryError> {
+    let execute = |sql: &str, values: &[&dyn ToSql]| -> Result<(), HistoryError> {
+        transaction.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    };
     match projection {
         Projection::OutageOpened {
             from,
@@ -50,107 +55,103 @@ pub fn project(
             confirmed_at,
             cause,
         } => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, \
-                        from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![
-                    seq,
-                    endpoint,
-                    cause,
-                    confirmed_at as i64,
-                    from as i64,
-                    from_earliest as i64,
-                    from_latest as i64
-                ])?;
+            let begin = [confirmed_at, from, from_earliest, from_latest];
+            open_outage(transaction, seq, endpoint, &cause, begin)
         }
         Projection::OutageClosed {
             to,
             to_earliest,
             to_latest,
-        } => {
-            transaction
-                .prepare_cached(
-                    "UPDATE outage SET closed = ?1, to_at = ?2, to_earliest = ?3, \
-                    to_latest = ?4 WHERE endpoint = ?5 AND closed IS NULL",
-                )?
-                .execute(params![
-                    seq,
-                    to as i64,
-                    to_earliest as i64,
-                    to_latest as i64,
-                    endpoint
-                ])?;
-        }
-        Projection::Unknown { from, to, reason } => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO unknown (seq, endpoint, from_at, to_at, \
-                reason) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .execute(params![seq, endpoint, from as i64, to as i64, reason])?;
-        }
+        } => close_outage(transaction, seq, endpoint, [to, to_earliest, to_latest]),
+        Projection::Unknown { from, to, reason } => execute(
+            "INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?1, ?2, ?3, ?4, \
+                ?5)",
+            params![seq, endpoint, from as i64, to as i64, reason],
+        ),
         Projection::Doubtful { from, to } => {
-            put_span(transaction, "doubtful", (seq, endpoint), from, to)?
+            put_span(transaction, "doubtful", (seq, endpoint), from, to)
         }
         Projection::Proven { from, to } => {
-            put_span(transaction, "proven", (seq, endpoint), from, to)?
+            put_span(transaction, "proven", (seq, endpoint), from, to)
         }
         Projection::Absent { from, to } => {
-            put_span(transaction, "absent", (seq, endpoint), from, to)?
+            put_span(transaction, "absent", (seq, endpoint), from, to)
         }
-        Projection::WindowDeclared { id, body, recorded } => {
-            transaction.execute(
-                "INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)",
-                params![seq, id, body, recorded],
-            )?;
-        }
-        Projection::WindowEnded { id, at } => {
-            transaction.execute(
-                "UPDATE window SET ended = ?2 WHERE id = ?1 AND ended IS NULL",
-                params![id, at],
-            )?;
-        }
-        Projection::Corrected { body } => {
-            transaction.execute(
-                "INSERT INTO correction (seq, body) VALUES (?1, ?2)",
-                params![seq, body],
-            )?;
-        }
+        Projection::WindowDeclared { id, body, recorded } => execute(
+            "INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)",
+            params![seq, id, body, recorded],
+        ),
+        Projection::WindowEnded { id, at } => execute(
+            "UPDATE window SET ended = ?2 WHERE id = ?1 AND ended IS NULL",
+            params![id, at],
+        ),
+        Projection::Corrected { body } => execute(
+            "INSERT INTO correction (seq, body) VALUES (?1, ?2)",
+            params![seq, body],
+        ),
         Projection::Sealed {
             unit,
             tallies,
             sha256,
-        } => {
-            let sql = "INSERT OR REPLACE INTO sealed (kind, number, tallies, sha256) VALUES (?1, \
-                ?2, ?3, ?4)";
-            transaction.prepare_cached(sql)?.execute(params![
-                unit.kind.as_str(),
-                unit.number,
-                tallies as i64,
-                sha256
-            ])?;
-        }
-        Projection::ResultsFrom { at } => {
-            let sql = "INSERT INTO recording (seq, endpoint, from_at) VALUES (?1, ?2, ?3)";
-            transaction
-                .prepare_cached(sql)?
-                .execute(params![seq, endpoint, at as i64])?;
-        }
-        Projection::ResultsUntil { at } => {
-            let sql = "UPDATE recording SET to_at = ?2 WHERE endpoint = ?1 AND to_at IS NULL";
-            transaction
-                .prepare_cached(sql)?
-                .execute(params![endpoint, at as i64])?;
-        }
-        Projection::ClockStep { at, offset_ms } => {
-            transaction.execute(
-                "INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)",
-                params![at as i64, offset_ms],
-            )?;
-        }
+        } => execute(
+            "INSERT OR REPLACE INTO sealed (kind, number, tallies, sha256) VALUES (?1, ?2, ?3, ?4)",
+            params![unit.kind.as_str(), unit.number, tallies as i64, sha256],
+        ),
+        Projection::ResultsFrom { at } => execute(
+            "INSERT INTO recording (seq, endpoint, from_at) VALUES (?1, ?2, ?3)",
+            params![seq, endpoint, at as i64],
+        ),
+        Projection::ResultsUntil { at } => execute(
+            "UPDATE recording SET to_at = ?2 WHERE endpoint = ?1 AND to_at IS NULL",
+            params![endpoint, at as i64],
+        ),
+        Projection::ClockStep { at, offset_ms } => execute(
+            "INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)",
+            params![at as i64, offset_ms],
+        ),
     }
+}
+
+/// `begin`: when it was confirmed, and its begin with the earliest and the latest.
+fn open_outage(
+    transaction: &Transaction,
+    seq: i64,
+    endpoint: Option<i64>,
+    cause: &str,
+    begin: [Ms; 4],
+) -> Result<(), HistoryError> {
+    let [confirmed_at, from, earliest, latest] = begin.map(|at| at as i64);
+    transaction
+        .prepare_cached(
+            "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, \
+                from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            seq,
+            endpoint,
+            cause,
+            confirmed_at,
+            from,
+            earliest,
+            latest
+        ])?;
+    Ok(())
+}
+
+/// `end`: its end with the earliest and the latest.
+fn close_outage(
+    transaction: &Transaction,
+    seq: i64,
+    endpoint: Option<i64>,
+    end: [Ms; 3],
+) -> Result<(), HistoryError> {
+    let [to, earliest, latest] = end.map(|at| at as i64);
+    transaction
+        .prepare_cached(
+            "UPDATE outage SET closed = ?1, to_at = ?2, to_earliest = ?3, to_latest = ?4 WHERE \
+                endpoint = ?5 AND closed IS NULL",
+        )?
+        .execute(params![seq, to, earliest, latest, endpoint])?;
     Ok(())
 }
 

@@ -93,7 +93,8 @@ pub fn open_backup(path: &Path) -> Result<HistoryReader, HistoryError> {
                 path: path.display().to_string(),
                 why: format!(
                     "{} beside it belongs to another user, and would be read as a part of it; \
-                        move the backup into a folder that only you can write to, without that file",
+                        move the backup into a folder that only you can write to, without that \
+                        file",
                     Path::new(&beside).display()
                 ),
             });

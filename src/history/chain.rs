@@ -39,13 +39,16 @@ mod tests {
 
     #[test]
     fn canonical_text_sorts_keys_and_escapes_as_little_as_rfc_8785() {
-        let Value::Object(map) = json!({"seq": 3, "at": -5, "kind": "down", "b": {"z": null, "a": true}, "text": "€\u{1}\n\"<"})
-        else {
+        let Value::Object(map) = json!({
+            "seq": 3, "at": -5, "kind": "down", "b": {"z": null, "a": true},
+            "text": "€\u{1}\n\"<",
+        }) else {
             panic!()
         };
         assert_eq!(
             canonical(&map),
-            "{\"at\":-5,\"b\":{\"a\":true,\"z\":null},\"kind\":\"down\",\"seq\":3,\"text\":\"€\\u0001\\n\\\"<\"}"
+            "{\"at\":-5,\"b\":{\"a\":true,\"z\":null},\"kind\":\"down\",\"seq\":3,\
+                \"text\":\"€\\u0001\\n\\\"<\"}"
         );
     }
 

@@ -112,6 +112,30 @@ impl Signer {
     }
 }
 
+/// What a checkpoint says, as far as it can be read. Its signature is checked by
+/// [`verify_signature`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Checkpoint {
+    pub seq: Option<u64>,
+    pub head: Option<String>,
+    pub chain: Option<String>,
+    pub time: Option<String>,
+    pub key: Option<String>,
+}
+
+impl Checkpoint {
+    pub fn read(value: &Value) -> Self {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            seq: value.get("seq").and_then(Value::as_u64),
+            head: text("head"),
+            chain: text("chain"),
+            time: text("time"),
+            key: text("key"),
+        }
+    }
+}
+
 /// Why a signed object is not what its key's owner signed.
 pub fn verify_signature(value: &Value) -> Result<(), &'static str> {
     let mut object = value.as_object().ok_or("not a JSON object")?.clone();

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use serde_json::Value;
 
 use super::HistoryError;
 use super::dates::Dates;
@@ -28,7 +27,7 @@ CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_c
 
 /// What the events tell of config, terms, components, witnesses and limits.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct Premises {
     /// Each config that came into force: from when on, and its SHA-256. UTC.
     pub configs: Vec<(UtcMs, String)>,
     /// Commitments in force, with when each was recorded (RFC 3339).
@@ -59,7 +58,7 @@ pub struct ToldOnce<W> {
     pub what: W,
 }
 
-impl Told {
+impl Premises {
     /// Those that a stub stands for are among them.
     pub(super) fn read(
         connection: &Connection,
@@ -124,7 +123,7 @@ impl Told {
     }
 }
 
-impl Told {
+impl Premises {
     /// Since when terms are on record, by their commitment: those that are not in force any more
     /// since they were first.
     pub fn on_record(&self, commitment: &str) -> Option<&String> {
@@ -190,16 +189,8 @@ impl Renames {
     pub(super) fn read(connection: &Connection, stub: Option<&Stub>) -> Result<Self, HistoryError> {
         let mut list = Vec::new();
         if let Some(stub) = stub {
-            let ids = stub.carried["ids"].as_object();
-            for (now, id) in ids.into_iter().flatten() {
-                let names = stub.carried["names"][id.to_string()].as_array();
-                let earlier = names
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_str)
-                    .filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
-                list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
-            }
+            let earlier = stub.earlier_names().into_iter();
+            list.extend(earlier.map(|(name, now)| (stub.last, name, now)));
         }
         for e in events(connection)? {
             if let (Event::EndpointRenamed(renamed), Some(to)) = (e.event, e.endpoint) {

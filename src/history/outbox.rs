@@ -54,7 +54,7 @@ pub enum Fate {
 
 /// A message that waits to be delivered.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub struct QueuedMessage {
     pub id: i64,
     pub receiver: String,
     pub body: String,
@@ -207,7 +207,7 @@ pub fn due(
     (now, patience): (UtcMs, i64),
     limit: usize,
     held: impl Fn(i64) -> bool,
-) -> Result<Vec<Waiting>, HistoryError> {
+) -> Result<Vec<QueuedMessage>, HistoryError> {
     let mut statement = reader.connection().prepare_cached(FIRSTS)?;
     let mut rows = statement.query([receiver])?;
     let mut due = Vec::new();
@@ -221,7 +221,7 @@ pub fn due(
             key.starts_with(BEGINS)
         };
         if (not_before <= now || !waits) && !held(id) {
-            due.push(Waiting {
+            due.push(QueuedMessage {
                 id,
                 receiver: receiver.to_owned(),
                 body: row.get(2)?,

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::read::Extent;
 use super::reader::HistoryReader;
-use super::seals::{Kind, Unit, column, tallies_digest};
+use super::seals::{Unit, UnitKind, column, tallies_digest};
 use super::tally::{tally_longest_blind, tally_results};
 use super::{HistoryError, state_place, unsealed};
 use crate::judgement::rules::Rules;
@@ -51,7 +51,7 @@ impl HistoryReader {
             Which::All => None,
         };
         let mut stored: HashMap<Unit, Vec<u8>> = HashMap::new();
-        for kind in Kind::ALL {
+        for kind in UnitKind::ALL {
             let sql = format!(
                 "SELECT {0}, body FROM {1} WHERE endpoint = ?1 AND {0} BETWEEN ?2 AND ?3",
                 column(kind),
@@ -73,8 +73,8 @@ impl HistoryReader {
         // The longest that lies inside stands for what it was made of. Only what is stored is
         // walked: a period may be all of time.
         let whole_hours = Span::new(
-            Unit::of(Kind::Hour, period.from).from(),
-            Unit::of(Kind::Hour, period.to - 1).to(),
+            Unit::of(UnitKind::Hour, period.from).from(),
+            Unit::of(UnitKind::Hour, period.to - 1).to(),
         );
         let mut inside: Vec<(Unit, Vec<u8>)> = stored
             .into_iter()
@@ -130,7 +130,7 @@ impl HistoryReader {
             .iter()
             .map(|t| tally_longest_blind(&t.body))
             .try_fold(0, |longest: Ms, one| one.map(|one| longest.max(one)));
-        let lately = Unit::of(Kind::Hour, calendar.utc(extent.watermark))
+        let lately = Unit::of(UnitKind::Hour, calendar.utc(extent.watermark))
             .span()
             .cut(period)
             .map_or(0, |_| extent.blind_lately);
@@ -191,9 +191,9 @@ impl HistoryReader {
     /// The end of the last hour up to which every hour of a period is sealed.
     pub fn sealed_until(&self, period: Span) -> Result<UtcMs, HistoryError> {
         let seals = self.seals()?;
-        let mut at = Unit::of(Kind::Hour, period.from).from();
+        let mut at = Unit::of(UnitKind::Hour, period.from).from();
         let is_sealed = |at: UtcMs| {
-            [Kind::Hour, Kind::Day, Kind::Month]
+            [UnitKind::Hour, UnitKind::Day, UnitKind::Month]
                 .into_iter()
                 .any(|kind| seals.has(Unit::of(kind, at)))
         };
@@ -246,7 +246,7 @@ impl HistoryReader {
         mut visit: impl FnMut(&str, Unit, Vec<u8>) -> bool,
     ) -> Result<(), HistoryError> {
         let seals = self.seals()?;
-        for kind in Kind::ALL {
+        for kind in UnitKind::ALL {
             let (table, column) = (kind.table(), column(kind));
             let sql = format!(
                 "SELECT e.name, t.{column}, t.body FROM {table} t JOIN endpoint e ON e.id = \
@@ -285,7 +285,7 @@ impl HistoryReader {
         let mut list = Vec::new();
         while let Some(r) = rows.next()? {
             let (kind, number, count): (String, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
-            let known = Kind::ALL.into_iter().find(|k| k.as_str() == kind);
+            let known = UnitKind::ALL.into_iter().find(|k| k.as_str() == kind);
             list.extend(known.map(|kind| (Unit::new(kind, number), count as u64)));
         }
         Ok(list)

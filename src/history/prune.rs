@@ -6,14 +6,16 @@
 //! from then on, with the reason `history`: it is never taken for up.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::append::append;
 use super::chain::{canonical, hex, sha256};
 use super::event::PrunedEvent;
+use super::opened::{Closing, History};
 use super::reader::HistoryReader;
-use super::verify::{Against, Verdict, verify, walk};
-use super::writer::{Closing, History};
+use super::verification::{Against, Verification};
+use super::verify::verify;
+use super::walk::{Walked, walk};
 use super::{EventDraft, HistoryError};
 use crate::words::{Ms, UtcMs, format_utc};
 
@@ -31,7 +33,7 @@ pub struct Cut {
     /// The newest moment that is recorded.
     at: Ms,
     checkpoints: Vec<Value>,
-    carried: Value,
+    carried: Map<String, Value>,
 }
 
 /// What became of a request to prune.
@@ -50,31 +52,15 @@ pub fn prepare(reader: &HistoryReader, before: UtcMs) -> Result<Option<Cut>, His
         why,
     };
     let calendar = reader.calendar()?;
-    let at = calendar.surely_before(before);
-    let sql = "SELECT seq, at FROM event WHERE at <= ?1 AND seq < (SELECT max(seq) FROM event) \
-        ORDER BY seq DESC LIMIT 1";
-    let found: Option<(i64, i64)> = connection
-        .query_row(sql, [at], |r| Ok((r.get(0)?, r.get(1)?)))
-        .optional()?;
     let earlier = reader.stub()?;
-    let Some((last, until_ms)) = found
-        .map(|(last, at)| (last as u64, at as Ms))
-        .filter(|(last, _)| earlier.is_none_or(|e| e.last < *last))
+    let found = last_before(connection, calendar.surely_before(before))?;
+    let Some((last, until_ms)) = found.filter(|(last, _)| earlier.is_none_or(|e| e.last < *last))
     else {
         return Ok(None);
     };
-    match verify(connection, &Against::default())? {
-        Verdict::Whole { .. } => {}
-        Verdict::Altered { seq, why } => {
-            return Err(unfit(format!(
-                "it is not pruned, as it does not verify: event {seq}: {why}"
-            )));
-        }
-        Verdict::Forked { why, .. } | Verdict::NotProvable { why } => {
-            return Err(unfit(format!(
-                "it is not pruned, as it does not verify: {why}"
-            )));
-        }
+    if let Some(why) = unverified(&verify(connection, &Against::default())?) {
+        let why = format!("it is not pruned, as it does not verify: {why}");
+        return Err(unfit(why));
     }
     let walked = match walk(connection, earlier, &[last], last)? {
         Ok(walked) => walked,
@@ -85,23 +71,9 @@ pub fn prepare(reader: &HistoryReader, before: UtcMs) -> Result<Option<Cut>, His
         .flat_map(|e| e.checkpoints())
         .cloned()
         .collect();
-    let mut statement =
-        connection.prepare("SELECT body FROM checkpoint WHERE seq <= ?1 ORDER BY seq")?;
-    for body in statement.query_map([last as i64], |r| r.get::<_, String>(0))? {
-        checkpoints.extend(serde_json::from_str::<Value>(&body?));
-    }
-    let cut_of = |table: &str| -> Result<i64, HistoryError> {
-        let rows = walked.told.rows_of(table);
-        let sql = format!("SELECT id FROM {table} ORDER BY id LIMIT 1 OFFSET ?1");
-        Ok(match rows.checked_sub(1) {
-            None => 0,
-            Some(before_last) => connection.query_row(&sql, [before_last as i64], |r| r.get(0))?,
-        })
-    };
+    checkpoints.extend(checkpoints_until(connection, last)?);
     let mut carried = walked.carried();
-    carried["cut"] = json!({
-        "doubtful": cut_of("doubtful")?, "proven": cut_of("proven")?, "absent": cut_of("absent")?,
-    });
+    carried.insert("cut".into(), last_rows(connection, &walked)?);
     let head = walked
         .heads
         .get(&last)
@@ -119,6 +91,51 @@ pub fn prepare(reader: &HistoryReader, before: UtcMs) -> Result<Option<Cut>, His
     }))
 }
 
+/// The last event up to a moment of the timeline, and its own. The newest of all stays.
+fn last_before(connection: &Connection, at: i64) -> Result<Option<(u64, Ms)>, HistoryError> {
+    let sql = "SELECT seq, at FROM event WHERE at <= ?1 AND seq < (SELECT max(seq) FROM event) \
+        ORDER BY seq DESC LIMIT 1";
+    let found: Option<(i64, i64)> = connection
+        .query_row(sql, [at], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    Ok(found.map(|(last, at)| (last as u64, at as Ms)))
+}
+
+/// Why a history does not verify.
+fn unverified(found: &Verification) -> Option<String> {
+    match found {
+        Verification::Whole { .. } => None,
+        Verification::Altered { seq, why } => Some(format!("event {seq}: {why}")),
+        Verification::Forked { why, .. } | Verification::NotProvable { why } => Some(why.clone()),
+    }
+}
+
+fn checkpoints_until(connection: &Connection, last: u64) -> Result<Vec<Value>, HistoryError> {
+    let mut statement =
+        connection.prepare("SELECT body FROM checkpoint WHERE seq <= ?1 ORDER BY seq")?;
+    let mut list = Vec::new();
+    for body in statement.query_map([last as i64], |r| r.get::<_, String>(0))? {
+        list.extend(serde_json::from_str::<Value>(&body?));
+    }
+    Ok(list)
+}
+
+/// The last row that goes of each table whose rows do not name their event.
+fn last_rows(connection: &Connection, walked: &Walked) -> Result<Value, HistoryError> {
+    let last_of = |table: &str| -> Result<i64, HistoryError> {
+        let rows = walked.told.rows_of(table);
+        let sql = format!("SELECT id FROM {table} ORDER BY id LIMIT 1 OFFSET ?1");
+        Ok(match rows.checked_sub(1) {
+            None => 0,
+            Some(before_last) => connection.query_row(&sql, [before_last as i64], |r| r.get(0))?,
+        })
+    };
+    Ok(json!({
+        "doubtful": last_of("doubtful")?, "proven": last_of("proven")?,
+        "absent": last_of("absent")?,
+    }))
+}
+
 impl History {
     /// Signs the stub, and tells of it in the chain; the rows go later, in slices.
     pub(super) fn prune(
@@ -127,7 +144,7 @@ impl History {
         by: &str,
         utc: UtcMs,
     ) -> Result<Pruned, HistoryError> {
-        let carried = cut.carried.as_object().map(canonical).unwrap_or_default();
+        let carried = canonical(&cut.carried);
         let Value::Object(object) = json!({
             "schema": "probity-stub/1", "chain": self.notary.chain, "first": 1, "last": cut.last,
             "head": cut.head, "until": format_utc(cut.until), "until_ms": cut.until_ms,
@@ -187,7 +204,7 @@ pub fn take_some(connection: &mut Connection) -> Result<bool, HistoryError> {
         return Ok(false);
     };
     let cut: Value = serde_json::from_str(&cut).unwrap_or_default();
-    let until = |table: &str| cut[table].as_i64().unwrap_or(0);
+    let until = |table: &str| cut.get(table).and_then(Value::as_i64).unwrap_or(0);
     // Earlier builds could give a later row the number of one that was pruned.
     let pruned = format!("AND to_at <= {until_ms}");
     let steps = [

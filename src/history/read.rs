@@ -2,6 +2,7 @@
 //! and corrections.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -471,6 +472,34 @@ pub(super) fn newest_checkpoint(connection: &Connection) -> Result<Option<String
             |r| r.get(0),
         )
         .optional()?)
+}
+
+/// The number and the hash of the last event. `path`: of the database, for whoever must look at it.
+pub(super) fn last_event(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Option<(u64, [u8; 32])>, HistoryError> {
+    let last: Option<(i64, Vec<u8>)> = connection
+        .query_row(
+            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )
+        .optional()?;
+    let Some((seq, hash)) = last else {
+        return Ok(None);
+    };
+    let hash = hash.try_into().map_err(|_| HistoryError::Damaged {
+        path: path.display().to_string(),
+        why: "the hash of the last event is malformed".into(),
+    })?;
+    Ok(Some((seq as u64, hash)))
+}
+
+/// The identity of the chain.
+pub(super) fn chain_of(connection: &Connection) -> Result<String, HistoryError> {
+    let sql = "SELECT value FROM meta WHERE key = 'chain'";
+    Ok(connection.query_row(sql, [], |r| r.get(0))?)
 }
 
 /// An outage's ends in the calendar; a step inside the outage belongs to it.

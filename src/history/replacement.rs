@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 use serde_json::{Value, json};
 
 use super::append::append;
 use super::chain::hex;
-use super::checkpoint::Signer;
+use super::checkpoint::{Checkpoint, Signer};
 use super::event::RestoredEvent;
-use super::read::newest_checkpoint;
+use super::read::{chain_of, last_event, newest_checkpoint};
 use super::reader::HistoryReader;
 use super::schema;
 use super::{EventDraft, HistoryError, Stamp, sealed, state_place};
@@ -78,59 +78,26 @@ impl Replacement {
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let transaction = connection.transaction()?;
-        let damaged = |why: &str| HistoryError::Damaged {
-            path: path.display().to_string(),
-            why: why.into(),
-        };
-        let (seq, hash): (i64, Vec<u8>) = transaction.query_row(
-            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
-            [],
-            |r| Ok((r.get(0)?, r.get(1)?)),
-        )?;
-        let head: [u8; 32] = hash
-            .try_into()
-            .map_err(|_| damaged("the hash of the last event is malformed"))?;
-        let old_chain: String =
-            transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
-                r.get(0)
-            })?;
+        let (seq, head) = last_event(&transaction, path)?
+            .ok_or(HistoryError::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
+        let old_chain = chain_of(&transaction)?;
         transaction.execute(
             "UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'chain'",
             [],
         )?;
-        let new_chain: String =
-            transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
-                r.get(0)
-            })?;
+        let new_chain = chain_of(&transaction)?;
         let at = self.last.as_ref().map_or(0, |s| s.timeline_ms);
         let event = RestoredEvent {
             old_chain,
-            old_seq: seq as u64,
+            old_seq: seq,
             old_head: hex(&head),
             new_chain: new_chain.clone(),
             by: self.by.clone(),
             backup_until: self.last.as_ref().map(|s| format_utc(s.utc_ms)),
         };
         let draft = EventDraft::general(at, now, event);
-        let head = append(&transaction, &draft, seq as u64 + 1, &head)?;
-        // A restore that nobody signed proves nothing; another key signs at the next start, which
-        // tells of it.
-        let newest = newest_checkpoint(&transaction)?
-            .and_then(|body| serde_json::from_str::<Value>(&body).ok());
-        let signer = self
-            .signer
-            .as_ref()
-            .filter(|s| newest.is_none_or(|c| c["key"] == s.key()));
-        if let (Some(signer), Value::Object(object)) = (
-            signer,
-            json!({"chain": new_chain, "seq": seq + 1, "head": hex(&head), "time": format_utc(now)}),
-        ) {
-            let body = signer.signed(object).to_string();
-            transaction.execute(
-                "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
-                params![seq + 1, body],
-            )?;
-        }
+        let head = append(&transaction, &draft, seq + 1, &head)?;
+        self.sign(&transaction, &new_chain, (seq + 1, &head), now)?;
         for (id, judge) in &self.states {
             transaction
                 .prepare_cached(
@@ -143,6 +110,34 @@ impl Replacement {
                 ])?;
         }
         transaction.commit()?;
-        Ok(seq as u64 + 1)
+        Ok(seq + 1)
+    }
+
+    /// Signs the chain up to the event of the restore. A restore that nobody signed proves nothing;
+    /// another key signs at the next start, which tells of it.
+    fn sign(
+        &self,
+        transaction: &Transaction,
+        chain: &str,
+        (seq, head): (u64, &[u8; 32]),
+        now: UtcMs,
+    ) -> Result<(), HistoryError> {
+        let newest = newest_checkpoint(transaction)?
+            .and_then(|body| serde_json::from_str::<Value>(&body).ok());
+        let key = newest.map(|newest| Checkpoint::read(&newest).key);
+        let is_own = |s: &&Signer| key.as_ref().is_none_or(|key| *key == Some(s.key()));
+        let Some(signer) = self.signer.as_ref().filter(is_own) else {
+            return Ok(());
+        };
+        let Value::Object(object) =
+            json!({"chain": chain, "seq": seq, "head": hex(head), "time": format_utc(now)})
+        else {
+            return Ok(());
+        };
+        transaction.execute(
+            "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
+            params![seq as i64, signer.signed(object).to_string()],
+        )?;
+        Ok(())
     }
 }

@@ -70,7 +70,7 @@ impl Retelling {
 
     /// Puts an exported tally into its place; whether it has one.
     pub fn put_tally(told: &HistoryReader, tally: &Value) -> Result<bool, HistoryError> {
-        let text = |key: &str| tally[key].as_str();
+        let text = |key: &str| tally.get(key).and_then(Value::as_str);
         let unit = Unit::of_seal(|key| {
             text("kind")
                 .filter(|kind| *kind == key)
@@ -152,21 +152,46 @@ fn endpoint_of(
 
 /// Whether readers ask for the event itself, not only for the rows that follow from it.
 fn is_read(event: &Event) -> bool {
-    matches!(
-        event,
+    match event {
         Event::EndpointRenamed(_)
-            | Event::EndpointChanged(_)
-            | Event::EndpointAdded(_)
-            | Event::EndpointCadence(_)
-            | Event::EndpointComponent(_)
-            | Event::EndpointRemoved(_)
-            | Event::OutOfService(_)
-            | Event::Exclusion(_)
-            | Event::MaintenanceDeclared(_)
-            | Event::Config(_)
-            | Event::Terms(_)
-            | Event::Component(_)
-            | Event::Witnesses(_)
-            | Event::Limits(_)
-    )
+        | Event::EndpointChanged(_)
+        | Event::EndpointAdded(_)
+        | Event::EndpointCadence(_)
+        | Event::EndpointComponent(_)
+        | Event::EndpointRemoved(_)
+        | Event::OutOfService(_)
+        | Event::Exclusion(_)
+        | Event::MaintenanceDeclared(_)
+        | Event::Config(_)
+        | Event::Terms(_)
+        | Event::Component(_)
+        | Event::Witnesses(_)
+        | Event::Limits(_) => true,
+        Event::Down(_)
+        | Event::Up(_)
+        | Event::OutageLeft(_)
+        | Event::OutageLost(_)
+        | Event::Proven(_)
+        | Event::FirstUp(_)
+        | Event::Unknown(_)
+        | Event::Known(_)
+        | Event::Doubt(_)
+        | Event::Unconfirmed(_)
+        | Event::DaemonStarted(_)
+        | Event::DaemonStopped(_)
+        | Event::Reloaded(_)
+        | Event::ClockStep(_)
+        | Event::RecordedLate(_)
+        | Event::HistoryGap(_)
+        | Event::WitnessesSilent(_)
+        | Event::WitnessesAnswer(_)
+        | Event::ResultsFrom(_)
+        | Event::ResultsUntil(_)
+        | Event::Tallies(_)
+        | Event::MaintenanceEnded(_)
+        | Event::Annotation(_)
+        | Event::CheckpointKeyChanged(_)
+        | Event::Restored(_)
+        | Event::Pruned(_) => false,
+    }
 }

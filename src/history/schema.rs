@@ -501,7 +501,8 @@ fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::verify::{Against, Verdict, verify};
+    use crate::history::verification::{Against, Verification};
+    use crate::history::verify::verify;
 
     /// The first start writes by a rollback journal, and the power may fail then.
     #[test]
@@ -569,7 +570,7 @@ mod tests {
                 .execute_batch("ANALYZE")
                 .expect("SQLite's own tables are no strangers");
             connection.execute_batch(sql).expect(sql);
-            let Verdict::Altered { why, .. } =
+            let Verification::Altered { why, .. } =
                 verify(&connection, &Against::default()).expect("readable")
             else {
                 panic!("{sql} goes unseen")

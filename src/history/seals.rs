@@ -17,29 +17,29 @@ pub(super) const NAME_IN_BODY: &str = "CASE WHEN json_valid(CAST(body AS TEXT)) 
 
 /// Lengths of time that have tallies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum UnitKind {
     Hour,
     Day,
     Month,
 }
 
-impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Hour, Kind::Day, Kind::Month];
+impl UnitKind {
+    pub const ALL: [UnitKind; 3] = [UnitKind::Hour, UnitKind::Day, UnitKind::Month];
 
     /// Its key in the event that seals, and its name in the table of seals.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Hour => "hour",
-            Kind::Day => "day",
-            Kind::Month => "month",
+            UnitKind::Hour => "hour",
+            UnitKind::Day => "day",
+            UnitKind::Month => "month",
         }
     }
 
     pub fn table(self) -> &'static str {
         match self {
-            Kind::Hour => "tally",
-            Kind::Day => "tally_day",
-            Kind::Month => "tally_month",
+            UnitKind::Hour => "tally",
+            UnitKind::Day => "tally_day",
+            UnitKind::Month => "tally_month",
         }
     }
 }
@@ -47,30 +47,30 @@ impl Kind {
 /// One hour, day or month of UTC. Hours and days count from 1970, months from the year 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unit {
-    pub kind: Kind,
+    pub kind: UnitKind,
     pub number: i64,
 }
 
 impl Unit {
-    pub fn new(kind: Kind, number: i64) -> Self {
+    pub fn new(kind: UnitKind, number: i64) -> Self {
         Self { kind, number }
     }
 
     /// The one that an instant lies in.
-    pub fn of(kind: Kind, utc: UtcMs) -> Self {
+    pub fn of(kind: UnitKind, utc: UtcMs) -> Self {
         let number = match kind {
-            Kind::Hour => utc.div_euclid(3_600_000),
-            Kind::Day => utc.div_euclid(86_400_000),
-            Kind::Month => month_of(utc),
+            UnitKind::Hour => utc.div_euclid(3_600_000),
+            UnitKind::Day => utc.div_euclid(86_400_000),
+            UnitKind::Month => month_of(utc),
         };
         Self { kind, number }
     }
 
     pub fn from(self) -> UtcMs {
         match self.kind {
-            Kind::Hour => self.number * 3_600_000,
-            Kind::Day => self.number * 86_400_000,
-            Kind::Month => parse_utc(&format!(
+            UnitKind::Hour => self.number * 3_600_000,
+            UnitKind::Day => self.number * 86_400_000,
+            UnitKind::Month => parse_utc(&format!(
                 "{:04}-{:02}-01T00:00:00Z",
                 self.number.div_euclid(12),
                 self.number.rem_euclid(12) + 1
@@ -91,21 +91,21 @@ impl Unit {
     pub fn label(self) -> String {
         let mut text = format_utc(self.from());
         text.truncate(match self.kind {
-            Kind::Hour => text.len(),
-            Kind::Day => 10,
-            Kind::Month => 7,
+            UnitKind::Hour => text.len(),
+            UnitKind::Day => 10,
+            UnitKind::Month => 7,
         });
         text
     }
 
     /// Reads what a seal says it is of.
     pub fn of_seal(text: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        Kind::ALL.into_iter().find_map(|kind| {
+        UnitKind::ALL.into_iter().find_map(|kind| {
             let label = text(kind.as_str())?;
             let whole = match kind {
-                Kind::Hour => label,
-                Kind::Day => format!("{label}T00:00:00Z"),
-                Kind::Month => format!("{label}-01T00:00:00Z"),
+                UnitKind::Hour => label,
+                UnitKind::Day => format!("{label}T00:00:00Z"),
+                UnitKind::Month => format!("{label}-01T00:00:00Z"),
             };
             parse_utc(&whole).map(|utc| Unit::of(kind, utc))
         })
@@ -117,11 +117,11 @@ impl Unit {
     }
 
     pub fn day(self) -> Unit {
-        Unit::of(Kind::Day, self.from())
+        Unit::of(UnitKind::Day, self.from())
     }
 
     pub fn month(self) -> Unit {
-        Unit::of(Kind::Month, self.from())
+        Unit::of(UnitKind::Month, self.from())
     }
 
     /// Whether an hour lies on the first or the last day of a month.
@@ -153,7 +153,7 @@ impl Seals {
         while let Some(r) = rows.next()? {
             let (kind, number): (String, i64) = (r.get(0)?, r.get(1)?);
             seals.extend(
-                Kind::ALL
+                UnitKind::ALL
                     .into_iter()
                     .filter(|k| k.as_str() == kind)
                     .map(|k| Unit::new(k, number)),
@@ -172,13 +172,13 @@ impl Seals {
 
     pub fn newest_hour(&self) -> Option<Unit> {
         self.0
-            .range(..Unit::new(Kind::Day, i64::MIN))
+            .range(..Unit::new(UnitKind::Day, i64::MIN))
             .next_back()
             .copied()
     }
 
     /// How many of a kind are sealed that begin at or after an instant.
-    pub(super) fn since(&self, kind: Kind, utc: UtcMs) -> usize {
+    pub(super) fn since(&self, kind: UnitKind, utc: UtcMs) -> usize {
         self.0
             .range(Unit::new(kind, i64::MIN)..=Unit::new(kind, i64::MAX))
             .filter(|u| u.from() >= utc)
@@ -188,19 +188,19 @@ impl Seals {
     /// Whether its tallies may be gone: what they were rolled up into is sealed.
     pub fn may_be_gone(&self, unit: Unit) -> bool {
         match unit.kind {
-            Kind::Hour if unit.is_at_the_edge() => self.has(unit.month()),
-            Kind::Hour => self.has(unit.day()),
-            Kind::Day => self.has(unit.month()),
-            Kind::Month => false,
+            UnitKind::Hour if unit.is_at_the_edge() => self.has(unit.month()),
+            UnitKind::Hour => self.has(unit.day()),
+            UnitKind::Day => self.has(unit.month()),
+            UnitKind::Month => false,
         }
     }
 }
 
-pub fn column(kind: Kind) -> &'static str {
+pub fn column(kind: UnitKind) -> &'static str {
     match kind {
-        Kind::Hour => "hour",
-        Kind::Day => "day",
-        Kind::Month => "month",
+        UnitKind::Hour => "hour",
+        UnitKind::Day => "day",
+        UnitKind::Month => "month",
     }
 }
 
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     fn hour(text: &str) -> Unit {
-        Unit::of(Kind::Hour, parse_utc(text).expect("an instant"))
+        Unit::of(UnitKind::Hour, parse_utc(text).expect("an instant"))
     }
 
     #[test]

@@ -49,18 +49,19 @@ impl Stub {
     pub fn parse(object: Value, carried: Value) -> Result<Self, String> {
         verify_signature(&object)?;
         let map = carried.as_object().ok_or("it carries nothing")?;
-        if object["carried_sha256"] != hex(&sha256(canonical(map).as_bytes())) {
+        let text = |key: &str| object.get(key).and_then(Value::as_str);
+        if text("carried_sha256") != Some(&hex(&sha256(canonical(map).as_bytes()))) {
             return Err("what it carries is not what was signed".into());
         }
-        let n = |key: &str| object[key].as_u64().ok_or(format!("it has no {key}"));
-        let head = object["head"]
-            .as_str()
-            .and_then(unhex)
-            .ok_or("it has no head")?;
+        let number = |key: &str| {
+            let number = object.get(key).and_then(Value::as_u64);
+            number.ok_or(format!("it has no {key}"))
+        };
+        let head = text("head").and_then(unhex).ok_or("it has no head")?;
         Ok(Self {
-            last: n("last")?,
+            last: number("last")?,
             head,
-            until_ms: n("until_ms")?,
+            until_ms: number("until_ms")?,
             object,
             carried,
         })
@@ -83,9 +84,37 @@ impl Stub {
 
     /// Checkpoints that were published before the cut.
     pub fn checkpoints(&self) -> &[Value] {
-        self.object["checkpoints"]
-            .as_array()
-            .map_or(&[], Vec::as_slice)
+        let list = self.object.get("checkpoints").and_then(Value::as_array);
+        list.map_or(&[], Vec::as_slice)
+    }
+
+    /// The key that signed.
+    pub fn key(&self) -> Option<&str> {
+        self.object.get("key").and_then(Value::as_str)
+    }
+
+    /// The last row that went of a table whose rows do not name their event.
+    pub fn last_row(&self, table: &str) -> i64 {
+        let cut = self.carried.get("cut").and_then(|cut| cut.get(table));
+        cut.and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    /// Names that nobody has any more, each with the name at the cut.
+    pub fn earlier_names(&self) -> Vec<(String, String)> {
+        let ids = self.carried.get("ids").and_then(Value::as_object);
+        let names = self.carried.get("names");
+        let of = |now: &String, id: &Value| {
+            let names = names.and_then(|names| names.get(id.to_string()));
+            let all = names.and_then(Value::as_array).into_iter().flatten();
+            let earlier = all
+                .filter_map(Value::as_str)
+                .filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
+            earlier
+                .map(|name| (name.to_owned(), now.clone()))
+                .collect::<Vec<_>>()
+        };
+        let each = ids.into_iter().flatten();
+        each.flat_map(|(now, id)| of(now, id)).collect()
     }
 }
 

@@ -11,26 +11,82 @@ use crate::words::{Ms, UtcMs};
 
 const LONGEST_BLIND: &str = "longest_blind_ms";
 
+/// A tally as it is stored. What stands in one of a later version is kept.
+struct StoredTally(Map<String, Value>);
+
+impl StoredTally {
+    /// `None` where it cannot be read.
+    fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok().map(Self)
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        self.0.get(key).and_then(Value::as_u64)
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(Value::as_str)
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.text("endpoint")
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        self.0.get("slots").and_then(slots_of)
+    }
+
+    fn slots_before(&self) -> Option<Slots> {
+        self.0.get("slots_before").and_then(slots_of)
+    }
+
+    fn reprobes(&self) -> Option<u64> {
+        self.number("reprobes")
+    }
+
+    fn longest_blind(&self) -> Option<Ms> {
+        self.number(LONGEST_BLIND)
+    }
+
+    fn hours(&self) -> u64 {
+        self.number("hours").unwrap_or(1)
+    }
+
+    fn results(&self) -> Option<&str> {
+        self.text("results")
+    }
+
+    fn with(mut self, key: &str, value: Value) -> Self {
+        self.0.insert(key.to_owned(), value);
+        self
+    }
+
+    fn body(self) -> Vec<u8> {
+        Value::Object(self.0).to_string().into_bytes()
+    }
+}
+
 /// A tally as JSON: slots, re-probes, and HDR histograms in V2 encoding, base64.
 pub fn tally_body(tally: &TallyDraft) -> Vec<u8> {
-    let mut body = body_of(
+    let counted = counted(
         tally.name.as_str(),
         &tally.slots,
         &tally.slots_before,
         tally.reprobes,
         &tally.latency,
     );
-    body[LONGEST_BLIND] = json!(tally.longest_blind);
-    body.to_string().into_bytes()
+    counted
+        .with(LONGEST_BLIND, json!(tally.longest_blind))
+        .body()
 }
 
-fn body_of(
+fn counted(
     name: &str,
     slots: &Slots,
     slots_before: &Slots,
     reprobes: u64,
     series: &[(Series, Vec<(u64, u64)>)],
-) -> Value {
+) -> StoredTally {
     use base64::Engine;
     let (mut latency, mut phases) = (Map::new(), Map::new());
     for (series, buckets) in series.iter().filter(|(_, b)| !b.is_empty()) {
@@ -51,17 +107,17 @@ fn body_of(
             };
         }
     }
-    let mut body = json!({
-        "endpoint": name,
-        "slots": slots_json(slots),
-        "slots_before": slots_json(slots_before),
-        "reprobes": reprobes,
-        "latency_us_hdr_v2": latency,
-    });
-    if !phases.is_empty() {
-        body["phase_us_hdr_v2"] = Value::Object(phases);
+    let counted = StoredTally(Map::new())
+        .with("endpoint", json!(name))
+        .with("slots", slots_json(slots))
+        .with("slots_before", slots_json(slots_before))
+        .with("reprobes", json!(reprobes))
+        .with("latency_us_hdr_v2", Value::Object(latency));
+    if phases.is_empty() {
+        counted
+    } else {
+        counted.with("phase_us_hdr_v2", Value::Object(phases))
     }
-    body
 }
 
 /// The latency in a stored tally: (highest value of the bucket in us, count) by series. Nothing
@@ -111,15 +167,15 @@ pub fn tally_latency(body: &[u8]) -> Vec<(Series, Vec<(u64, u64)>)> {
 /// Several tallies of one endpoint as one, in the order of time: counts and histograms add up.
 /// `None` without any that can be read.
 pub fn merged(bodies: &[Vec<u8>]) -> Option<Vec<u8>> {
-    let read: Vec<Value> = bodies
-        .iter()
-        .filter_map(|b| serde_json::from_slice::<Value>(b).ok())
-        .filter(Value::is_object)
-        .collect();
+    all_of(bodies).map(StoredTally::body)
+}
+
+fn all_of(bodies: &[Vec<u8>]) -> Option<StoredTally> {
+    let read: Vec<StoredTally> = bodies.iter().filter_map(|b| StoredTally::read(b)).collect();
     let (first, last) = (read.first()?, read.last()?);
     let sum = |pick: fn(&Slots) -> u64| {
         read.iter()
-            .filter_map(|t| slots_of(&t["slots"]))
+            .filter_map(StoredTally::slots)
             .map(|s| pick(&s))
             .sum()
     };
@@ -139,45 +195,32 @@ pub fn merged(bodies: &[Vec<u8>]) -> Option<Vec<u8>> {
             .for_each(|(_, all)| all.extend(&own));
     }
     buckets.iter_mut().for_each(|(_, all)| merge(all));
-    let mut body = body_of(
-        last["endpoint"].as_str()?,
-        &slots,
-        &slots_of(&first["slots_before"]).unwrap_or_default(),
-        0,
-        &buckets,
-    );
-    body["reprobes"] = json!(
-        read.iter()
-            .filter_map(|t| t["reprobes"].as_u64())
-            .sum::<u64>()
-    );
-    body["hours"] = json!(
-        read.iter()
-            .map(|t| t["hours"].as_u64().unwrap_or(1))
-            .sum::<u64>()
-    );
+    let reprobes = read.iter().filter_map(StoredTally::reprobes).sum::<u64>();
+    let hours = read.iter().map(StoredTally::hours).sum::<u64>();
+    let slots_before = first.slots_before().unwrap_or_default();
+    let mut whole = counted(last.name()?, &slots, &slots_before, reprobes, &buckets)
+        .with("hours", json!(hours));
     // One that does not say leaves the whole without it.
     if let Some(longest) = read
         .iter()
-        .map(|t| t[LONGEST_BLIND].as_u64())
+        .map(StoredTally::longest_blind)
         .try_fold(0, |longest, one| one.map(|one| longest.max(one)))
     {
-        body[LONGEST_BLIND] = json!(longest);
+        whole = whole.with(LONGEST_BLIND, json!(longest));
     }
     let mut results: Vec<(UtcMs, bool)> = bodies.iter().flat_map(|b| tally_results(b)).collect();
     if !results.is_empty() {
         results.sort_unstable();
         results.dedup();
-        body["results"] = json!(pack_results(&results));
+        whole = whole.with("results", json!(pack_results(&results)));
     }
-    Some(body.to_string().into_bytes())
+    Some(whole)
 }
 
 /// What was counted in an hour before the clock left it, and what was since it came back: the slots
 /// before the hour are such that the endpoint's own count still tells the hour's from them.
 pub fn continued(before: &[u8], since: &[u8]) -> Option<Vec<u8>> {
-    let mut body: Value =
-        serde_json::from_slice(&merged(&[before.to_vec(), since.to_vec()])?).ok()?;
+    let mut whole = all_of(&[before.to_vec(), since.to_vec()])?;
     let (own, begun) = (tally_slots(before)?, tally_counts(since)?.0);
     let left = Slots {
         success: begun.success.saturating_sub(own.success),
@@ -186,9 +229,8 @@ pub fn continued(before: &[u8], since: &[u8]) -> Option<Vec<u8>> {
         unmeasured: begun.unmeasured.saturating_sub(own.unmeasured),
         missed: begun.missed.saturating_sub(own.missed),
     };
-    body["slots_before"] = slots_json(&left);
-    body.as_object_mut()?.remove("hours");
-    Some(body.to_string().into_bytes())
+    whole.0.remove("hours");
+    Some(whole.with("slots_before", slots_json(&left)).body())
 }
 
 /// Results of slots as text: base64 of numbers of seven bits a byte, the first instant and then the
@@ -212,11 +254,10 @@ pub fn pack_results(results: &[(UtcMs, bool)]) -> String {
 /// The results of slots in a stored tally: (start, whether it succeeded).
 pub fn tally_results(body: &[u8]) -> Vec<(UtcMs, bool)> {
     use base64::Engine;
-    let Ok(tally) = serde_json::from_slice::<Value>(body) else {
-        return Vec::new();
-    };
-    let Some(bytes) = tally["results"]
-        .as_str()
+    let tally = StoredTally::read(body);
+    let Some(bytes) = tally
+        .as_ref()
+        .and_then(StoredTally::results)
         .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
     else {
         return Vec::new();
@@ -236,13 +277,12 @@ pub fn tally_results(body: &[u8]) -> Vec<(UtcMs, bool)> {
 
 /// A tally with the results of its hour, made anew where there is none.
 pub fn with_results(stored: Option<&[u8]>, name: &str, packed: &str) -> Vec<u8> {
-    let stored: Option<Value> = stored
-        .and_then(|body| serde_json::from_slice(body).ok())
-        .filter(Value::is_object);
-    let mut body =
-        stored.unwrap_or_else(|| body_of(name, &Slots::default(), &Slots::default(), 0, &[]));
-    body["results"] = json!(packed);
-    body.to_string().into_bytes()
+    let none = || counted(name, &Slots::default(), &Slots::default(), 0, &[]);
+    stored
+        .and_then(StoredTally::read)
+        .unwrap_or_else(none)
+        .with("results", json!(packed))
+        .body()
 }
 
 /// The longest time between two probes in a stored tally; those of earlier versions do not say.
@@ -259,40 +299,35 @@ pub fn with_longest_blind(stored: &[u8], longest: Ms) -> Option<Vec<u8>> {
     if tally_longest_blind(stored)? >= longest {
         return None;
     }
-    let mut body: Value = serde_json::from_slice(stored).ok()?;
-    body[LONGEST_BLIND] = json!(longest);
-    Some(body.to_string().into_bytes())
+    let tally = StoredTally::read(stored)?;
+    Some(tally.with(LONGEST_BLIND, json!(longest)).body())
 }
 
 /// How many hours a stored tally is of.
 pub fn tally_hours(body: &[u8]) -> u64 {
-    serde_json::from_slice::<Value>(body)
-        .ok()
-        .and_then(|t| t["hours"].as_u64())
-        .unwrap_or(1)
+    StoredTally::read(body).map_or(1, |tally| tally.hours())
 }
 
 fn slots_json(s: &Slots) -> Value {
-    json!({"success": s.success, "failure": s.failure, "unconfirmed": s.unconfirmed, "unmeasured": s.unmeasured, "missed": s.missed})
+    json!({
+        "success": s.success, "failure": s.failure, "unconfirmed": s.unconfirmed,
+        "unmeasured": s.unmeasured, "missed": s.missed,
+    })
 }
 
 /// The slots before the hour and its re-probes in a stored tally.
 pub fn tally_counts(body: &[u8]) -> Option<(Slots, u64)> {
-    let tally: Value = serde_json::from_slice(body).ok()?;
-    Some((
-        slots_of(&tally["slots_before"])?,
-        tally["reprobes"].as_u64()?,
-    ))
+    let tally = StoredTally::read(body)?;
+    Some((tally.slots_before()?, tally.reprobes()?))
 }
 
 /// The hour's own slots in a stored tally.
 pub fn tally_slots(body: &[u8]) -> Option<Slots> {
-    let tally: Value = serde_json::from_slice(body).ok()?;
-    slots_of(&tally["slots"])
+    StoredTally::read(body)?.slots()
 }
 
 fn slots_of(value: &Value) -> Option<Slots> {
-    let n = |key: &str| value[key].as_u64();
+    let n = |key: &str| value.get(key).and_then(Value::as_u64);
     Some(Slots {
         success: n("success")?,
         failure: n("failure")?,
@@ -340,15 +375,14 @@ mod tests {
             success,
             ..Slots::default()
         };
-        body_of(
+        counted(
             "e",
             &slots(success),
             &slots(before),
             2,
             &[(Series::Whole(Ending::Success), latency.to_vec())],
         )
-        .to_string()
-        .into_bytes()
+        .body()
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{Signer, verify_signature};
@@ -20,6 +21,15 @@ pub struct Introduced {
     /// The key that signed that this one follows it; none where it was not at hand any more.
     #[serde(default)]
     pub by: Option<String>,
+}
+
+/// What the sentence of a key says that another one follows it.
+#[derive(Deserialize)]
+struct VouchingSentence {
+    /// The new key.
+    follows: String,
+    /// The key that signed.
+    key: String,
 }
 
 /// The signed sentence of a key that another one follows it.
@@ -36,13 +46,12 @@ pub fn vouch(before: &Signer, chain: &str, key: &str) -> Value {
 impl Introduced {
     pub fn by_event(seq: u64, event: &CheckpointKeyChangedEvent) -> Self {
         let key = event.key.clone();
-        let sentence = event
-            .vouch
-            .as_ref()
-            .filter(|v| v["follows"] == key && verify_signature(v).is_ok());
+        let signed = event.vouch.as_ref().filter(|v| verify_signature(v).is_ok());
+        let sentence = signed.and_then(|v| VouchingSentence::deserialize(v).ok());
+        let sentence = sentence.filter(|sentence| sentence.follows == key);
         Self {
             seq,
-            by: sentence.and_then(|v| v["key"].as_str().map(str::to_owned)),
+            by: sentence.map(|sentence| sentence.key),
             key,
         }
     }

@@ -8,7 +8,7 @@
 //! disappear. Hours of the first and the last day of a month stay as long as its days, so that
 //! months of other time zones are whole hours.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use super::append::append;
 use super::chain::hex;
 use super::event::TalliesEvent;
+use super::opened::History;
 use super::prune::take_some;
-use super::seals::{Kind, NAME_IN_BODY, Seals, Unit, add_to, column};
+use super::seals::{NAME_IN_BODY, Seals, Unit, UnitKind, add_to, column};
 use super::tally::{merged, pack_results, with_results};
-use super::writer::History;
 use super::{EventDraft, HistoryError};
 use crate::words::{Ms, UtcMs};
 
@@ -40,12 +40,12 @@ const DELIVERED_KEPT_MS: i64 = 30 * 86_400_000;
 /// What is under way.
 #[derive(Debug)]
 enum Task {
-    Close(Unit, Stage),
+    Close(Unit, SealingStage),
     Drop(Unit),
 }
 
 #[derive(Debug)]
-enum Stage {
+enum SealingStage {
     /// Brings the tallies of endpoints after this one into their final form.
     Gather { after: i64 },
     /// Learns the order of the names.
@@ -138,7 +138,7 @@ impl Upkeep {
 }
 
 /// Units of a kind that have tallies, ascending.
-fn present(connection: &Connection, kind: Kind) -> Result<Vec<Unit>, HistoryError> {
+fn present(connection: &Connection, kind: UnitKind) -> Result<Vec<Unit>, HistoryError> {
     let column = column(kind);
     let sql = format!(
         "SELECT min({column}) FROM {} WHERE {column} > ?1",
@@ -163,10 +163,10 @@ fn next_tasks(
     let close = |units: BTreeSet<Unit>| {
         units
             .into_iter()
-            .map(|unit| Task::Close(unit, Stage::Gather { after: i64::MIN }))
+            .map(|unit| Task::Close(unit, SealingStage::Gather { after: i64::MIN }))
             .collect::<VecDeque<_>>()
     };
-    let hours = present(connection, Kind::Hour)?;
+    let hours = present(connection, UnitKind::Hour)?;
     let unsealed: BTreeSet<Unit> = hours
         .iter()
         .filter(|h| h.number < over && !seals.has(**h))
@@ -178,16 +178,16 @@ fn next_tasks(
     let old_days: BTreeSet<Unit> = hours.iter().map(|h| h.day()).collect();
     let ripe: BTreeSet<Unit> = old_days
         .into_iter()
-        .filter(|d| !seals.has(*d) && seals.since(Kind::Hour, d.to()) >= HOURS_KEPT)
+        .filter(|d| !seals.has(*d) && seals.since(UnitKind::Hour, d.to()) >= HOURS_KEPT)
         .collect();
     if !ripe.is_empty() {
         return Ok(close(ripe));
     }
-    let days = present(connection, Kind::Day)?;
+    let days = present(connection, UnitKind::Day)?;
     let old_months: BTreeSet<Unit> = days.iter().map(|d| d.month()).collect();
     let ripe: BTreeSet<Unit> = old_months
         .into_iter()
-        .filter(|m| !seals.has(*m) && seals.since(Kind::Day, m.to()) >= DAYS_KEPT)
+        .filter(|m| !seals.has(*m) && seals.since(UnitKind::Day, m.to()) >= DAYS_KEPT)
         .collect();
     if !ripe.is_empty() {
         return Ok(close(ripe));
@@ -204,83 +204,97 @@ fn next_tasks(
 fn close_some(
     history: &mut History,
     unit: Unit,
-    stage: Stage,
+    stage: SealingStage,
     moment: (Ms, UtcMs),
-) -> Result<Option<Stage>, HistoryError> {
+) -> Result<Option<SealingStage>, HistoryError> {
     match stage {
-        Stage::Gather { after } => {
+        SealingStage::Gather { after } => {
             let transaction = history.connection.transaction()?;
             let last = gather(&transaction, unit, after)?;
             transaction.commit()?;
             Ok(Some(last.map_or(
-                Stage::Order {
+                SealingStage::Order {
                     after: i64::MIN,
                     names: Vec::new(),
                 },
-                |after| Stage::Gather { after },
+                |after| SealingStage::Gather { after },
             )))
         }
-        Stage::Order { after, mut names } => {
-            let sql = format!(
-                "SELECT endpoint, {NAME_IN_BODY} FROM {} WHERE {} = ?1 AND endpoint > ?2 ORDER BY \
-                    endpoint LIMIT ?3",
-                unit.kind.table(),
-                column(unit.kind)
-            );
-            let mut statement = history.connection.prepare_cached(&sql)?;
-            let found: Vec<(String, i64)> = statement
-                .query_map(params![unit.number, after, AT_ONCE * 4], |r| {
-                    Ok((r.get(1)?, r.get(0)?))
-                })?
-                .collect::<Result<_, _>>()?;
-            match found.last() {
-                Some((_, last)) => {
-                    let after = *last;
-                    names.extend(found);
-                    Ok(Some(Stage::Order { after, names }))
-                }
-                None => {
-                    names.sort_unstable();
-                    Ok(Some(Stage::Digest {
-                        names,
-                        next: 0,
-                        hash: Sha256::new(),
-                    }))
-                }
-            }
+        SealingStage::Order { after, names } => {
+            order_some(&history.connection, unit, after, names).map(Some)
         }
-        Stage::Digest {
+        SealingStage::Digest {
             names,
-            mut next,
+            next,
             mut hash,
         } => {
-            {
-                let sql = format!(
-                    "SELECT body FROM {} WHERE endpoint = ?1 AND {} = ?2",
-                    unit.kind.table(),
-                    column(unit.kind)
-                );
-                let mut statement = history.connection.prepare_cached(&sql)?;
-                for (name, endpoint) in names.iter().skip(next).take(AT_ONCE as usize) {
-                    let body: Vec<u8> =
-                        statement.query_row([*endpoint, unit.number], |r| r.get(0))?;
-                    add_to(&mut hash, name, &body);
-                    next += 1;
-                }
-            }
+            let next = digest_some(&history.connection, unit, &names, next, &mut hash)?;
             if next < names.len() {
-                return Ok(Some(Stage::Digest { names, next, hash }));
+                return Ok(Some(SealingStage::Digest { names, next, hash }));
             }
-            seal(
-                history,
-                unit,
-                names.len() as u64,
-                &hash.finalize().into(),
-                moment,
-            )?;
+            let digest = hash.finalize().into();
+            seal(history, unit, names.len() as u64, &digest, moment)?;
             Ok(None)
         }
     }
+}
+
+/// Learns the names of some more tallies; once all are known, they are in order.
+fn order_some(
+    connection: &Connection,
+    unit: Unit,
+    after: i64,
+    mut names: Vec<(String, i64)>,
+) -> Result<SealingStage, HistoryError> {
+    let sql = format!(
+        "SELECT endpoint, {NAME_IN_BODY} FROM {} WHERE {} = ?1 AND endpoint > ?2 ORDER BY \
+            endpoint LIMIT ?3",
+        unit.kind.table(),
+        column(unit.kind)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found: Vec<(String, i64)> = statement
+        .query_map(params![unit.number, after, AT_ONCE * 4], |r| {
+            Ok((r.get(1)?, r.get(0)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(match found.last() {
+        Some((_, last)) => {
+            let after = *last;
+            names.extend(found);
+            SealingStage::Order { after, names }
+        }
+        None => {
+            names.sort_unstable();
+            SealingStage::Digest {
+                names,
+                next: 0,
+                hash: Sha256::new(),
+            }
+        }
+    })
+}
+
+/// Adds some more tallies to the hash; the place of the next.
+fn digest_some(
+    connection: &Connection,
+    unit: Unit,
+    names: &[(String, i64)],
+    mut next: usize,
+    hash: &mut Sha256,
+) -> Result<usize, HistoryError> {
+    let sql = format!(
+        "SELECT body FROM {} WHERE endpoint = ?1 AND {} = ?2",
+        unit.kind.table(),
+        column(unit.kind)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    for (name, endpoint) in names.iter().skip(next).take(AT_ONCE as usize) {
+        let body: Vec<u8> = statement.query_row([*endpoint, unit.number], |r| r.get(0))?;
+        add_to(hash, name, &body);
+        next += 1;
+    }
+    Ok(next)
 }
 
 /// Brings some tallies into their final form; the last endpoint that was looked at, or nothing when
@@ -288,23 +302,23 @@ fn close_some(
 fn gather(transaction: &Transaction, unit: Unit, after: i64) -> Result<Option<i64>, HistoryError> {
     let endpoints: Vec<i64> = match unit.kind {
         // Only results that were recorded one by one are yet to be put into an hour's tallies.
-        Kind::Hour => transaction
+        UnitKind::Hour => transaction
             .prepare_cached(
                 "SELECT DISTINCT endpoint FROM result WHERE endpoint > ?1 ORDER BY \
                 endpoint LIMIT ?2",
             )?
             .query_map(params![after, AT_ONCE], |r| r.get(0))?
             .collect::<Result<_, _>>()?,
-        Kind::Day | Kind::Month => transaction
+        UnitKind::Day | UnitKind::Month => transaction
             .prepare_cached("SELECT id FROM endpoint WHERE id > ?1 ORDER BY id LIMIT ?2")?
             .query_map(params![after, ADDED_AT_ONCE], |r| r.get(0))?
             .collect::<Result<_, _>>()?,
     };
     for endpoint in &endpoints {
         match unit.kind {
-            Kind::Hour => gather_results(transaction, unit, *endpoint)?,
-            Kind::Day => roll_up(transaction, Kind::Hour, unit, *endpoint)?,
-            Kind::Month => roll_up(transaction, Kind::Day, unit, *endpoint)?,
+            UnitKind::Hour => gather_results(transaction, unit, *endpoint)?,
+            UnitKind::Day => roll_up(transaction, UnitKind::Hour, unit, *endpoint)?,
+            UnitKind::Month => roll_up(transaction, UnitKind::Day, unit, *endpoint)?,
         }
     }
     Ok(endpoints.last().copied())
@@ -346,7 +360,7 @@ fn gather_results(
 /// The tallies of a day's hours, or of a month's days, as one.
 fn roll_up(
     transaction: &Transaction,
-    from: Kind,
+    from: UnitKind,
     unit: Unit,
     endpoint: i64,
 ) -> Result<(), HistoryError> {
@@ -389,7 +403,7 @@ fn seal(
     let draft = EventDraft::general(at, utc, TalliesEvent::new(unit, count, hex(digest)));
     let transaction = history.connection.transaction()?;
     let head = append(&transaction, &draft, history.next_seq, &history.head)?;
-    if unit.kind == Kind::Hour {
+    if unit.kind == UnitKind::Hour {
         transaction.execute(
             "DELETE FROM result WHERE at >= ?1 AND at < ?2",
             [unit.from(), unit.to()],
@@ -401,7 +415,7 @@ fn seal(
     history.seals.add(unit);
     history
         .reopened
-        .retain(|(hour, _), _| Unit::new(Kind::Hour, *hour) != unit);
+        .retain(|(hour, _), _| Unit::new(UnitKind::Hour, *hour) != unit);
     Ok(())
 }
 
@@ -416,14 +430,4 @@ fn drop_some(connection: &Connection, unit: Unit) -> Result<bool, HistoryError> 
         .prepare_cached(&sql)?
         .execute(params![unit.number, AT_ONCE * 4])?;
     Ok(gone as i64 == AT_ONCE * 4)
-}
-
-/// Tallies of hours that the clock came back to: what is counted from then on is added to them.
-pub type Reopened = BTreeMap<(i64, i64), Vec<u8>>;
-
-/// What an hour that is entered again held when it was left.
-pub fn reopen(connection: &Connection, hour: i64) -> Result<Reopened, HistoryError> {
-    let mut statement = connection.prepare("SELECT endpoint, body FROM tally WHERE hour = ?1")?;
-    let rows = statement.query_map([hour], |r| Ok(((hour, r.get::<_, i64>(0)?), r.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 pub use self::send::{Undelivered, send};
 use crate::config::Plan;
-use crate::history::outbox::{self, Fate, Waiting};
+use crate::history::outbox::{self, Fate, QueuedMessage};
 use crate::history::schema;
 use crate::history::writer::Writer;
 use crate::net::authorities::Authorities;
@@ -110,7 +110,7 @@ pub async fn run(
     }
 }
 
-type Called = (Result<(), Undelivered>, Waiting);
+type Called = (Result<(), Undelivered>, QueuedMessage);
 
 struct Delivery {
     directory: PathBuf,
@@ -242,7 +242,10 @@ impl Delivery {
         }
     }
 
-    fn due(&mut self, reading: &Reading) -> Result<Vec<Waiting>, crate::history::HistoryError> {
+    fn due(
+        &mut self,
+        reading: &Reading,
+    ) -> Result<Vec<QueuedMessage>, crate::history::HistoryError> {
         let reader = schema::open_to_read(&self.directory)?;
         // Not the wall clock itself: when it is set, the messages that wait follow a moment later.
         let now =
@@ -267,7 +270,7 @@ impl Delivery {
         Ok(due)
     }
 
-    fn settle(&mut self, result: Result<(), Undelivered>, message: &Waiting) {
+    fn settle(&mut self, result: Result<(), Undelivered>, message: &QueuedMessage) {
         let (receiver, under_way) = (message.receiver.as_str(), &mut self.under_way);
         under_way.held.remove(&message.id);
         if let Some(count) = under_way.calls.get_mut(receiver) {
@@ -310,7 +313,12 @@ impl Delivery {
         self.writer.sent(message.id, fate, reading.utc_ms + wait);
     }
 
-    fn tell(&self, result: Result<(), Undelivered>, message: &Waiting, (fate, wait): (Fate, i64)) {
+    fn tell(
+        &self,
+        result: Result<(), Undelivered>,
+        message: &QueuedMessage,
+        (fate, wait): (Fate, i64),
+    ) {
         let (receiver, tries) = (message.receiver.as_str(), message.tries + 1);
         match result {
             Ok(()) => {
@@ -349,7 +357,7 @@ mod tests {
 
     use super::*;
     use crate::history::event::ClockStepEvent;
-    use crate::history::writer::History;
+    use crate::history::opened::History;
     use crate::history::{Batch, EventDraft, OutboxDraft, Posting, Stamp};
     use crate::net::clock::SimulatedClock;
     use crate::words::Name;

@@ -4,7 +4,7 @@
 use super::listing::Listing;
 use crate::history::HistoryError;
 use crate::history::read::Extent;
-use crate::history::seals::{Kind, Unit};
+use crate::history::seals::{Unit, UnitKind};
 use crate::judgement::schedule::SlotTimes;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::Name;
@@ -24,7 +24,7 @@ impl Listing<'_> {
             return Ok(Some(0));
         };
         let told = reader.cadences(endpoint)?;
-        let hour = |at| Unit::of(Kind::Hour, at);
+        let hour = |at| Unit::of(UnitKind::Hour, at);
         let hours = Span::new(
             hour(period.from).from(),
             hour(reader.sealed_until(period)? - 1).to(),
@@ -78,7 +78,7 @@ mod tests {
     };
     use crate::history::reader::HistoryReader;
     use crate::history::retelling::Retelling;
-    use crate::history::seals::{Kind, Unit};
+    use crate::history::seals::{Unit, UnitKind};
     use crate::judgement::rules::Cadence;
     use crate::words::{Name, format_utc};
 
@@ -129,7 +129,7 @@ mod tests {
             general(hour(4), step.into()),
         ];
         list.extend((0..6).map(|n| {
-            let unit = Unit::of(Kind::Hour, hour(n));
+            let unit = Unit::of(UnitKind::Hour, hour(n));
             let seal = TalliesEvent::new(unit, 1, String::new());
             general(hour(n + 1), seal.into())
         }));

@@ -14,7 +14,7 @@ use crate::account::figures::{Part, called_now};
 use crate::config::{Fault, OneText, load_contracts};
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Told;
+use crate::history::definitions::Premises;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
@@ -64,7 +64,7 @@ pub struct Books<'t> {
 }
 
 impl<'t> Books<'t> {
-    pub fn new(told: &'t Told, key: &'t TermsKey) -> Self {
+    pub fn new(told: &'t Premises, key: &'t TermsKey) -> Self {
         Self {
             key,
             list: told
@@ -304,7 +304,7 @@ mod tests {
     }
 
     /// Contracts that came into force so many days after November began.
-    fn told(key: &TermsKey, books: &[(i64, &str)]) -> Told {
+    fn told(key: &TermsKey, books: &[(i64, &str)]) -> Premises {
         let sealed = |text: &str| {
             let mut printed = String::new();
             if !text.is_empty() {
@@ -312,19 +312,19 @@ mod tests {
             }
             key.seal(&printed).unwrap_or_default()
         };
-        Told {
+        Premises {
             sealed: books
                 .iter()
                 .map(|(day, text)| (november().from + day * DAY, sealed(text)))
                 .collect(),
-            ..Told::default()
+            ..Premises::default()
         }
     }
 
     /// The objective and the length of the period that November is judged by, where it is not by
     /// the terms of now.
     fn judged(
-        told: &Told,
+        told: &Premises,
         key: &TermsKey,
         present: &str,
         name: &str,

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
+use probity::history::opened::History;
 use probity::history::prune::{Pruned, prepare};
 use probity::history::schema::open_to_read;
-use probity::history::writer::History;
 use probity::net::clock::Clock;
 use probity::words::{UtcMs, format_utc};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use probity::config::load;
 use probity::engine::simulation::{Incident, World, simulate_into};
 use probity::history::event::MaintenanceDeclaredEvent;
-use probity::history::writer::History;
+use probity::history::opened::History;
 use probity::history::{EventDraft, Registration};
 use probity::judgement::timeline::{Span, Spans};
 use probity::net::config_files::Files;

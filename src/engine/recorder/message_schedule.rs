@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::engine::inputs::Input;
     use crate::history::event::ClockStepEvent;
-    use crate::history::outbox::{Fate, Waiting};
+    use crate::history::outbox::{Fate, QueuedMessage};
     use crate::judgement::maintenance::Origin;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::words::Cause;
@@ -191,7 +191,7 @@ mod tests {
     }
 
     /// The state and the end of the hold of what may be sent, where there is one message.
-    fn said(due: &[Waiting]) -> Option<(String, Option<String>)> {
+    fn said(due: &[QueuedMessage]) -> Option<(String, Option<String>)> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let [message] = due else { return None };
         let body: Value = serde_json::from_str(&message.body).expect("JSON");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::present;
-use crate::history::seals::{Kind, Unit};
+use crate::history::seals::{Unit, UnitKind};
 use crate::judgement::timeline::Combine;
 use crate::words::{Ms, UtcMs};
 
@@ -191,9 +191,9 @@ impl TalliesEvent {
             ..Self::default()
         };
         let label = match unit.kind {
-            Kind::Hour => &mut event.hour,
-            Kind::Day => &mut event.day,
-            Kind::Month => &mut event.month,
+            UnitKind::Hour => &mut event.hour,
+            UnitKind::Day => &mut event.day,
+            UnitKind::Month => &mut event.month,
         };
         *label = Some(unit.label());
         event
