@@ -6,10 +6,11 @@ use std::time::Duration;
 use probity::history::event::{
     DaemonStartedEvent, DoubtEvent, EndpointAddedEvent, Event, KnownEvent,
 };
+use probity::history::opened::History;
 use probity::history::prune::prepare;
 use probity::history::schema::{FILE, open_to_read};
-use probity::history::verify::{Against, Verdict};
-use probity::history::writer::{History, Writer};
+use probity::history::verification::{Against, Verification};
+use probity::history::writer::Writer;
 use probity::history::{Batch, EventDraft, Registration, Stamp};
 use probity::words::{Digest, Name, format_utc};
 use rusqlite::Connection;
@@ -130,5 +131,5 @@ fn rows_that_are_recorded_after_a_cut_stay_where_the_table_was_emptied() {
     assert_eq!(rows(state, "SELECT count(*) FROM doubtful"), 2);
     let reader = open_to_read(state).expect("opened");
     let verdict = reader.verify(&Against::default()).expect("read");
-    assert!(matches!(verdict, Verdict::Whole { .. }), "{verdict:?}");
+    assert!(matches!(verdict, Verification::Whole { .. }), "{verdict:?}");
 }
