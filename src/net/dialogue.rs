@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// Bytes kept while one expectation is open.
 pub const REPLY_LIMIT: usize = 64 << 10;
+/// Bytes of an answer of several lines in which the place of a match is looked for.
+const FOUND_WITHIN: usize = 2048;
 /// Bytes of unfinished lines that are looked at again and again in one dialogue, as they trickle
 /// in.
 const SCAN_BUDGET: usize = 16 << 20;
@@ -167,14 +169,19 @@ impl Dialogue {
         if self.line_at == 0 || !is_in(&self.heard) {
             return None;
         }
-        let found = pattern.find(&self.heard)?;
-        let rest = &self.heard[found.end()..];
+        // In a long text, to ask where would be another search, and one without a limit.
+        let found = if self.heard.len() > FOUND_WITHIN {
+            0..self.heard.len()
+        } else {
+            pattern.find(&self.heard)?.range()
+        };
+        let rest = &self.heard[found.end..];
         let end = rest
             .iter()
             .position(|b| *b == b'\n')
-            .map_or(self.heard.len(), |at| found.end() + at + 1);
-        let from = begin_of_line(&self.heard[..found.start()]);
-        let text = trimmed(&self.heard[from..found.end()]);
+            .map_or(self.heard.len(), |at| found.end + at + 1);
+        let from = begin_of_line(&self.heard[..found.start]);
+        let text = trimmed(&self.heard[from..found.end]);
         Some(self.matched(from..from + text.len(), end))
     }
 

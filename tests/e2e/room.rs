@@ -240,6 +240,24 @@ async fn an_expression_over_what_an_endpoint_makes_long_is_down() {
     assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_an_expression_matches_for_too_long_is_down() {
+    let text = String::from_utf8(made_for_it()).expect("letters");
+    let body = format!("{{\"text\":\"{}\"}}", &text[..900_000]);
+    let port = ending_after(Duration::ZERO, "", body.into_bytes()).await;
+    let began = std::time::Instant::now();
+    let report = probe(&format!(
+        "timeout = \"9s\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
+            probe.http.expect.json = \"!body.text.matches('{DEAR}')\"\n"
+    ))
+    .await;
+    assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "before its timeout"
+    );
+}
+
 /// Before, each of them held memory for decoded bodies and a thread as long as it liked.
 #[tokio::test]
 async fn answers_of_one_host_that_take_long_to_check_make_nothing_of_others_unknown() {

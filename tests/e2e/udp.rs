@@ -47,6 +47,30 @@ async fn silent() -> (UdpSocket, u16) {
     (socket, port)
 }
 
+/// A pattern to which each byte of [`made_for_it`] is a new state of its automaton.
+const DEAR: &str = "[ab]*a[ab]{20}c";
+
+/// The largest datagram, of letters for which the pattern takes seconds.
+fn made_for_it() -> Vec<u8> {
+    let mut state = 7_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        if state >> 40 & 1 == 0 { b'a' } else { b'b' }
+    };
+    (0..65_000).map(|_| next()).collect()
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_to_check_is_down() {
+    let port = server("127.0.0.1:0", |_| vec![made_for_it()]).await;
+    let dear: Vec<String> = (0..9).map(|n| format!("\"{DEAR}{n}\"")).collect();
+    let keys = format!("send.text = \"?\"\nexpect.matches = [{}]", dear.join(", "));
+    let report = probe(&format!("timeout = \"9s\"\n{}", at(port, &keys))).await;
+    assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
+}
+
 fn closed() -> u16 {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
     socket.local_addr().expect("bound").port()

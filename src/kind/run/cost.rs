@@ -135,7 +135,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::net::turns::Turns;
+    use crate::net::turns::{THREADS, Turns};
 
     fn one(text: &str, size_kib: u32) -> Pattern {
         Pattern {
@@ -300,5 +300,39 @@ mod tests {
                 .expect("run");
         });
         assert_eq!(done.load(Ordering::SeqCst), 101);
+    }
+
+    fn is_pending<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        future.poll(&mut context).is_pending()
+    }
+
+    #[test]
+    fn a_host_has_its_turn_until_the_work_is_done_though_the_probe_has_gone() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(4)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let turns = Turns::default();
+            let gates: Vec<_> = (0..THREADS)
+                .map(|_| Arc::new(std::sync::Barrier::new(2)))
+                .collect();
+            for gate in &gates {
+                let (turn, gate, begun) = (turns.turn(1).await, gate.clone(), gate.clone());
+                let mut given_up = Box::pin(apart(&turn, move || {
+                    gate.wait();
+                    gate.wait();
+                }));
+                assert!(is_pending(given_up.as_mut()));
+                // It is at work; then nobody waits for it any more.
+                begun.wait();
+            }
+            let mut next = Box::pin(turns.turn(2));
+            assert!(is_pending(next.as_mut()));
+            gates[0].wait();
+            next.await;
+            gates[1..].iter().for_each(|gate| drop(gate.wait()));
+        });
     }
 }
