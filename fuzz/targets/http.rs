@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan::probe::Reading;
+use probity::config::plan::probe::Strictness;
 use probity::kind::Probe;
 use probity::kind::http::HttpTarget;
 use probity::kind::http::run::{followed, redirect_of};
@@ -77,9 +77,9 @@ static URL: LazyLock<Url> =
 fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
     let reading = if bytes.len() % 2 == 0 {
-        Reading::Lenient
+        Strictness::Lenient
     } else {
-        Reading::Strict
+        Strictness::Strict
     };
     let ask = Ask {
         method,
@@ -107,7 +107,7 @@ fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
         method: "GET",
         keep: Keep::Body,
         limits: &spec.limits,
-        reading: Reading::Lenient,
+        reading: Strictness::Lenient,
         budget: &probity::net::budget::Budget::default(),
     };
     run(http2::exchange(

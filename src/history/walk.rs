@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::HistoryError;
@@ -173,9 +173,15 @@ impl Walked {
 /// What a stub carries of the chain.
 #[derive(Serialize, Deserialize)]
 struct CarriedChain {
+    #[serde(default, deserialize_with = "number")]
     keeps_from: Option<u64>,
     restores: HashMap<String, (u64, u64)>,
     keys: Vec<Introduced>,
+}
+
+/// Nothing where it is no number.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Value::deserialize(from).map(|value| value.as_u64())
 }
 
 /// Recomputes every hash in order up to the event `until`; the first event that does not fit, else
