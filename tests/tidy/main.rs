@@ -15,13 +15,13 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 12;
-const IN_CIRCLES: usize = 27;
-const INDEXED_BY_TEXT: usize = 73;
-const TYPES_TWICE: usize = 41;
-const LONG_FUNCTIONS: usize = 23;
-const LONG_FILES: usize = 10;
-const LONG_LINES: usize = 79;
+const CIRCLES: usize = 0;
+const IN_CIRCLES: usize = 0;
+const INDEXED_BY_TEXT: usize = 0;
+const TYPES_TWICE: usize = 3;
+const LONG_FUNCTIONS: usize = 1;
+const LONG_FILES: usize = 1;
+const LONG_LINES: usize = 3;
 const FIXED_WAITS: usize = 0;
 
 fn none(found: &[String]) {

@@ -80,8 +80,13 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let mut facts = Box::new(trace.facts.take());
     texts(&mut facts, &mut halt).into_iter().for_each(cut);
     if !endpoint.mask.is_empty() {
-        // Few are looked through apart: the future of all others stays small.
-        (facts, halt) = Box::pin(scrubbed((net, &trace), &endpoint.mask, facts, halt)).await;
+        if is_scrubbed_at_once(&endpoint.mask, &mut facts, &mut halt) {
+            scrub(&endpoint.mask, &mut facts, &mut halt);
+        } else {
+            // Few are looked through apart: the future of all others stays small.
+            let apart = scrubbed_apart((net, &trace), &endpoint.mask, facts, halt);
+            (facts, halt) = Box::pin(apart).await;
+        }
     }
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };
@@ -251,28 +256,29 @@ fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut St
         .collect()
 }
 
-/// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
-/// through is looked through apart.
-async fn scrubbed(
-    (net, trace): (&Net, &Trace),
-    mask: &Mask,
-    mut facts: Box<Facts>,
-    mut halt: Option<Halt>,
-) -> (Box<Facts>, Option<Halt>) {
+/// Whether it takes no longer than may be taken on the probing thread.
+fn is_scrubbed_at_once(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) -> bool {
     let of_certificate = facts
         .certificate
         .as_ref()
         .filter(|certificate| !mask.has_seen(certificate))
         .map_or(0, |certificate| cost_of_names(mask, certificate));
     let of_texts = cost::sum(
-        texts(&mut facts, &mut halt)
+        texts(facts, halt)
             .into_iter()
             .map(|text| mask.cost_ns(text)),
     );
-    if cost::is_small(of_texts.saturating_add(of_certificate)) {
-        scrub(mask, &mut facts, &mut halt);
-        return (facts, halt);
-    }
+    cost::is_small(of_texts.saturating_add(of_certificate))
+}
+
+/// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
+/// through is looked through apart, in its host's turn.
+async fn scrubbed_apart(
+    (net, trace): (&Net, &Trace),
+    mask: &Mask,
+    mut facts: Box<Facts>,
+    mut halt: Option<Halt>,
+) -> (Box<Facts>, Option<Halt>) {
     let mask = mask.clone();
     let turn = net.turns.turn(trace.whose.get()).await;
     let scrubbed = cost::apart(&turn, move || {
@@ -384,6 +390,7 @@ kinds!(by_kind);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::document::secret::Secret;
     use crate::config::{OneText, load};
     use std::path::Path;
 
@@ -397,5 +404,20 @@ mod tests {
         let net = Net::default();
         let size = size_of_val(&run(&net, &plan.endpoints[0]));
         assert!(size <= 4096, "{size} bytes");
+    }
+
+    #[test]
+    fn names_of_a_certificate_that_are_made_of_escapes_are_not_looked_through() {
+        let (odd, usual) = ("%25".repeat(80), "spiffe://shop.example/ns/a/sa/b");
+        assert!(has_too_many_signs(&odd) && !has_too_many_signs(usual));
+        let mask = Mask::of(vec![Secret::new("token-of-the-test".to_owned())]);
+        let certificate = CertificateFacts {
+            names: vec![odd; 100],
+            ..CertificateFacts::default()
+        };
+        assert!(cost::is_small(cost_of_names(&mask, &certificate)));
+        let mut shown = Arc::new(certificate);
+        masked_names(&mask, &mut shown, |name| name);
+        assert!(shown.names.iter().all(|name| name == UNSEARCHED));
     }
 }
