@@ -244,16 +244,20 @@ struct Known {
 }
 
 /// A look under way. However it ends, another may begin.
-struct Looking(Arc<watch::Sender<Known>>);
+struct Looking {
+    known: Arc<watch::Sender<Known>>,
+    /// It has told its end: what is under way since then is another look.
+    has_ended: bool,
+}
 
 impl Drop for Looking {
     fn drop(&mut self) {
-        self.0.send_if_modified(|known| {
-            let has_ended_early = std::mem::take(&mut known.is_looking);
-            if has_ended_early {
-                known.error = Some("the look at them ended by itself".into());
-            }
-            has_ended_early
+        if self.has_ended {
+            return;
+        }
+        self.known.send_modify(|known| {
+            known.is_looking = false;
+            known.error = Some("the look at them ended by itself".into());
         });
     }
 }
@@ -316,9 +320,12 @@ impl System {
         }
         let (paths, sender) = (self.paths.clone(), self.known.clone());
         // Where there is no thread for it, this ends here, and the next probe tries again.
-        let looking = Looking(sender.clone());
+        let looking = Looking {
+            known: sender.clone(),
+            has_ended: false,
+        };
         let begun = apart::begin(move || {
-            let _looking = looking;
+            let mut looking = looking;
             let before = sender.borrow().files.as_ref().map(|files| Before {
                 looked: files.looked,
                 lines: files.lines.clone(),
@@ -333,6 +340,7 @@ impl System {
                     old = read.and_then(|read| known.files.replace(read));
                 }
             });
+            looking.has_ended = true;
             // A large file is forgotten here, where nobody waits.
             drop(old);
         });
@@ -628,6 +636,21 @@ mod tests {
             ["three"],
             "read by the look that was under way"
         );
+    }
+
+    #[test]
+    fn a_look_that_has_told_its_end_does_not_end_the_next_one() {
+        for has_ended in [true, false] {
+            let known = Arc::new(watch::Sender::new(Known {
+                is_looking: true,
+                ..Known::default()
+            }));
+            drop(Looking {
+                known: known.clone(),
+                has_ended,
+            });
+            assert_eq!(known.borrow().is_looking, has_ended);
+        }
     }
 
     #[test]

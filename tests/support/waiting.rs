@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, interval};
 
-/// How often a test looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What a test leaves between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether it comes true within so long.
 pub async fn comes_true<F: Future<Output = bool>>(
@@ -13,16 +13,16 @@ pub async fn comes_true<F: Future<Output = bool>>(
     mut holds: impl FnMut() -> F,
 ) -> bool {
     let deadline = Instant::now() + patience;
-    let mut looks = interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pauses = interval(PAUSE);
     loop {
-        looks.tick().await;
+        pauses.tick().await;
         if holds().await {
             return true;
         }
         if Instant::now() >= deadline {
             return false;
         }
+        pauses.reset();
     }
 }
 
