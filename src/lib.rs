@@ -6,7 +6,7 @@
 //! | floor | room | what it holds |
 //! |---|---|---|
 //! | 0 | [`words`] | endpoint, outcome, cause, reason, time, units for people |
-//! | 1 | [`judgement`] | schedule, state, ledger, latency, timeline, contracts: pure, time is an argument |
+//! | 1 | [`judgement`] | schedule, state, ledger, timeline, contracts: pure, time is an argument |
 //! | 2 | [`config`] | TOML text to a checked plan, or all errors with line and column |
 //! | 3 | [`net`] | clocks, system calls, resolver, dialing, TLS, HTTP, files |
 //! | 4 | [`kind`] | the probe kinds |

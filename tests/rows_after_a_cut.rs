@@ -1,4 +1,4 @@
-//! Rows that are recorded after events were pruned are theirs, whatever the pruned ones were called.
+//! Rows that are recorded after events were pruned stay, whatever numbers the pruned ones had.
 
 use std::path::Path;
 use std::time::Duration;

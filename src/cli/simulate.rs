@@ -116,12 +116,12 @@ struct ShownSimulation {
     probes: u64,
     events: u64,
     digest: String,
-    endpoints: Vec<SimulatedEndpoint>,
+    endpoints: Vec<ShownEndpointRun>,
 }
 
 /// What was true of an endpoint, and what the config would have shown of it.
 #[derive(Serialize)]
-struct SimulatedEndpoint {
+struct ShownEndpointRun {
     name: String,
     true_down_ms: Ms,
     true_outages: usize,
@@ -145,7 +145,7 @@ fn shown(plan: &Plan, world: &World, outcomes: &Outcomes) -> ShownSimulation {
                     .iter()
                     .any(|o| o.from_earliest < s.to && s.from < o.to_latest.unwrap_or(i64::MAX))
             };
-            SimulatedEndpoint {
+            ShownEndpointRun {
                 name: e.name.to_string(),
                 true_down_ms: truth.cut(period).length(),
                 true_outages: truth.as_slice().len(),

@@ -47,6 +47,7 @@ pub fn project(
         transaction.prepare_cached(sql)?.execute(values)?;
         Ok(())
     };
+    let span = |table, from, to| put_span(transaction, table, (seq, endpoint), from, to);
     match projection {
         Projection::OutageOpened {
             from,
@@ -68,15 +69,9 @@ pub fn project(
                 ?5)",
             params![seq, endpoint, from as i64, to as i64, reason],
         ),
-        Projection::Doubtful { from, to } => {
-            put_span(transaction, "doubtful", (seq, endpoint), from, to)
-        }
-        Projection::Proven { from, to } => {
-            put_span(transaction, "proven", (seq, endpoint), from, to)
-        }
-        Projection::Absent { from, to } => {
-            put_span(transaction, "absent", (seq, endpoint), from, to)
-        }
+        Projection::Doubtful { from, to } => span("doubtful", from, to),
+        Projection::Proven { from, to } => span("proven", from, to),
+        Projection::Absent { from, to } => span("absent", from, to),
         Projection::WindowDeclared { id, body, recorded } => execute(
             "INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)",
             params![seq, id, body, recorded],

@@ -44,7 +44,8 @@ pub fn write(out: &mut dyn Write, all: &[Past], period: Span, step_ms: i64) -> i
             each_step(t, period, step_ms, |at, _, sums| {
                 writeln!(
                     out,
-                    "probity_endpoint_state_seconds_total{{endpoint=\"{name}\",state=\"{state}\"}} {} {}",
+                    "probity_endpoint_state_seconds_total{{endpoint=\"{name}\",\
+                        state=\"{state}\"}} {} {}",
                     seconds(sums[place]),
                     seconds(at)
                 )

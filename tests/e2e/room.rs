@@ -245,7 +245,7 @@ async fn a_text_that_an_expression_matches_for_too_long_is_down() {
     let text = String::from_utf8(made_for_it()).expect("letters");
     let body = format!("{{\"text\":\"{}\"}}", &text[..900_000]);
     let port = ending_after(Duration::ZERO, "", body.into_bytes()).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let report = probe(&format!(
         "timeout = \"9s\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
             probe.http.expect.json = \"!body.text.matches('{DEAR}')\"\n"

@@ -4,15 +4,9 @@ use std::io::{self, Write};
 
 use num_traits::ToPrimitive;
 
+use super::metric::{Collect, Metric, MetricUnit, MetricWriter, OfComponent, Type};
 use super::samples::Format;
-use super::{Collect, Metric, Type, Unit, Writer};
-use crate::judgement::sla::judged::Judged;
 use crate::serve::by_component::ComponentFigures;
-
-/// A metric of a component: one value for a month, where there is one.
-pub struct OfComponent {
-    value: fn(&Judged) -> Option<f64>,
-}
 
 /// Months that are shown: the present one and the one before.
 pub const MONTHS: u64 = 2;
@@ -21,20 +15,20 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_component_availability_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Share of the month's measured time in which the component was up, by the point \
             estimate.",
         query: "probity_component_availability_ratio{period=\"previous\"}",
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| j.availability.as_ref().and_then(ToPrimitive::to_f64),
         }),
     },
     Metric {
         name: "probity_component_availability_lower_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Lower bound of the availability: unknown and future time count as down.",
@@ -42,68 +36,68 @@ pub const METRICS: &[Metric] = &[
             "probity_component_availability_upper_ratio\n",
             "- probity_component_availability_lower_ratio > 0.001",
         ),
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| j.lower.as_ref().and_then(ToPrimitive::to_f64),
         }),
     },
     Metric {
         name: "probity_component_availability_upper_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Upper bound of the availability: unknown time counts as up. Outages between two \
             probes are not seen.",
         query: "probity_component_availability_upper_ratio{period=\"current\"} < 0.999",
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| j.upper.as_ref().and_then(ToPrimitive::to_f64),
         }),
     },
     Metric {
         name: "probity_component_outages",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Outages of the component in the month.",
         query: "sum by (component) (probity_component_outages)",
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| Some(j.spells.count as f64),
         }),
     },
     Metric {
         name: "probity_component_longest_outage_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Longest outage of the month, by the point estimate. 0 if there was none.",
         query: "probity_component_longest_outage_seconds > 600",
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| Some(j.spells.longest as f64 / 1000.0),
         }),
     },
     Metric {
         name: "probity_component_mean_time_to_recover_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Downtime of the month divided by its outages. Absent if there was none.",
         query: "probity_component_mean_time_to_recover_seconds{period=\"previous\"}",
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0),
         }),
     },
     Metric {
         name: "probity_component_mean_time_between_failures_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["component", "period"],
         help: "Uptime of the month divided by its outages. Absent if there was none.",
         query: "probity_component_mean_time_between_failures_seconds / 86400",
-        writer: Writer::Component(OfComponent {
+        writer: MetricWriter::Component(OfComponent {
             value: |j| j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0),
         }),
     },
@@ -111,7 +105,7 @@ pub const METRICS: &[Metric] = &[
 
 pub fn write(list: &[ComponentFigures], out: &mut dyn Write, format: Format) -> io::Result<()> {
     for metric in METRICS {
-        let Writer::Component(of) = &metric.writer else {
+        let MetricWriter::Component(of) = &metric.writer else {
             continue;
         };
         metric.header(out, format)?;

@@ -4,24 +4,11 @@ use std::io::{self, Write};
 
 use num_traits::ToPrimitive;
 
+use super::metric::{Collect, Metric, MetricUnit, MetricWriter, OfContract, Type};
 use super::samples::{Format, Millis, Samples};
-use super::{Collect, Metric, Type, Unit, Writer};
 use crate::judgement::sla::exact::{Exact, whole};
 use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::serve::contracts::{ContractStanding, Standings};
-
-/// A metric of a contract.
-pub enum OfContract {
-    /// One value for each answer (a component or all together, and a period), where there is one.
-    One(fn(&ContractStanding, &Judged) -> Option<f64>),
-    /// `each` samples for each answer.
-    Several {
-        each: u64,
-        write: fn(&mut Samples<'_>, &ContractStanding, &Judged) -> io::Result<()>,
-    },
-    /// The shares of the latency objective.
-    Latency,
-}
 
 /// Periods that are shown: the present one and the one before.
 pub const PERIODS: u64 = 2;
@@ -30,30 +17,30 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_sla_objective_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Objective (SLO) of the contract: the availability that it promises.",
         query: "probity_sla_availability_ratio < probity_sla_objective_ratio",
-        writer: Writer::Contract(OfContract::One(|s, _| {
+        writer: MetricWriter::Contract(OfContract::One(|s, _| {
             Some(number(&(&s.contract.objective / whole(100))))
         })),
     },
     Metric {
         name: "probity_sla_availability_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Availability of the period by the point estimate, as the contract counts it. \
             Absent without measured time.",
         query: "probity_sla_availability_ratio{period=\"previous\"}",
-        writer: Writer::Contract(OfContract::One(|_, j| j.availability.as_ref().map(number))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| j.availability.as_ref().map(number))),
     },
     Metric {
         name: "probity_sla_availability_lower_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Lower bound of the availability: unknown and future time count as down.",
@@ -61,115 +48,115 @@ pub const METRICS: &[Metric] = &[
             "probity_sla_availability_upper_ratio\n",
             "- probity_sla_availability_lower_ratio > 0.001",
         ),
-        writer: Writer::Contract(OfContract::One(|_, j| j.lower.as_ref().map(number))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| j.lower.as_ref().map(number))),
     },
     Metric {
         name: "probity_sla_availability_upper_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Upper bound of the availability: unknown time counts as up.",
         query: "probity_sla_availability_upper_ratio < probity_sla_objective_ratio",
-        writer: Writer::Contract(OfContract::One(|_, j| j.upper.as_ref().map(number))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| j.upper.as_ref().map(number))),
     },
     Metric {
         name: "probity_sla_budget_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Error budget: the downtime that the objective allows in the whole period.",
         query: "1 - probity_sla_budget_remaining_seconds / probity_sla_budget_seconds",
-        writer: Writer::Contract(OfContract::One(|_, j| {
+        writer: MetricWriter::Contract(OfContract::One(|_, j| {
             Some(number(&(&j.budget / whole(1000))))
         })),
     },
     Metric {
         name: "probity_sla_budget_remaining_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Remaining error budget, by the point estimate. Negative when it is exhausted.",
         query: "probity_sla_budget_remaining_seconds{period=\"current\"} < 0",
-        writer: Writer::Contract(OfContract::One(|_, j| {
+        writer: MetricWriter::Contract(OfContract::One(|_, j| {
             Some(number(&((&j.budget - &j.spent) / whole(1000))))
         })),
     },
     Metric {
         name: "probity_sla_period_start_timestamp_seconds",
         kind: Type::Gauge,
-        unit: Unit::Timestamp,
+        unit: MetricUnit::Timestamp,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Start of the contract's period, in its time zone.",
         query: "time() - probity_sla_period_start_timestamp_seconds{period=\"current\"}",
-        writer: Writer::Contract(OfContract::One(|s, _| Some(s.period.from as f64 / 1000.0))),
+        writer: MetricWriter::Contract(OfContract::One(|s, _| Some(s.period.from as f64 / 1000.0))),
     },
     Metric {
         name: "probity_sla_outages",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Outages in the period, as the contract counts them.",
         query: "sum by (sla, component) (probity_sla_outages)",
-        writer: Writer::Contract(OfContract::One(|_, j| Some(j.spells.count as f64))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| Some(j.spells.count as f64))),
     },
     Metric {
         name: "probity_sla_longest_outage_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Longest outage of the period, by the point estimate. 0 if there was none.",
         query: "probity_sla_longest_outage_seconds > 600",
-        writer: Writer::Contract(OfContract::One(|_, j| seconds(Some(j.spells.longest)))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| seconds(Some(j.spells.longest)))),
     },
     Metric {
         name: "probity_sla_mean_time_to_recover_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Downtime of the period divided by its outages. Absent if there was none.",
         query: "probity_sla_mean_time_to_recover_seconds{period=\"previous\"}",
-        writer: Writer::Contract(OfContract::One(|_, j| seconds(j.spells.mean_to_recover))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| seconds(j.spells.mean_to_recover))),
     },
     Metric {
         name: "probity_sla_mean_time_between_failures_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Uptime of the period divided by its outages. Absent if there was none.",
         query: "probity_sla_mean_time_between_failures_seconds / 86400",
-        writer: Writer::Contract(OfContract::One(|_, j| {
+        writer: MetricWriter::Contract(OfContract::One(|_, j| {
             seconds(j.spells.mean_between_failures)
         })),
     },
     Metric {
         name: "probity_sla_latency_ratio",
         kind: Type::Gauge,
-        unit: Unit::Ratio,
+        unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
         help: "Share of the period's probes that succeeded within the contract's latency bound. \
             From hourly histograms, exact to one percent.",
         query: "probity_sla_latency_ratio{period=\"current\"} < 0.99",
-        writer: Writer::Contract(OfContract::Latency),
+        writer: MetricWriter::Contract(OfContract::Latency),
     },
     Metric {
         name: "probity_sla_seconds",
         kind: Type::Gauge,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period", "state"],
         help: "Service time of the period by state: up, down, unknown and future (not over \
             yet). Excluded maintenance is shown beside it.",
         query: "sum without (state) (probity_sla_seconds{state=~\"up|down|unknown\"})",
-        writer: Writer::Contract(OfContract::Several {
+        writer: MetricWriter::Contract(OfContract::Several {
             each: 5,
             write: seconds_by_state,
         }),
@@ -177,13 +164,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_sla_verdict",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["sla", "component", "period", "verdict"],
         help: "1 for the present verdict on the period (met, missed or undetermined), 0 for the \
             others.",
         query: "probity_sla_verdict{verdict=\"missed\"} == 1",
-        writer: Writer::Contract(OfContract::Several {
+        writer: MetricWriter::Contract(OfContract::Several {
             each: 3,
             write: verdicts,
         }),
@@ -213,7 +200,7 @@ impl Standings {
     /// `probity_sla_*`.
     pub fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
         for metric in METRICS {
-            let Writer::Contract(of) = &metric.writer else {
+            let MetricWriter::Contract(of) = &metric.writer else {
                 continue;
             };
             metric.header(out, format)?;

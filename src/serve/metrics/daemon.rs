@@ -7,23 +7,15 @@ use std::sync::atomic::Ordering;
 use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
 
+use super::metric::{Collect, DaemonView, Metric, MetricUnit, MetricWriter, OfDaemon, Type};
 use super::samples::{Format, Millis, Samples};
-use super::{Collect, Metric, Type, Unit, Writer};
-use crate::config::plan::Plan;
-use crate::engine::board::{Board, Health};
+use crate::engine::board::Board;
 use crate::engine::drive::Gauges;
 use crate::engine::witness::Standing;
 use crate::net::log_lines;
 use crate::notify::Deliveries;
 use crate::serve::listener::refusal::{Refusal, Refusals};
 use crate::words::Reason;
-
-/// A metric of the daemon.
-pub struct OfDaemon {
-    /// Series under a config.
-    pub series: fn(&Plan) -> u64,
-    write: fn(&mut Samples<'_>, &DaemonView<'_>) -> io::Result<()>,
-}
 
 /// Where the daemon's metrics come from.
 pub struct SelfMetrics {
@@ -33,31 +25,16 @@ pub struct SelfMetrics {
     vantage: String,
 }
 
-/// All of it at a scrape.
-struct DaemonView<'d> {
-    board: &'d Board,
-    gauges: &'d Gauges,
-    deliveries: &'d Deliveries,
-    refusals: &'d Refusals,
-    vantage: &'d str,
-}
-
-impl DaemonView<'_> {
-    fn health(&self) -> &Health {
-        &self.board.health
-    }
-}
-
 pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_build_info",
         kind: Type::Info,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["version"],
         help: "Always 1. The label is the version of this daemon.",
         query: "count by (version) (probity_build_info)",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, _| s.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1),
         }),
@@ -65,13 +42,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_clock_synchronised",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "1 if the kernel reports its clock as synchronised (adjtimex), else 0. At 0, \
             certificate dates count only if another certificate confirms the clock.",
         query: "probity_clock_synchronised == 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| {
                 s.sample(
@@ -84,29 +61,29 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_config_last_reload_success_timestamp_seconds",
         kind: Type::Gauge,
-        unit: Unit::Timestamp,
+        unit: MetricUnit::Timestamp,
         part: Collect::Daemon,
         labels: &[],
         help: "When the present config was read.",
         query: "time() - probity_config_last_reload_success_timestamp_seconds",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| {
                 let at = d.health().reload_utc_ms.load(Ordering::Relaxed);
-                s.sample(&[], Millis(at.max(0) as u64))
+                s.sample(&[], Millis(at))
             },
         }),
     },
     Metric {
         name: "probity_config_last_reload_successful",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "1 if the last reload succeeded. 0 if the config was refused: the one before is \
             still in force.",
         query: "probity_config_last_reload_successful == 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], u8::from(d.health().reload_ok.load(Ordering::Relaxed))),
         }),
@@ -114,12 +91,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_endpoints",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Endpoints in service, as in the present config.",
         query: "sum(probity_endpoints)",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.board.entries().len()),
         }),
@@ -127,12 +104,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_history_events",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Events in the history. This is the number of the newest event.",
         query: "deriv(probity_history_events[1h])",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.health().events_recorded.load(Ordering::Relaxed)),
         }),
@@ -140,13 +117,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_history_events_waiting",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Events in memory that are not committed yet. If more than a few wait for longer \
             than a second, the disk is slow or full.",
         query: "min_over_time(probity_history_events_waiting[1m]) > 10",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.health().events_waiting.load(Ordering::Relaxed)),
         }),
@@ -154,13 +131,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_history_writable",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "1 while the history is writable. At 0, settled counters are frozen and live \
             states continue.",
         query: "probity_history_writable == 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| {
                 s.sample(
@@ -173,12 +150,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_probes_in_flight",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Probes that are running now, of all endpoints.",
         query: "max_over_time(probity_probes_in_flight[1h])",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.health().in_flight.load(Ordering::Relaxed)),
         }),
@@ -186,13 +163,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_trust_store_authorities",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Certificate authorities in the system's trust store. At 0, https and tls \
             endpoints without a ca_file are unknown (trust_store).",
         query: "probity_trust_store_authorities == 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.health().authorities.load(Ordering::Relaxed)),
         }),
@@ -200,12 +177,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_vantage_info",
         kind: Type::Info,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["vantage"],
         help: "Always 1. The label is the place from which this daemon probes.",
         query: "probity_endpoint_state * on (instance) group_left (vantage) probity_vantage_info",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[("vantage", d.vantage)], 1),
         }),
@@ -213,13 +190,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_stalls_total",
         kind: Type::Counter,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Stalls of the engine longer than 0.5 s (CPU starvation or suspend). Probes \
             affected by a stall are unmeasured.",
         query: "increase(probity_stalls_total[1h]) > 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.health().stalls.load(Ordering::Relaxed)),
         }),
@@ -227,13 +204,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_probe_unmeasured_total",
         kind: Type::Counter,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["reason"],
         help: "Probes that the prober itself could not make or judge, by reason. That time is \
             unknown, never downtime. docs/causes.md explains each reason.",
         query: "sum by (reason) (increase(probity_probe_unmeasured_total[1h])) > 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| Reason::ALL.len() as u64,
             write: unmeasured,
         }),
@@ -241,12 +218,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_unknown_seconds_total",
         kind: Type::Counter,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["reason"],
         help: "Unknown time of all endpoints, by reason. Counted when it has ended.",
         query: "sum by (reason) (increase(probity_unknown_seconds_total[1d]))",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| Reason::ALL.len() as u64,
             write: unknown,
         }),
@@ -254,13 +231,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_reprobes_total",
         kind: Type::Counter,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["result"],
         help: "Probes outside the schedule (to confirm a failure, to repeat an unmeasured \
             probe, to find a recovery), by result.",
         query: "sum by (result) (rate(probity_reprobes_total[5m]))",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 3,
             write: reprobes,
         }),
@@ -268,13 +245,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_witness_up",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["witness"],
         help: "1 if the witness answered in the last round, else 0. Absent before its first \
             round and if it cannot be measured on this host.",
         query: "probity_witness_up == 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |plan| plan.witness.endpoints.len() as u64,
             write: witnesses,
         }),
@@ -282,14 +259,14 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_witness_quorum_met",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "1 if a quorum of the witnesses answered in the last round, else 0. At 0, \
             failures count as unknown (local_network). Absent without witnesses: a lost \
             uplink of this host then counts as downtime.",
         query: "probity_witness_quorum_met == 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |plan| u64::from(!plan.witness.endpoints.is_empty()),
             write: quorum,
         }),
@@ -297,7 +274,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_probe_lateness_seconds",
         kind: Type::Histogram,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["le"],
         help: "Delay between the scheduled and the actual start of a probe. A delay above \
@@ -306,7 +283,7 @@ pub const METRICS: &[Metric] = &[
             "histogram_quantile(0.99,\n",
             "sum by (le) (rate(probity_probe_lateness_seconds_bucket[5m])))",
         ),
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| Gauges::LATENESS_BOUNDS_US.len() as u64 + 3,
             write: lateness,
         }),
@@ -314,14 +291,14 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_notifications_total",
         kind: Type::Counter,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["receiver", "result"],
         help: "Notifications by receiver and result: delivered, failed (will be retried), \
             given_up (the receiver refuses the message, see the log) or left_out (too many \
             of one endpoint were waiting).",
         query: "increase(probity_notifications_total{result=~\"given_up|left_out\"}[1h]) > 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |plan| 4 * plan.notify.len() as u64,
             write: notifications,
         }),
@@ -329,12 +306,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_http_connections",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Open connections to this listener, including that of this scrape.",
         query: "max_over_time(probity_http_connections[1h])",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, d| s.sample(&[], d.refusals.open.load(Ordering::Relaxed)),
         }),
@@ -342,13 +319,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_http_rejected_total",
         kind: Type::Counter,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &["reason"],
         help: "Connections and requests that this listener refused or closed early, by reason. \
             docs/troubleshooting.md explains each reason.",
         query: "sum by (reason) (rate(probity_http_rejected_total[5m])) > 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| Refusal::ALL.len() as u64,
             write: rejected,
         }),
@@ -356,12 +333,12 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "probity_log_lines_lost_total",
         kind: Type::Counter,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Log lines that were lost because standard error was not read. Probing goes on.",
         query: "increase(probity_log_lines_lost_total[1h]) > 0",
-        writer: Writer::Daemon(OfDaemon {
+        writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
             write: |s, _| s.sample(&[], log_lines::lost()),
         }),
@@ -373,72 +350,72 @@ pub const PROCESS: &[Metric] = &[
     Metric {
         name: "process_cpu_seconds_total",
         kind: Type::Counter,
-        unit: Unit::Seconds,
+        unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &[],
         help: "User and system CPU time that the daemon has used.",
         query: "rate(process_cpu_seconds_total{job=\"probity\"}[5m])",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
     Metric {
         name: "process_resident_memory_bytes",
         kind: Type::Gauge,
-        unit: Unit::Bytes,
+        unit: MetricUnit::Bytes,
         part: Collect::Daemon,
         labels: &[],
         help: "Memory of the daemon that is resident (RSS).",
         query: "process_resident_memory_bytes{job=\"probity\"}",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
     Metric {
         name: "process_virtual_memory_bytes",
         kind: Type::Gauge,
-        unit: Unit::Bytes,
+        unit: MetricUnit::Bytes,
         part: Collect::Daemon,
         labels: &[],
         help: "Address space that the daemon has reserved (virtual memory).",
         query: "process_virtual_memory_bytes{job=\"probity\"}",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
     Metric {
         name: "process_open_fds",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "File descriptors that the daemon has open.",
         query: "process_open_fds{job=\"probity\"} / process_max_fds",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
     Metric {
         name: "process_max_fds",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "The most file descriptors that the daemon may have open.",
         query: "process_max_fds{job=\"probity\"} < 1024",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
     Metric {
         name: "process_threads",
         kind: Type::Gauge,
-        unit: Unit::None,
+        unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
         help: "Threads that the daemon has now.",
         query: "process_threads{job=\"probity\"}",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
     Metric {
         name: "process_start_time_seconds",
         kind: Type::Gauge,
-        unit: Unit::Timestamp,
+        unit: MetricUnit::Timestamp,
         part: Collect::Daemon,
         labels: &[],
         help: "When the process was started.",
         query: "time() - process_start_time_seconds{job=\"probity\"} < 600",
-        writer: Writer::Process,
+        writer: MetricWriter::Process,
     },
 ];
 
@@ -467,7 +444,7 @@ impl SelfMetrics {
             vantage: &self.vantage,
         };
         for metric in METRICS {
-            if let Writer::Daemon(of) = &metric.writer {
+            if let MetricWriter::Daemon(of) = &metric.writer {
                 metric.header(out, format)?;
                 (of.write)(&mut metric.samples(out, format), &daemon)?;
             }

@@ -1,18 +1,20 @@
 //! How many series a config will have on /metrics.
 
 use super::component::MONTHS;
-use super::contract::{OfContract, PERIODS};
-use super::{Metric, Writer, all};
+use super::contract::PERIODS;
+use super::metric::{Metric, MetricWriter, OfContract};
+use super::{all, endpoint};
 use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::sla::contract::{Contract, Together};
 use crate::serve::by_component::named;
 
 /// Series of one endpoint while nothing fails.
 pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
-    super::endpoint::METRICS
-        .iter()
+    endpoint::METRICS
+        .into_iter()
+        .flatten()
         .map(|metric| match &metric.writer {
-            Writer::Endpoint(of) if (of.is_on)(plan) => (of.series)(endpoint, plan),
+            MetricWriter::Endpoint(of) if (of.is_on)(plan) => (of.series)(endpoint, plan),
             _ => 0,
         })
         .sum()
@@ -31,13 +33,13 @@ pub fn series(plan: &Plan) -> u64 {
         .map(|c| c.components.len() as u64)
         .sum();
     let each = |metric: &Metric| match &metric.writer {
-        Writer::Endpoint(_) => 0,
-        Writer::Daemon(of) => (of.series)(plan),
-        Writer::Process => 1,
-        Writer::Component(_) => components,
-        Writer::Contract(OfContract::One(_)) => answers * PERIODS,
-        Writer::Contract(OfContract::Several { each, .. }) => answers * PERIODS * each,
-        Writer::Contract(OfContract::Latency) => latency * PERIODS,
+        MetricWriter::Endpoint(_) => 0,
+        MetricWriter::Daemon(of) => (of.series)(plan),
+        MetricWriter::Process => 1,
+        MetricWriter::Component(_) => components,
+        MetricWriter::Contract(OfContract::One(_)) => answers * PERIODS,
+        MetricWriter::Contract(OfContract::Several { each, .. }) => answers * PERIODS * each,
+        MetricWriter::Contract(OfContract::Latency) => latency * PERIODS,
     };
     endpoints + all().map(each).sum::<u64>()
 }

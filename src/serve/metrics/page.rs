@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::metric::{Metric, MetricWriter, OWN_LABELS, STATE_LABELS};
 use super::samples::Format;
-use super::{Collect, Metric, OWN_LABELS, STATE_LABELS, component, contract, daemon, endpoint};
+use super::{component, contract, daemon, endpoint};
 
 const INTRODUCTION: &str = "\
 # Metrics
@@ -71,18 +72,17 @@ Without a contract these series are absent.
 /// The whole page.
 pub fn markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
-    let of_endpoints = |part: Collect| endpoint::METRICS.iter().filter(move |m| m.part == part);
-    section(&mut page, LIVE, of_endpoints(Collect::State));
-    section(&mut page, ACCOUNTING, of_endpoints(Collect::Accounting));
-    section(&mut page, LATENCY, of_endpoints(Collect::Latency));
-    section(&mut page, DAEMON, daemon::METRICS.iter());
-    section(&mut page, PROCESS, daemon::PROCESS.iter());
-    section(&mut page, COMPONENTS, component::METRICS.iter());
-    section(&mut page, CONTRACTS, contract::METRICS.iter());
+    section(&mut page, LIVE, endpoint::live::METRICS);
+    section(&mut page, ACCOUNTING, endpoint::accounting::METRICS);
+    section(&mut page, LATENCY, endpoint::latency::METRICS);
+    section(&mut page, DAEMON, daemon::METRICS);
+    section(&mut page, PROCESS, daemon::PROCESS);
+    section(&mut page, COMPONENTS, component::METRICS);
+    section(&mut page, CONTRACTS, contract::METRICS);
     page
 }
 
-fn section<'m>(page: &mut String, begin: &str, metrics: impl Iterator<Item = &'m Metric>) {
+fn section(page: &mut String, begin: &str, metrics: &[Metric]) {
     let _ = write!(page, "\n{begin}");
     for metric in metrics {
         let about = format!(
@@ -103,7 +103,7 @@ fn section<'m>(page: &mut String, begin: &str, metrics: impl Iterator<Item = &'m
 }
 
 fn labels(metric: &Metric) -> String {
-    let endpoint = matches!(metric.writer, super::Writer::Endpoint(_)).then_some("`endpoint`");
+    let endpoint = matches!(metric.writer, MetricWriter::Endpoint(_)).then_some("`endpoint`");
     let each = metric.labels.iter().map(|label| match *label {
         STATE_LABELS => format!("and those of `{STATE_LABELS}`"),
         OWN_LABELS => "and the labels of the endpoint".to_owned(),

@@ -1,0 +1,64 @@
+//! Metrics of each endpoint, written straight from the board.
+
+pub mod accounting;
+pub mod latency;
+pub mod live;
+
+use std::io::{self, Write};
+
+use super::metric::{Collect, Context, Metric, MetricWriter};
+use super::samples::{Format, Line};
+use crate::config::plan::Plan;
+use crate::engine::board::Picture;
+use crate::judgement::maintenance::Window;
+use crate::words::UtcMs;
+
+/// In the order of /metrics.
+pub const METRICS: [&[Metric]; 3] = [live::METRICS, accounting::METRICS, latency::METRICS];
+
+/// Writes the chosen families of all endpoints, with the windows that are in force now.
+pub fn write(
+    out: &mut dyn Write,
+    format: Format,
+    parts: &[Collect],
+    picture: &Picture,
+    plan: &Plan,
+    (windows, now): (&[Window], UtcMs),
+) -> io::Result<()> {
+    let context = Context {
+        plan,
+        windows,
+        now,
+        format,
+    };
+    for metric in METRICS
+        .into_iter()
+        .flatten()
+        .filter(|m| parts.contains(&m.part))
+    {
+        let MetricWriter::Endpoint(of) = &metric.writer else {
+            continue;
+        };
+        if !(of.is_on)(plan) {
+            continue;
+        }
+        metric.header(out, format)?;
+        // Samples go into a small buffer while the view is held, and out of it after.
+        let mut buffer = Vec::with_capacity(2048);
+        for entry in picture.entries.iter() {
+            picture.look(entry, |shown| {
+                let mut line = Line {
+                    out: &mut buffer,
+                    name: metric.name,
+                    suffix: "",
+                    label: &entry.label,
+                    numbers: itoa::Buffer::new(),
+                };
+                (of.write)(&mut line, &context, entry, shown)
+            })?;
+            out.write_all(&buffer)?;
+            buffer.clear();
+        }
+    }
+    Ok(())
+}
