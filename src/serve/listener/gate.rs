@@ -383,6 +383,62 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_prompt_peers_the_one_that_has_been_prompt_for_longest_is_next() {
+        let gate = Arc::new(Gate::default());
+        let mut places = Vec::new();
+        while places.len() < PLACES {
+            let place = gate.enter(&line(0, PeerStanding::Trusted)).await;
+            places.push(place.unwrap_or_else(|refusal| panic!("{refusal:?}")));
+        }
+        let (sender, mut entered) = tokio::sync::mpsc::unbounded_channel();
+        for (n, since_ms) in [(1, 30), (2, 10), (3, 20)] {
+            let (gate, sender) = (gate.clone(), sender.clone());
+            let mut line = line(n, PeerStanding::Prompt);
+            line.asker.since_ms = since_ms;
+            tokio::spawn(async move {
+                let place = gate.enter(&line).await;
+                let _ = sender.send((n, place));
+            });
+            tokio::task::yield_now().await;
+        }
+        places.pop();
+        for expected in [2, 3, 1] {
+            let (n, _place) = entered.recv().await.expect("one enters after the other");
+            assert_eq!(n, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn slow_ones_of_the_same_standing_are_cut_off_after_a_moment_for_another_prompt_peer() {
+        for (waiting, is_soon) in [(9, true), (0, false)] {
+            let gate = Arc::new(Gate::default());
+            let mut slow = Vec::new();
+            while slow.len() < PLACES {
+                let place = gate.enter(&line(0, PeerStanding::Prompt)).await;
+                let place = place.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+                place.taking.waits();
+                slow.push(place);
+            }
+            for place in slow {
+                let cut = place.taking.line.cut.clone();
+                tokio::spawn(async move {
+                    cut.notified().await;
+                    drop(place);
+                });
+            }
+            let began = Instant::now();
+            let place = gate.enter(&line(waiting, PeerStanding::Prompt)).await;
+            assert!(place.is_ok());
+            let took = began.elapsed();
+            assert_eq!(
+                took < Duration::from_millis(400),
+                is_soon,
+                "a peer is patient with itself: {took:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn a_prompt_client_waits_for_no_slow_one_of_good_manners() {
         let gate = Arc::new(Gate::default());
         let mut slow = Vec::new();
@@ -435,14 +491,14 @@ mod tests {
             .enter(&line)
             .await
             .unwrap_or_else(|refusal| panic!("{refusal:?}"));
-        assert!(line.wait.was_prompt());
+        assert!(line.wait.was_prompt() && !line.wait.kept_its_maker());
         place
             .taking
             .line
             .wait
             .waited_ms
             .store(PROMPT_MS, Ordering::Relaxed);
-        assert!(!line.wait.was_prompt());
+        assert!(!line.wait.was_prompt() && line.wait.kept_its_maker());
     }
 
     #[tokio::test]

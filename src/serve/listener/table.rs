@@ -4,10 +4,10 @@
 //! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer
 //! lately and did nothing wrong since. Room is made by a connection that waits (its head is
 //! unfinished, or it is idle): the one that has waited longest, of the peer that has the most.
-//! Whoever does not read could keep all places otherwise: a connection whose answer is late, as it
-//! waits for its reader, makes room as one that waits itself, and before it, but for no stranger.
-//! Where there is none, one that has been answered for more than a second makes room for a peer of a
-//! better standing.
+//! Whoever does not read could keep all places otherwise, with an address for each. So a connection
+//! whose answer is late, because its reader does not take it, makes room as well, and before those
+//! that wait, but not for a stranger. Where there is none of these, one that has been answered for
+//! more than a second makes room for a peer of a better standing.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -583,6 +583,96 @@ mod tests {
             PeerStanding::Good,
             "promptness is to be shown again"
         );
+    }
+
+    /// Four connections of prompt peers that are being answered, the first of them late.
+    fn prompt_and_one_late() -> Table<()> {
+        let mut table = Table::default();
+        for n in 1..=4 {
+            table.was_prompt(peer(n), u64::from(n));
+            let seat = seated(&mut table, peer(n), 10);
+            table.enters(seat, ConnectionPhase::Answering, 10);
+            if n == 1 {
+                table.is_late(seat);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn one_whose_answer_is_late_makes_room_for_its_equals_but_for_no_stranger() {
+        let mut table = prompt_and_one_late();
+        let stranger = admit(&mut table, peer(8), None, FOUR, 20);
+        assert_eq!(stranger, Err(Refusal::Connections));
+        table.was_prompt(peer(9), 20);
+        let admitted = table.admit(peer(9), None, FOUR, 20).expect("a place");
+        table.holds(admitted.seat, ());
+        let displaced = admitted.displaced.map(|one| (one.peer, one.why));
+        assert_eq!(displaced, Some((peer(1), Refusal::SlowReader)));
+        let next = admit(&mut table, peer(9), None, FOUR, 21).expect("a place");
+        assert_eq!(next.1, Some(peer(9)), "nobody else is late");
+    }
+
+    #[test]
+    fn an_idle_connection_is_kept_while_an_equal_is_late_and_pipelining_does_not_end_that() {
+        let mut table = prompt_and_one_late();
+        let late = *table.seats.keys().next().expect("a seat");
+        let idle = *table.seats.keys().last().expect("a seat");
+        table.enters(idle, ConnectionPhase::Idle, 11);
+        // Its next request was sent before the answer was taken.
+        table.enters(late, ConnectionPhase::Unfinished, 12);
+        table.enters(late, ConnectionPhase::Answering, 12);
+        table.was_prompt(peer(9), 20);
+        let admitted = admit(&mut table, peer(9), None, FOUR, 20).expect("a place");
+        assert_eq!(admitted.1, Some(peer(1)));
+        assert!(table.leave(idle).is_some());
+        let mut table = prompt_and_one_late();
+        let late = *table.seats.keys().next().expect("a seat");
+        table.enters(late, ConnectionPhase::Idle, 12);
+        table.enters(late, ConnectionPhase::Answering, 13);
+        table.was_prompt(peer(9), 20);
+        let refused = admit(&mut table, peer(9), None, FOUR, 20);
+        assert_eq!(refused, Err(Refusal::Connections), "it has taken all");
+    }
+
+    #[test]
+    fn of_equals_that_are_late_the_one_that_became_prompt_last_makes_room() {
+        let mut table = prompt_and_one_late();
+        let seats: Vec<u64> = table.seats.keys().copied().collect();
+        seats.into_iter().for_each(|seat| table.is_late(seat));
+        // Peer 4 has taken an answer since; peer 1 has been prompt for longer all the same.
+        table.was_prompt(peer(4), 15);
+        table.was_prompt(peer(9), 20);
+        let (_, displaced) = admit(&mut table, peer(9), None, FOUR, 20).expect("a place");
+        assert_eq!(displaced, Some(peer(4)));
+    }
+
+    #[test]
+    fn who_keeps_an_answer_waiting_is_prompt_no_more_and_begins_anew() {
+        let mut table = prompt_and_one_late();
+        assert_eq!(table.asker(peer(2), 20).since_ms, 2);
+        table.was_prompt(peer(2), 20);
+        assert_eq!(table.asker(peer(2), 20).since_ms, 2, "without a break");
+        table.is_not_prompt(peer(2));
+        assert_eq!(table.standing(peer(2), 20), PeerStanding::Good);
+        let two = Bounds {
+            per_peer: 1,
+            ..FOUR
+        };
+        assert!(admit(&mut table, peer(2), None, two, 20).is_err());
+        assert!(
+            table
+                .seats
+                .values()
+                .all(|seat| (seat.asker.peer == peer(2))
+                    == (seat.asker.standing == PeerStanding::Good)),
+            "its connection has a lower standing by now"
+        );
+        table.was_prompt(peer(2), 30);
+        assert_eq!(table.asker(peer(2), 30).since_ms, 30);
+        table.was_prompt(peer(2), 31 + GOOD_FOR_MS);
+        let after = table.asker(peer(2), 31 + GOOD_FOR_MS).since_ms;
+        assert_eq!(after, 31 + GOOD_FOR_MS, "it was too long ago");
     }
 
     #[test]

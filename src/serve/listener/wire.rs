@@ -128,3 +128,40 @@ impl Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LIMITS: &[Duration] = &[
+        Duration::from_millis(20),
+        Duration::from_millis(40),
+        Duration::from_secs(60),
+    ];
+
+    #[tokio::test]
+    async fn each_limit_of_the_wait_for_a_client_is_told_once_over_all_that_it_has_not_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let _silent = TcpStream::connect(address).await.expect("connected");
+        let (stream, _) = listener.accept().await.expect("accepted");
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let tells = told.clone();
+        let watch = Box::new(move |limit| tells.borrow_mut().push(limit));
+        let mut wire = Wire::new(stream, LIMITS, watch);
+        let piece = vec![b'x'; 64 << 20];
+        for _ in 0..2 {
+            wire.has_patience(Duration::from_millis(30));
+            assert_eq!(wire.put(&[&piece]).await, Err(Interrupted::Slow));
+        }
+        assert_eq!(*told.borrow(), LIMITS[..2]);
+        assert!(wire.waited() >= Duration::from_millis(60));
+        wire.is_even();
+        assert_eq!(wire.waited(), Duration::ZERO);
+    }
+}
