@@ -688,6 +688,75 @@ async fn slow_readers_of_good_manners_do_not_delay_who_took_a_scrape_promptly() 
     drop(readers);
 }
 
+/// Peers that were prompt once are equals of the scraper, until they keep a maker waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers_that_were_prompt_before_do_not_delay_who_takes_a_scrape_promptly() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "").await;
+    let scraped = || async {
+        asked(&daemon, 200, GET_OWN)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    };
+    assert!(scraped().await);
+    for from in 2..62 {
+        let answer = asked(&daemon, from, GET_OWN).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let mut readers = Vec::new();
+    for from in 2..62 {
+        let mut stream = connect(&daemon, from).await;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect("sent");
+        readers.push(stream);
+    }
+    for _ in 0..5 {
+        let began = Instant::now();
+        assert!(scraped().await);
+        assert!(
+            began.elapsed() < Duration::from_millis(450),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+    drop(readers);
+}
+
+/// Each has an address of its own and was prompt once; now it reads nothing of what it asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers_that_were_prompt_before_take_no_place_from_a_scraper() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "max_connections = 16").await;
+    for from in [200].into_iter().chain(2..26) {
+        let answer = asked(&daemon, from, GET_OWN).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let mut readers = Vec::new();
+    for from in 2..26 {
+        let mut stream = connect(&daemon, from).await;
+        let asked = b"GET /runbook HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200);
+        // One that finds no place is reset while it still writes.
+        let _ = stream.write_all(&asked).await;
+        readers.push(stream);
+    }
+    let began = Instant::now();
+    while !asked(&daemon, 200, GET_OWN)
+        .await
+        .starts_with("HTTP/1.1 200 ")
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "no place for {:?}",
+            began.elapsed()
+        );
+    }
+    let answer = asked(&daemon, 200, GET_OWN).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(readers);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_takes_its_answer_slowly_makes_room_for_who_waits_and_too_many_are_told_so() {
     let directory = tempfile::tempdir().expect("a directory");

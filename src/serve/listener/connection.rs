@@ -17,12 +17,12 @@ use futures_core::Stream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
-use super::gate::ClientLink;
+use super::gate::{ClientLink, PROMPT_MS};
 use super::hall::Hall;
 use super::head::{After, Head, MOST_HEAD, head};
 use super::peer::Asker;
 use super::refusal::Refusal;
-use super::table::ConnectionPhase;
+use super::table::{ConnectionPhase, LATE_MS};
 use super::wire::{Interrupted, Wire};
 use crate::net::clock::Clock;
 use crate::words::{Ms, http_date};
@@ -33,6 +33,12 @@ const READ: usize = 2 << 10;
 /// it.
 const LINGER: Duration = Duration::from_secs(1);
 const MOST_LINGERING: usize = 256 << 10;
+
+/// How long a client may be waited for until the hall is told.
+const WAITS: &[Duration] = &[
+    Duration::from_millis(LATE_MS),
+    Duration::from_millis(PROMPT_MS),
+];
 
 pub struct Connection {
     pub hall: Rc<Hall>,
@@ -51,11 +57,16 @@ impl Drop for Connection {
 
 impl Connection {
     pub async fn serve(mut self, stream: tokio::net::TcpStream) {
-        let mut wire = Wire::new(stream);
+        let (hall, seat) = (self.hall.clone(), self.seat);
+        let mut wire = Wire::new(
+            stream,
+            WAITS,
+            Box::new(move |waited| hall.waits(seat, waited)),
+        );
         let mut ahead = Vec::new();
         let mut phase = ConnectionPhase::Unfinished;
         loop {
-            let head = match self.next_head(&wire, &mut ahead, phase).await {
+            let head = match self.next_head(&mut wire, &mut ahead, phase).await {
                 Ok(Some(head)) => head,
                 Ok(None) => return,
                 Err(refusal) => return self.refuse(&mut wire, refusal).await,
@@ -88,7 +99,7 @@ impl Connection {
     /// The next head; nothing when the client has nothing more to ask or was idle for long.
     async fn next_head(
         &self,
-        wire: &Wire,
+        wire: &mut Wire,
         ahead: &mut Vec<u8>,
         phase: ConnectionPhase,
     ) -> Result<Option<Head>, Refusal> {
@@ -98,6 +109,7 @@ impl Connection {
             (millis(listen.idle_timeout), millis(listen.head_timeout))
         };
         if phase == ConnectionPhase::Idle && ahead.is_empty() {
+            wire.is_even();
             self.hall.enters(self.seat, ConnectionPhase::Idle);
             match timeout(idle, wire.read(ahead, READ)).await {
                 Ok(Ok(count)) if count > 0 => {}
@@ -159,15 +171,22 @@ impl Connection {
         };
         let is_success = response.status().is_success();
         wire.has_patience(millis(self.hall.plan().listen.answer_timeout));
-        let after = tokio::select! {
-            sent = send(wire, response, &method, version, head.after) => sent?,
-            () = cut.notified() => return Err(Interrupted::MadeRoom),
+        let sent = tokio::select! {
+            sent = send(wire, response, &method, version, head.after) => sent,
+            () = cut.notified() => Err(Interrupted::MadeRoom),
         };
-        // Who was only told to come again has taken nothing.
-        if is_success {
-            self.hall.took_an_answer(self.asker.peer, &wait);
+        match sent {
+            // Who was only told to come again has taken nothing.
+            Ok(_) if is_success && wire.waited() < millis(PROMPT_MS) && wait.was_prompt() => {
+                self.hall.was_prompt(self.asker.peer)
+            }
+            Ok(_) if is_success => self.hall.behaved_well(self.asker.peer),
+            Ok(_) => {}
+            // It may come again as often as it likes, and would never be slow.
+            Err(_) if wait.kept_its_maker() => self.hall.is_not_prompt(self.asker.peer),
+            Err(_) => {}
         }
-        Ok(after)
+        sent
     }
 
     /// It makes room for others meanwhile.

@@ -3,8 +3,9 @@
 //! The gate is for making, not for taking. An answer that fits into its buffers leaves it before
 //! the client has taken any of it; the maker of a larger one waits for its client, and while others
 //! wait for the place, the client that has kept its maker waiting longest is cut off. A place is
-//! kept for peers that take their answers promptly: one that only asked for something small has
-//! shown nothing of how it takes a large answer.
+//! kept for peers that take their answers promptly. Whoever was prompt once can be slow the next
+//! time, with as many addresses as it has: among prompt peers a slow one is cut off as soon as it
+//! would be for a better one, and who has been prompt for longest is next.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -33,13 +34,14 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOK_OF_BETTER: Duration = Duration::from_millis(20);
 /// A client that kept its maker waiting for so long, in sum, makes room.
 const PATIENCE_MS: Ms = 2000;
-/// The same among peers of good manners.
+/// The same among peers of good manners, among trusted ones, and among requests of one peer.
 const PATIENCE_AMONG_GOOD_MS: Ms = 500;
-/// The same where a peer of better standing waits.
+/// The same where a peer of better standing waits, and among prompt peers: a prompt one takes its
+/// answer in less, unless its line is long.
 const PATIENCE_FOR_BETTER_MS: Ms = 50;
 
 /// A client that kept its maker waiting for less, in sum, was prompt.
-const PROMPT_MS: Ms = 500;
+pub const PROMPT_MS: Ms = 500;
 
 /// A request's way back to its client.
 #[derive(Debug, Clone)]
@@ -68,6 +70,11 @@ impl Wait {
         self.is_made.load(Ordering::Relaxed) && self.in_sum_ms() < PROMPT_MS
     }
 
+    /// Whether the maker has waited for the client at all.
+    pub fn kept_its_maker(&self) -> bool {
+        self.in_sum_ms() > 0
+    }
+
     fn in_sum_ms(&self) -> Ms {
         let since = self.since_ms.load(Ordering::Relaxed);
         let now = if since > 0 {
@@ -87,6 +94,7 @@ impl Default for ClientLink {
             asker: Asker {
                 peer: nobody,
                 standing: PeerStanding::Unknown,
+                since_ms: 0,
             },
             cut: Arc::default(),
             wait: Arc::default(),
@@ -193,15 +201,15 @@ impl Gate {
             place,
         });
         self.call_in();
-        let (began, standing) = (Instant::now(), line.asker.standing);
-        let is_better = standing >= PeerStanding::Prompt;
+        let (began, asker) = (Instant::now(), line.asker);
+        let is_better = asker.standing >= PeerStanding::Prompt;
         if is_better && called.is_empty() {
-            self.cut_off(standing);
+            self.cut_off(asker);
         }
         while began.elapsed() < self.queue {
             match timeout(if is_better { LOOK_OF_BETTER } else { LOOK }, &mut called).await {
                 Ok(place) => return place.map_err(|_| Refusal::Busy),
-                Err(_) => self.cut_off(standing),
+                Err(_) => self.cut_off(asker),
             }
         }
         Err(Refusal::Busy)
@@ -227,17 +235,19 @@ impl Gate {
     }
 
     /// Cuts off the client that keeps its maker waiting longest, if it does so for too long.
-    fn cut_off(&self, standing: PeerStanding) {
+    fn cut_off(&self, waiting: Asker) {
         let inside = self.inside();
         let too_long = |taking: &Taking| {
-            let patience = match standing {
-                _ if taking.line.asker.standing < standing => PATIENCE_FOR_BETTER_MS,
+            let asker = taking.line.asker;
+            let patience = match waiting.standing {
+                better if asker.standing < better => PATIENCE_FOR_BETTER_MS,
                 PeerStanding::Unknown => PATIENCE_MS,
+                PeerStanding::Prompt if asker.peer != waiting.peer => PATIENCE_FOR_BETTER_MS,
                 PeerStanding::Good | PeerStanding::Prompt | PeerStanding::Trusted => {
                     PATIENCE_AMONG_GOOD_MS
                 }
             };
-            taking.line.asker.standing <= standing && taking.waited_ms() >= patience
+            asker.standing <= waiting.standing && taking.waited_ms() >= patience
         };
         if let Some(slowest) = inside
             .running
@@ -252,7 +262,7 @@ impl Gate {
 
 impl Inside {
     /// Who enters next, if anybody may: the best standing, then the peer that waits with the fewest
-    /// requests.
+    /// requests, then the one that has been prompt for longest.
     fn next(&self) -> Option<usize> {
         let mut requests: HashMap<Peer, usize> = HashMap::new();
         for waiter in &self.waiting {
@@ -276,6 +286,7 @@ impl Inside {
                 (
                     std::cmp::Reverse(w.line.asker.standing),
                     requests[&w.line.asker.peer],
+                    w.line.asker.since_ms,
                     *n,
                 )
             })
@@ -292,6 +303,7 @@ mod tests {
             asker: Asker {
                 peer: Peer::of([192, 0, 2, n].into()),
                 standing,
+                since_ms: 0,
             },
             ..ClientLink::default()
         }
@@ -371,6 +383,62 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_prompt_peers_the_one_that_has_been_prompt_for_longest_is_next() {
+        let gate = Arc::new(Gate::default());
+        let mut places = Vec::new();
+        while places.len() < PLACES {
+            let place = gate.enter(&line(0, PeerStanding::Trusted)).await;
+            places.push(place.unwrap_or_else(|refusal| panic!("{refusal:?}")));
+        }
+        let (sender, mut entered) = tokio::sync::mpsc::unbounded_channel();
+        for (n, since_ms) in [(1, 30), (2, 10), (3, 20)] {
+            let (gate, sender) = (gate.clone(), sender.clone());
+            let mut line = line(n, PeerStanding::Prompt);
+            line.asker.since_ms = since_ms;
+            tokio::spawn(async move {
+                let place = gate.enter(&line).await;
+                let _ = sender.send((n, place));
+            });
+            tokio::task::yield_now().await;
+        }
+        places.pop();
+        for expected in [2, 3, 1] {
+            let (n, _place) = entered.recv().await.expect("one enters after the other");
+            assert_eq!(n, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn slow_ones_of_the_same_standing_are_cut_off_after_a_moment_for_another_prompt_peer() {
+        for (waiting, is_soon) in [(9, true), (0, false)] {
+            let gate = Arc::new(Gate::default());
+            let mut slow = Vec::new();
+            while slow.len() < PLACES {
+                let place = gate.enter(&line(0, PeerStanding::Prompt)).await;
+                let place = place.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+                place.taking.waits();
+                slow.push(place);
+            }
+            for place in slow {
+                let cut = place.taking.line.cut.clone();
+                tokio::spawn(async move {
+                    cut.notified().await;
+                    drop(place);
+                });
+            }
+            let began = Instant::now();
+            let place = gate.enter(&line(waiting, PeerStanding::Prompt)).await;
+            assert!(place.is_ok());
+            let took = began.elapsed();
+            assert_eq!(
+                took < Duration::from_millis(400),
+                is_soon,
+                "a peer is patient with itself: {took:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn a_prompt_client_waits_for_no_slow_one_of_good_manners() {
         let gate = Arc::new(Gate::default());
         let mut slow = Vec::new();
@@ -423,14 +491,14 @@ mod tests {
             .enter(&line)
             .await
             .unwrap_or_else(|refusal| panic!("{refusal:?}"));
-        assert!(line.wait.was_prompt());
+        assert!(line.wait.was_prompt() && !line.wait.kept_its_maker());
         place
             .taking
             .line
             .wait
             .waited_ms
             .store(PROMPT_MS, Ordering::Relaxed);
-        assert!(!line.wait.was_prompt());
+        assert!(!line.wait.was_prompt() && line.wait.kept_its_maker());
     }
 
     #[tokio::test]

@@ -5,11 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::Guard;
 use tokio::task::AbortHandle;
 
-use super::gate::Wait;
+use super::gate::PROMPT_MS;
 use super::peer::{Asker, Peer, PeerStanding};
 use super::refusal::{Refusal, Refusals};
 use super::table::{Admitted, Bounds, ConnectionPhase, Table};
@@ -111,23 +112,36 @@ impl Hall {
         self.crowd.set(self.crowd.get().max(open));
     }
 
-    pub fn took_an_answer(&self, peer: Peer, wait: &Wait) {
+    pub fn was_prompt(&self, peer: Peer) {
+        self.table.borrow_mut().was_prompt(peer, now_ms());
+    }
+
+    pub fn behaved_well(&self, peer: Peer) {
+        self.table.borrow_mut().behaved_well(peer, now_ms());
+    }
+
+    pub fn is_not_prompt(&self, peer: Peer) {
+        self.table.borrow_mut().is_not_prompt(peer);
+    }
+
+    /// An answer of the connection has waited so long for its reader, and waits on.
+    pub fn waits(&self, seat: u64, waited: Duration) {
         let mut table = self.table.borrow_mut();
-        if wait.was_prompt() {
-            table.was_prompt(peer, now_ms())
-        } else {
-            table.behaved_well(peer, now_ms())
+        table.is_late(seat);
+        if waited >= Duration::from_millis(PROMPT_MS)
+            && let Some(peer) = table.peer(seat)
+        {
+            table.is_not_prompt(peer);
         }
     }
 
     /// With the standing that the peer has by now.
     pub fn asker(&self, before: Asker) -> Asker {
-        let standing = if before.standing == PeerStanding::Trusted {
-            before.standing
+        if before.standing == PeerStanding::Trusted {
+            before
         } else {
-            self.table.borrow().standing(before.peer, now_ms())
-        };
-        Asker { standing, ..before }
+            self.table.borrow().asker(before.peer, now_ms())
+        }
     }
 
     pub fn note(&self, refusal: Refusal, peer: Peer) {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::words::Ms;
+
 /// An address, or the /64 of one, which is what one subscriber of IPv6 has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer(IpAddr);
@@ -31,8 +33,8 @@ pub enum PeerStanding {
     Unknown,
     /// Took an answer lately.
     Good,
-    /// Took one lately that was made for it (metrics, API or page), and kept its maker waiting for
-    /// no longer than a moment.
+    /// Took one lately that was made for it (metrics, API or page), and has kept none waiting for
+    /// longer than a moment since.
     Prompt,
     /// Named by the config.
     Trusted,
@@ -43,6 +45,9 @@ pub enum PeerStanding {
 pub struct Asker {
     pub peer: Peer,
     pub standing: PeerStanding,
+    /// Since when it has been prompt without a break; 0 for any other standing. Among equals the
+    /// one that has shown for longest that it takes its answers comes first.
+    pub since_ms: Ms,
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 //! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer
 //! lately and did nothing wrong since. Room is made by a connection that waits (its head is
 //! unfinished, or it is idle): the one that has waited longest, of the peer that has the most.
-//! Where none waits, one that has been answered for more than a second makes room for a peer of a
-//! better standing: whoever does not read could keep all places otherwise.
+//! Whoever does not read could keep all places otherwise, with an address for each. So a connection
+//! whose answer is late, because its reader does not take it, makes room as well, and before those
+//! that wait, but not for a stranger. Where there is none of these, one that has been answered for
+//! more than a second makes room for a peer of a better standing.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::peer::{Peer, PeerStanding};
+use super::peer::{Asker, Peer, PeerStanding};
 use super::refusal::Refusal;
 use crate::words::Ms;
 
@@ -27,6 +29,8 @@ const BAD_FOR_MS: Ms = 60_000;
 const KEPT: usize = 8;
 /// An answer that takes longer waits for its reader.
 const SLOW_MS: Ms = 1000;
+/// An answer that has waited for its reader for so long, in sum, is late.
+pub const LATE_MS: Ms = 50;
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,19 +50,27 @@ pub struct Bounds {
 }
 
 struct Seat<H> {
-    peer: Peer,
-    standing: PeerStanding,
+    asker: Asker,
     phase: ConnectionPhase,
     since_ms: Ms,
+    pace: ReaderPace,
     /// What ends the connection.
     handle: Option<H>,
+}
+
+/// How the client takes what it has asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ReaderPace {
+    Late,
+    InTime,
 }
 
 #[derive(Default)]
 struct PeerRecord {
     open: usize,
     good_ms: Option<Ms>,
-    prompt_ms: Option<Ms>,
+    /// When it was prompt for the first time without a break since, and for the last.
+    prompt_ms: Option<(Ms, Ms)>,
     bad_ms: Option<Ms>,
 }
 
@@ -82,8 +94,15 @@ impl<H> Default for Table<H> {
 /// A connection that was let in, and one that made room for it.
 pub struct Admitted<H> {
     pub seat: u64,
-    pub standing: PeerStanding,
-    pub displaced: Option<(Peer, H)>,
+    pub asker: Asker,
+    pub displaced: Option<Displaced<H>>,
+}
+
+/// A connection that makes room.
+pub struct Displaced<H> {
+    pub peer: Peer,
+    pub handle: H,
+    pub why: Refusal,
 }
 
 impl<H> Table<H> {
@@ -100,7 +119,11 @@ impl<H> Table<H> {
         bounds: Bounds,
         now_ms: Ms,
     ) -> Result<Admitted<H>, Refusal> {
-        let standing = trusted.unwrap_or_else(|| self.standing(peer, now_ms));
+        let mut asker = self.asker(peer, now_ms);
+        if let Some(standing) = trusted {
+            (asker.standing, asker.since_ms) = (standing, 0);
+        }
+        let standing = asker.standing;
         let own = self.peers.get(&peer).map_or(0, |known| known.open);
         let kept = if standing == PeerStanding::Unknown {
             bounds.connections / KEPT
@@ -126,17 +149,17 @@ impl<H> Table<H> {
         self.seats.insert(
             self.next,
             Seat {
-                peer,
-                standing,
+                asker,
                 phase: ConnectionPhase::Unfinished,
                 since_ms: now_ms,
+                pace: ReaderPace::InTime,
                 handle: None,
             },
         );
         self.remember(peer, now_ms).open += 1;
         Ok(Admitted {
             seat: self.next,
-            standing,
+            asker,
             displaced,
         })
     }
@@ -149,27 +172,48 @@ impl<H> Table<H> {
 
     /// The connection does something else from now on; its peer may have another standing by now.
     pub fn enters(&mut self, seat: u64, phase: ConnectionPhase, now_ms: Ms) {
-        let Some((peer, before)) = self.seats.get(&seat).map(|seat| (seat.peer, seat.standing))
-        else {
+        let Some(before) = self.seats.get(&seat).map(|seat| seat.asker) else {
             return;
         };
-        let standing = if before == PeerStanding::Trusted {
+        let asker = if before.standing == PeerStanding::Trusted {
             before
         } else {
-            self.standing(peer, now_ms)
+            self.asker(before.peer, now_ms)
         };
         if let Some(seat) = self.seats.get_mut(&seat) {
-            (seat.phase, seat.since_ms, seat.standing) = (phase, now_ms, standing);
+            (seat.phase, seat.since_ms, seat.asker) = (phase, now_ms, asker);
+            if phase == ConnectionPhase::Idle {
+                seat.pace = ReaderPace::InTime;
+            }
         }
     }
 
+    /// An answer of the connection is late, until all that was asked for has been taken.
+    pub fn is_late(&mut self, seat: u64) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.pace = ReaderPace::Late;
+        }
+    }
+
+    pub fn peer(&self, seat: u64) -> Option<Peer> {
+        self.seats.get(&seat).map(|seat| seat.asker.peer)
+    }
+
     /// The connection is over, or makes room.
-    pub fn leave(&mut self, seat: u64) -> Option<(Peer, H)> {
+    pub fn leave(&mut self, seat: u64) -> Option<Displaced<H>> {
         let seat = self.seats.remove(&seat)?;
-        if let Some(known) = self.peers.get_mut(&seat.peer) {
+        let peer = seat.asker.peer;
+        if let Some(known) = self.peers.get_mut(&peer) {
             known.open -= 1;
         }
-        Some((seat.peer, seat.handle?))
+        Some(Displaced {
+            peer,
+            handle: seat.handle?,
+            why: match seat.pace {
+                ReaderPace::Late => Refusal::SlowReader,
+                ReaderPace::InTime => Refusal::Displaced,
+            },
+        })
     }
 
     pub fn behaved_well(&mut self, peer: Peer, now_ms: Ms) {
@@ -177,8 +221,28 @@ impl<H> Table<H> {
     }
 
     pub fn was_prompt(&mut self, peer: Peer, now_ms: Ms) {
+        let is_prompt = self.standing(peer, now_ms) == PeerStanding::Prompt;
         let known = self.remember(peer, now_ms);
-        (known.good_ms, known.prompt_ms) = (Some(now_ms), Some(now_ms));
+        let first_ms = known
+            .prompt_ms
+            .filter(|_| is_prompt)
+            .map(|(first, _)| first);
+        known.good_ms = Some(now_ms);
+        known.prompt_ms = Some((first_ms.unwrap_or(now_ms), now_ms));
+    }
+
+    /// From now on, whichever of its connections: it is to show it again.
+    pub fn is_not_prompt(&mut self, peer: Peer) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.prompt_ms = None;
+        }
+        let own = self
+            .seats
+            .values_mut()
+            .filter(|seat| seat.asker.peer == peer && seat.asker.standing == PeerStanding::Prompt);
+        own.for_each(|seat| {
+            (seat.asker.standing, seat.asker.since_ms) = (PeerStanding::Good, 0);
+        });
     }
 
     /// To be prompt again it has to take an answer again.
@@ -187,7 +251,21 @@ impl<H> Table<H> {
         (known.bad_ms, known.prompt_ms) = (Some(now_ms), None);
     }
 
-    pub fn standing(&self, peer: Peer, now_ms: Ms) -> PeerStanding {
+    pub fn asker(&self, peer: Peer, now_ms: Ms) -> Asker {
+        let standing = self.standing(peer, now_ms);
+        let first = self.peers.get(&peer).and_then(|known| known.prompt_ms);
+        let since_ms = match standing {
+            PeerStanding::Prompt => first.map_or(now_ms, |(first, _)| first),
+            PeerStanding::Unknown | PeerStanding::Good | PeerStanding::Trusted => 0,
+        };
+        Asker {
+            peer,
+            standing,
+            since_ms,
+        }
+    }
+
+    fn standing(&self, peer: Peer, now_ms: Ms) -> PeerStanding {
         let Some(known) = self.peers.get(&peer) else {
             return PeerStanding::Unknown;
         };
@@ -195,7 +273,7 @@ impl<H> Table<H> {
             |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
         if known.open > GOOD_CONNECTIONS || within(known.bad_ms, BAD_FOR_MS) {
             PeerStanding::Unknown
-        } else if within(known.prompt_ms, GOOD_FOR_MS) {
+        } else if within(known.prompt_ms.map(|(_, last)| last), GOOD_FOR_MS) {
             PeerStanding::Prompt
         } else if within(known.good_ms, GOOD_FOR_MS) {
             PeerStanding::Good
@@ -204,24 +282,38 @@ impl<H> Table<H> {
         }
     }
 
-    /// One that waits makes room for another's: of the lowest standing, of the peer with the most,
-    /// the one that has waited longest. Never one of a peer that has fewer connections, or a better
-    /// standing.
+    /// One that waits or is late makes room for another's: of the lowest standing, a late one
+    /// first, of the peer with the most, of the one that became prompt last, the one that has
+    /// waited longest. Never one of a peer that has fewer connections, or a better standing.
     fn who_makes_room(&self, own: usize, standing: PeerStanding) -> Option<u64> {
+        let is_late =
+            |seat: &Seat<H>| standing > PeerStanding::Unknown && seat.pace == ReaderPace::Late;
         let waiting = self.seats.iter().filter(|(_, seat)| {
-            seat.phase != ConnectionPhase::Answering && seat.standing <= standing
+            (seat.phase != ConnectionPhase::Answering || is_late(seat))
+                && seat.asker.standing <= standing
         });
         let with_open = waiting.map(|(id, seat)| {
             (
                 id,
                 seat,
-                self.peers.get(&seat.peer).map_or(0, |known| known.open),
+                self.peers
+                    .get(&seat.asker.peer)
+                    .map_or(0, |known| known.open),
             )
         });
-        let may =
-            with_open.filter(|(_, seat, open)| seat.standing < standing || *open >= own.max(1));
-        may.min_by_key(|(id, seat, open)| (seat.standing, Reverse(*open), seat.since_ms, **id))
-            .map(|(id, ..)| *id)
+        let may = with_open
+            .filter(|(_, seat, open)| seat.asker.standing < standing || *open >= own.max(1));
+        may.min_by_key(|(id, seat, open)| {
+            (
+                seat.asker.standing,
+                seat.pace,
+                Reverse(*open),
+                Reverse(seat.asker.since_ms),
+                seat.since_ms,
+                **id,
+            )
+        })
+        .map(|(id, ..)| *id)
     }
 
     /// Of those of a lower standing that are being answered, the one that has taken longest, if it
@@ -229,19 +321,18 @@ impl<H> Table<H> {
     fn who_reads_slowly(&self, standing: PeerStanding, now_ms: Ms) -> Option<u64> {
         let is_slow = |seat: &Seat<H>| {
             seat.phase == ConnectionPhase::Answering
-                && seat.standing < standing
+                && seat.asker.standing < standing
                 && now_ms.saturating_sub(seat.since_ms) >= SLOW_MS
         };
         let slow = self.seats.iter().filter(|(_, seat)| is_slow(seat));
-        slow.min_by_key(|(id, seat)| (seat.standing, seat.since_ms, **id))
+        slow.min_by_key(|(id, seat)| (seat.asker.standing, seat.since_ms, **id))
             .map(|(id, _)| *id)
     }
 
     fn longest_waiting_of(&self, peer: Peer) -> Option<u64> {
-        let own = self
-            .seats
-            .iter()
-            .filter(|(_, seat)| seat.peer == peer && seat.phase != ConnectionPhase::Answering);
+        let own = self.seats.iter().filter(|(_, seat)| {
+            seat.asker.peer == peer && seat.phase != ConnectionPhase::Answering
+        });
         own.min_by_key(|(id, seat)| (seat.since_ms, **id))
             .map(|(id, _)| *id)
     }
@@ -296,7 +387,7 @@ mod tests {
     ) -> Result<(u64, Option<Peer>), Refusal> {
         let admitted = table.admit(who, trusted, bounds, now_ms)?;
         table.holds(admitted.seat, ());
-        Ok((admitted.seat, admitted.displaced.map(|(peer, ())| peer)))
+        Ok((admitted.seat, admitted.displaced.map(|one| one.peer)))
     }
 
     fn seated(table: &mut Table<()>, who: Peer, now_ms: Ms) -> u64 {
@@ -464,7 +555,7 @@ mod tests {
             .map(|_| {
                 table
                     .admit(peer(1), None, many, 1)
-                    .map(|a: Admitted<()>| a.standing)
+                    .map(|a: Admitted<()>| a.asker.standing)
                     .expect("a place")
             })
             .collect();
@@ -492,6 +583,96 @@ mod tests {
             PeerStanding::Good,
             "promptness is to be shown again"
         );
+    }
+
+    /// Four connections of prompt peers that are being answered, the first of them late.
+    fn prompt_and_one_late() -> Table<()> {
+        let mut table = Table::default();
+        for n in 1..=4 {
+            table.was_prompt(peer(n), u64::from(n));
+            let seat = seated(&mut table, peer(n), 10);
+            table.enters(seat, ConnectionPhase::Answering, 10);
+            if n == 1 {
+                table.is_late(seat);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn one_whose_answer_is_late_makes_room_for_its_equals_but_for_no_stranger() {
+        let mut table = prompt_and_one_late();
+        let stranger = admit(&mut table, peer(8), None, FOUR, 20);
+        assert_eq!(stranger, Err(Refusal::Connections));
+        table.was_prompt(peer(9), 20);
+        let admitted = table.admit(peer(9), None, FOUR, 20).expect("a place");
+        table.holds(admitted.seat, ());
+        let displaced = admitted.displaced.map(|one| (one.peer, one.why));
+        assert_eq!(displaced, Some((peer(1), Refusal::SlowReader)));
+        let next = admit(&mut table, peer(9), None, FOUR, 21).expect("a place");
+        assert_eq!(next.1, Some(peer(9)), "nobody else is late");
+    }
+
+    #[test]
+    fn an_idle_connection_is_kept_while_an_equal_is_late_and_pipelining_does_not_end_that() {
+        let mut table = prompt_and_one_late();
+        let late = *table.seats.keys().next().expect("a seat");
+        let idle = *table.seats.keys().last().expect("a seat");
+        table.enters(idle, ConnectionPhase::Idle, 11);
+        // Its next request was sent before the answer was taken.
+        table.enters(late, ConnectionPhase::Unfinished, 12);
+        table.enters(late, ConnectionPhase::Answering, 12);
+        table.was_prompt(peer(9), 20);
+        let admitted = admit(&mut table, peer(9), None, FOUR, 20).expect("a place");
+        assert_eq!(admitted.1, Some(peer(1)));
+        assert!(table.leave(idle).is_some());
+        let mut table = prompt_and_one_late();
+        let late = *table.seats.keys().next().expect("a seat");
+        table.enters(late, ConnectionPhase::Idle, 12);
+        table.enters(late, ConnectionPhase::Answering, 13);
+        table.was_prompt(peer(9), 20);
+        let refused = admit(&mut table, peer(9), None, FOUR, 20);
+        assert_eq!(refused, Err(Refusal::Connections), "it has taken all");
+    }
+
+    #[test]
+    fn of_equals_that_are_late_the_one_that_became_prompt_last_makes_room() {
+        let mut table = prompt_and_one_late();
+        let seats: Vec<u64> = table.seats.keys().copied().collect();
+        seats.into_iter().for_each(|seat| table.is_late(seat));
+        // Peer 4 has taken an answer since; peer 1 has been prompt for longer all the same.
+        table.was_prompt(peer(4), 15);
+        table.was_prompt(peer(9), 20);
+        let (_, displaced) = admit(&mut table, peer(9), None, FOUR, 20).expect("a place");
+        assert_eq!(displaced, Some(peer(4)));
+    }
+
+    #[test]
+    fn who_keeps_an_answer_waiting_is_prompt_no_more_and_begins_anew() {
+        let mut table = prompt_and_one_late();
+        assert_eq!(table.asker(peer(2), 20).since_ms, 2);
+        table.was_prompt(peer(2), 20);
+        assert_eq!(table.asker(peer(2), 20).since_ms, 2, "without a break");
+        table.is_not_prompt(peer(2));
+        assert_eq!(table.standing(peer(2), 20), PeerStanding::Good);
+        let two = Bounds {
+            per_peer: 1,
+            ..FOUR
+        };
+        assert!(admit(&mut table, peer(2), None, two, 20).is_err());
+        assert!(
+            table
+                .seats
+                .values()
+                .all(|seat| (seat.asker.peer == peer(2))
+                    == (seat.asker.standing == PeerStanding::Good)),
+            "its connection has a lower standing by now"
+        );
+        table.was_prompt(peer(2), 30);
+        assert_eq!(table.asker(peer(2), 30).since_ms, 30);
+        table.was_prompt(peer(2), 31 + GOOD_FOR_MS);
+        let after = table.asker(peer(2), 31 + GOOD_FOR_MS).since_ms;
+        assert_eq!(after, 31 + GOOD_FOR_MS, "it was too long ago");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 use super::connection::Connection;
 use super::hall::Hall;
-use super::peer::{Asker, Peer};
+use super::peer::Peer;
 use super::refusal::{Refusal, Refusals};
 use crate::engine::board::Board;
 use crate::net::sys;
@@ -168,20 +168,16 @@ fn welcome(hall: &Rc<Hall>, stream: TcpStream, address: SocketAddr, router: &Rou
             return hall.note(refusal, peer);
         }
     };
-    if let Some((displaced, task)) = admitted.displaced {
-        task.abort();
-        hall.note(Refusal::Displaced, displaced);
+    if let Some(displaced) = admitted.displaced {
+        displaced.handle.abort();
+        hall.note(displaced.why, displaced.peer);
     }
     let _ = stream.set_nodelay(true);
-    let asker = Asker {
-        peer,
-        standing: admitted.standing,
-    };
     let connection = Connection {
         hall: hall.clone(),
         seat: admitted.seat,
         address,
-        asker,
+        asker: admitted.asker,
         router: router.clone(),
     };
     let task = tokio::task::spawn_local(connection.serve(stream));

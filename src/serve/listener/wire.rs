@@ -1,5 +1,5 @@
-//! Writing to a client that may take its time: what is waited for is counted, and bounded for each
-//! answer.
+//! Writing to a client that may take its time: what is waited for is counted, bounded for each
+//! answer, and told when it reaches a limit.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
@@ -19,23 +19,43 @@ pub enum Interrupted {
     Gone,
 }
 
+/// Is told which limit the time has reached that a client has been waited for.
+pub type WaitWatch = Box<dyn Fn(Duration)>;
+
 /// One connection, and how long its client may still be waited for.
 pub struct Wire {
     pub stream: TcpStream,
     patience: Duration,
+    /// How long the client has been waited for since it had taken everything.
+    waited: Duration,
+    /// Limits of that time, in ascending order.
+    limits: &'static [Duration],
+    watch: WaitWatch,
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream, limits: &'static [Duration], watch: WaitWatch) -> Self {
         Self {
             stream,
             patience: Duration::ZERO,
+            waited: Duration::ZERO,
+            limits,
+            watch,
         }
     }
 
     /// For the next answer.
     pub fn has_patience(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// The client owes nothing: it has no further request under way.
+    pub fn is_even(&mut self) {
+        self.waited = Duration::ZERO;
+    }
+
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Writes all of the parts, in order.
@@ -56,13 +76,25 @@ impl Wire {
     }
 
     async fn wait(&mut self) -> Result<(), Interrupted> {
-        let began = Instant::now();
-        let waited = timeout(self.patience, self.stream.writable()).await;
-        self.patience = self.patience.saturating_sub(began.elapsed());
-        match waited {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Interrupted::Gone),
-            Err(_) => Err(Interrupted::Slow),
+        loop {
+            let limit = self.limits.iter().find(|limit| **limit > self.waited);
+            let most = limit.map_or(self.patience, |limit| {
+                self.patience.min(*limit - self.waited)
+            });
+            let began = Instant::now();
+            let waited = timeout(most, self.stream.writable()).await;
+            let took = began.elapsed();
+            self.patience = self.patience.saturating_sub(took);
+            self.waited += took;
+            if let Some(limit) = limit.filter(|limit| **limit <= self.waited) {
+                (self.watch)(*limit);
+            }
+            match waited {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(_)) => return Err(Interrupted::Gone),
+                Err(_) if self.patience.is_zero() => return Err(Interrupted::Slow),
+                Err(_) => {}
+            }
         }
     }
 
@@ -94,5 +126,42 @@ impl Wire {
                 read => return read,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LIMITS: &[Duration] = &[
+        Duration::from_millis(20),
+        Duration::from_millis(40),
+        Duration::from_secs(60),
+    ];
+
+    #[tokio::test]
+    async fn each_limit_of_the_wait_for_a_client_is_told_once_over_all_that_it_has_not_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let _silent = TcpStream::connect(address).await.expect("connected");
+        let (stream, _) = listener.accept().await.expect("accepted");
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let tells = told.clone();
+        let watch = Box::new(move |limit| tells.borrow_mut().push(limit));
+        let mut wire = Wire::new(stream, LIMITS, watch);
+        let piece = vec![b'x'; 64 << 20];
+        for _ in 0..2 {
+            wire.has_patience(Duration::from_millis(30));
+            assert_eq!(wire.put(&[&piece]).await, Err(Interrupted::Slow));
+        }
+        assert_eq!(*told.borrow(), LIMITS[..2]);
+        assert!(wire.waited() >= Duration::from_millis(60));
+        wire.is_even();
+        assert_eq!(wire.waited(), Duration::ZERO);
     }
 }
