@@ -413,7 +413,7 @@ pub const PROCESS: &[Metric] = &[
         unit: MetricUnit::Timestamp,
         part: Collect::Daemon,
         labels: &[],
-        help: "When the process was started.",
+        help: "When the process of the daemon was started.",
         query: "time() - process_start_time_seconds{job=\"probity\"} < 600",
         writer: MetricWriter::Process,
     },
