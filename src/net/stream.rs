@@ -26,7 +26,7 @@ pub struct StampedTcp<'t> {
 
 /// Bytes that are read before others have their turn: inside TLS, a reader goes on until it has
 /// something for the one above it, and a peer may send tickets and records that hold nothing.
-const TURN: usize = 32 << 10;
+const TURN: usize = 16 << 10;
 
 impl<'t> StampedTcp<'t> {
     pub fn new(tcp: TcpStream, trace: &'t Trace) -> Self {
