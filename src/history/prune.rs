@@ -13,6 +13,7 @@ use super::chain::{canonical, hex, sha256};
 use super::event::PrunedEvent;
 use super::opened::{Closing, History};
 use super::reader::HistoryReader;
+use super::stub::{COMMITTED_WITHIN_MS, Stub};
 use super::verification::{Against, Verification};
 use super::verify::verify;
 use super::walk::{Walked, walk};
@@ -73,7 +74,7 @@ pub fn prepare(reader: &HistoryReader, before: UtcMs) -> Result<Option<Cut>, His
         .collect();
     checkpoints.extend(checkpoints_until(connection, last)?);
     let mut carried = walked.carried();
-    carried.insert("cut".into(), last_rows(connection, &walked)?);
+    carried.insert("cut".into(), last_rows(connection, &walked, earlier)?);
     let head = walked
         .heads
         .get(&last)
@@ -121,10 +122,22 @@ fn checkpoints_until(connection: &Connection, last: u64) -> Result<Vec<Value>, H
 }
 
 /// The last row that goes of each table whose rows do not name their event.
-fn last_rows(connection: &Connection, walked: &Walked) -> Result<Value, HistoryError> {
+fn last_rows(
+    connection: &Connection,
+    walked: &Walked,
+    earlier: Option<&Stub>,
+) -> Result<Value, HistoryError> {
     let last_of = |table: &str| -> Result<i64, HistoryError> {
         let rows = walked.told.rows_of(table);
-        let sql = format!("SELECT id FROM {table} ORDER BY id LIMIT 1 OFFSET ?1");
+        // Rows that an earlier stub stands for may not be taken away yet.
+        let gone = earlier.map_or_else(String::new, |stub| {
+            let until = stub.until_ms as i64 + COMMITTED_WITHIN_MS;
+            format!(
+                "WHERE NOT (id <= {} AND to_at <= {until})",
+                stub.last_row(table)
+            )
+        });
+        let sql = format!("SELECT id FROM {table} {gone} ORDER BY id LIMIT 1 OFFSET ?1");
         Ok(match rows.checked_sub(1) {
             None => 0,
             Some(before_last) => connection.query_row(&sql, [before_last as i64], |r| r.get(0))?,
@@ -206,7 +219,7 @@ pub fn take_some(connection: &mut Connection) -> Result<bool, HistoryError> {
     let cut: Value = serde_json::from_str(&cut).unwrap_or_default();
     let until = |table: &str| cut.get(table).and_then(Value::as_i64).unwrap_or(0);
     // Earlier builds could give a later row the number of one that was pruned.
-    let pruned = format!("AND to_at <= {until_ms}");
+    let pruned = format!("AND to_at <= {}", until_ms + COMMITTED_WITHIN_MS);
     let steps = [
         ("event", "seq", last, ""),
         ("checkpoint", "seq", last, ""),

@@ -11,6 +11,9 @@ use super::checkpoint::verify_signature;
 use super::event::EventRecord;
 use crate::words::Ms;
 
+/// A change becomes final some moments after the time that it is about, and never before.
+pub const COMMITTED_WITHIN_MS: i64 = 1000;
+
 /// A stub as stored: its signed object, and what it carries.
 #[derive(Debug, Clone)]
 pub struct Stub {

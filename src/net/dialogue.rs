@@ -170,11 +170,12 @@ impl Dialogue {
             return None;
         }
         // In a long text, to ask where would be another search, and one without a limit.
-        let found = if self.heard.len() > FOUND_WITHIN {
-            0..self.heard.len()
-        } else {
-            pattern.find(&self.heard)?.range()
-        };
+        if self.heard.len() > FOUND_WITHIN {
+            let end = self.lines_until_match(is_in);
+            let text = trimmed(&self.heard[..end]).len();
+            return Some(self.matched(0..text, end));
+        }
+        let found = pattern.find(&self.heard)?.range();
         let rest = &self.heard[found.end..];
         let end = rest
             .iter()
@@ -183,6 +184,17 @@ impl Dialogue {
         let from = begin_of_line(&self.heard[..found.start]);
         let text = trimmed(&self.heard[from..found.end]);
         Some(self.matched(from..from + text.len(), end))
+    }
+
+    /// The end of the first line up to which the pattern matches.
+    fn lines_until_match(&self, is_in: &dyn Fn(&[u8]) -> bool) -> usize {
+        let line_feeds = self.heard.iter().enumerate().filter(|(_, b)| **b == b'\n');
+        let ends: Vec<usize> = line_feeds
+            .map(|(at, _)| at + 1)
+            .chain([self.heard.len()])
+            .collect();
+        let before = ends.partition_point(|end| !is_in(&self.heard[..*end]));
+        ends.get(before).copied().unwrap_or(self.heard.len())
     }
 
     /// Whether the line that is looked at is the rest of one that has matched already.
@@ -326,6 +338,20 @@ mod tests {
 
     fn cannot(text: &[u8]) -> Step {
         Step::Cannot(text.to_vec())
+    }
+
+    #[test]
+    fn what_follows_a_match_over_several_lines_of_a_long_text_is_kept() {
+        let banner = "a line of the banner\r\n".repeat(150);
+        assert!(banner.len() > FOUND_WITHIN);
+        let mut dialogue = Dialogue::default();
+        let all = format!("{banner}Welcome\r\nEND\r\nlogin: ");
+        let step = looks(&mut dialogue, all.as_bytes(), r"(?s)Welcome.*\nEND");
+        let Step::Matched(text) = step else {
+            panic!("{step:?}")
+        };
+        assert!(text.ends_with(b"Welcome\r\nEND"));
+        assert_eq!(looks(&mut dialogue, b"", "login:"), matched(b"login: "));
     }
 
     #[test]

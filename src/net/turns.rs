@@ -47,14 +47,17 @@ impl Turns {
         match receiver.await {
             Ok(turn) => turn,
             // The queue lives as long as whoever waits in it; without it nobody else has a thread.
-            Err(_) => Turn::of(&self.0, host),
+            Err(_) => {
+                *locked(&self.0).taken.entry(host).or_default() += 1;
+                Turn::of(&self.0, host)
+            }
         }
     }
 }
 
 impl Turn {
+    /// Of a thread that is counted as taken already.
     fn of(queue: &Arc<Mutex<Queue>>, host: u64) -> Self {
-        *locked(queue).taken.entry(host).or_default() += 1;
         Self {
             _thread: Arc::new(TakenThread {
                 queue: queue.clone(),
@@ -101,7 +104,10 @@ fn next(queue: &mut Queue) -> Option<(u64, oneshot::Sender<Turn>)> {
         .enumerate()
         .min_by_key(|(_, (host, _))| of(host))
         .map(|(at, _)| at)?;
-    queue.waiting.remove(first)
+    let (host, sender) = queue.waiting.remove(first)?;
+    // Counted before the lock is left: another thread may hand on at the same time.
+    *queue.taken.entry(host).or_default() += 1;
+    Some((host, sender))
 }
 
 #[cfg(test)]

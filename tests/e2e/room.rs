@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use probity::kind::run::{Report, run};
 use probity::net::shared::Net;
+use probity::net::turns::THREADS;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -256,6 +257,67 @@ async fn a_text_that_an_expression_matches_for_too_long_is_down() {
         began.elapsed() < Duration::from_secs(9),
         "before its timeout"
     );
+}
+
+/// Each has a text that takes long to look through for its secret, after it was given up.
+#[tokio::test]
+async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn() {
+    let body = made_for_it();
+    let port = tcp(move |mut stream| {
+        let body = body.clone();
+        async move {
+            let head = read_head(&mut stream).await;
+            let answer = if head.starts_with("GET / ") {
+                let to = format!("/{}", "%25".repeat(330));
+                let status = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close\r\n";
+                format!("{status}Location: {to}\r\n\r\n").into_bytes()
+            } else {
+                ok("", &body)
+            };
+            let _ = stream.write_all(&answer).await;
+        }
+    })
+    .await;
+    let lines = format!(
+        "timeout = \"300ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
+            probe.http.redirects = 2\nprobe.http.auth.bearer = {{ env = \"TEST_SECRET\" }}\n\
+            probe.http.expect.body.not_matches = \"{DEAR}\"\n"
+    );
+    let all = async {
+        let net = Rc::new(Net::default());
+        let mut held = Vec::new();
+        for _ in 0..THREADS {
+            held.push(net.turns.turn(7).await);
+        }
+        let probes: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let (net, endpoint) = (net.clone(), endpoint(&lines));
+                spawn_local(async move { run(&net, &endpoint).await })
+            })
+            .collect();
+        // Past the timeout and the time in which an answer may be judged.
+        while probes.iter().any(|probe| !probe.is_finished()) {
+            let other = net.clone();
+            let waits = other.turns.turn(8);
+            if tokio::time::timeout(Duration::from_secs(3), waits)
+                .await
+                .is_err()
+            {
+                held.clear();
+            }
+            tokio::task::yield_now().await;
+        }
+        for probe in probes {
+            let report = probe.await.expect("joined");
+            assert!(
+                matches!(report.outcome, Outcome::Unmeasured { .. }),
+                "{report:?}"
+            );
+        }
+    };
+    let limit = Duration::from_secs(30);
+    let ended = tokio::time::timeout(limit, LocalSet::new().run_until(all)).await;
+    assert!(ended.is_ok(), "they wait for one another");
 }
 
 /// Before, each of them held memory for decoded bodies and a thread as long as it liked.

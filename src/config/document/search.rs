@@ -20,7 +20,7 @@ const PIECE: usize = 512;
 /// Places between two looks at it.
 const STEPS: usize = 4096;
 /// Automata that a thread keeps, and bytes that the states of one may take.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 const STATES_BYTES: usize = 1 << 20;
 
 /// Where the text ends.
@@ -174,6 +174,7 @@ impl<'n> ProgramPlaces<'n> {
             self.next.push(self.program.start_anchored());
             self.here.clear();
             while let Some(place) = self.next.pop() {
+                steps += 1;
                 if std::mem::replace(&mut self.seen[place.as_usize()], at + 1) == at + 1 {
                     continue;
                 }
@@ -205,7 +206,7 @@ impl<'n> ProgramPlaces<'n> {
                 };
                 self.next.extend(led_to);
             }
-            steps += 1 + self.here.len();
+            steps += 1;
             if steps >= STEPS {
                 steps = 0;
                 if !goes_on() {

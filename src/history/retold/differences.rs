@@ -7,11 +7,8 @@ use serde_json::Value;
 
 use super::{Retold, RetoldOutage, canonical_text};
 use crate::history::HistoryError;
-use crate::history::stub::Stub;
+use crate::history::stub::{COMMITTED_WITHIN_MS, Stub};
 use crate::words::{Digest, Reason, is_same_digest, parse_utc};
-
-/// A change becomes final some moments after the time that it is about, and never before.
-const COMMITTED_WITHIN_MS: i64 = 1000;
 
 /// The numbers of a row, and what it says in words.
 type Said = (Vec<i64>, String);

@@ -50,10 +50,15 @@ fn is_in_time() -> bool {
     UNTIL_NS.get() > 0
 }
 
+fn is_in_time_now() -> bool {
+    STEPS.set(STEPS_AT_ONCE - 1);
+    is_in_time()
+}
+
 /// What was found, and whether the expression holds.
 pub fn judged(cel: &Cel, body: &[u8], work: &Work) -> Result<(String, bool), Spent> {
     UNTIL_NS.set(thread_cpu_ns().saturating_add(work.left_ns()));
-    watch(is_in_time);
+    watch(is_in_time, is_in_time_now);
     let judged = judged_in_time(cel, body);
     let is_spent = UNTIL_NS.replace(u64::MAX) == 0;
     match judged {

@@ -66,8 +66,11 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let trace = Trace::begin().of(endpoint.host());
     let timeout = endpoint.rules.cadence.timeout;
     let deadline = Instant::now() + Duration::from_millis(timeout);
-    let probe = pin!(by_kind(net, &trace, endpoint, deadline));
-    let (ended, until) = ended_by(&trace, probe, deadline).await;
+    let (ended, until) = {
+        // It ends here, with its place among those that judge: nobody asks it for more.
+        let probe = pin!(by_kind(net, &trace, endpoint, deadline));
+        ended_by(&trace, probe, deadline).await
+    };
     let stage = trace.stage();
     let is_over = ended.is_none();
     let moved_ms = (until - deadline).as_millis() as Ms;

@@ -258,7 +258,7 @@ fn found(regex: &Regex, text: &str) -> Result<bool, ExecutionError> {
         regex.as_str(),
         text.as_bytes(),
         End::Whole,
-        &watched::goes_on,
+        &watched::goes_on_now,
     )
     .unwrap_or_else(|| Ok(regex.is_match(text)))
     .map_err(|Spent| watched::no_time_left("matches"))

@@ -16,11 +16,18 @@ pub const WATCHED: &str = "@watched";
 
 thread_local! {
     static GOES_ON: Cell<fn() -> bool> = const { Cell::new(|| true) };
+    static GOES_ON_NOW: Cell<fn() -> bool> = const { Cell::new(|| true) };
 }
 
-/// What says whether evaluations of this thread go on.
-pub fn watch(goes_on: fn() -> bool) {
+/// What says whether evaluations of this thread go on; `now` looks at the clock each time.
+pub fn watch(goes_on: fn() -> bool, now: fn() -> bool) {
     GOES_ON.set(goes_on);
+    GOES_ON_NOW.set(now);
+}
+
+/// Whether there is time left, for a step that may be long.
+pub fn goes_on_now() -> bool {
+    GOES_ON_NOW.get()()
 }
 
 /// Whether there is time left.
