@@ -46,8 +46,8 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["component", "period"],
-        help: "Upper bound of the availability: unknown time counts as up. Outages between two \
-            probes are not seen.",
+        help: "Upper bound of the availability: unknown and future time count as up. Outages \
+            between two probes are not seen.",
         query: "probity_component_availability_upper_ratio{period=\"current\"} < 0.999",
         writer: MetricWriter::Component(OfComponent {
             value: |j| j.upper.as_ref().and_then(ToPrimitive::to_f64),
@@ -83,7 +83,7 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["component", "period"],
-        help: "Downtime of the month divided by its outages. Absent if there was none.",
+        help: "Downtime of the month divided by the number of outages. Absent without an outage.",
         query: "probity_component_mean_time_to_recover_seconds{period=\"previous\"}",
         writer: MetricWriter::Component(OfComponent {
             value: |j| j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0),
@@ -95,7 +95,7 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["component", "period"],
-        help: "Uptime of the month divided by its outages. Absent if there was none.",
+        help: "Uptime of the month divided by the number of outages. Absent without an outage.",
         query: "probity_component_mean_time_between_failures_seconds / 86400",
         writer: MetricWriter::Component(OfComponent {
             value: |j| j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0),

@@ -56,7 +56,7 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Ratio,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
-        help: "Upper bound of the availability: unknown time counts as up.",
+        help: "Upper bound of the availability: unknown and future time count as up.",
         query: "probity_sla_availability_upper_ratio < probity_sla_objective_ratio",
         writer: MetricWriter::Contract(OfContract::One(|_, j| j.upper.as_ref().map(number))),
     },
@@ -120,7 +120,7 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
-        help: "Downtime of the period divided by its outages. Absent if there was none.",
+        help: "Downtime of the period divided by the number of outages. Absent without an outage.",
         query: "probity_sla_mean_time_to_recover_seconds{period=\"previous\"}",
         writer: MetricWriter::Contract(OfContract::One(|_, j| seconds(j.spells.mean_to_recover))),
     },
@@ -130,7 +130,7 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["sla", "component", "period"],
-        help: "Uptime of the period divided by its outages. Absent if there was none.",
+        help: "Uptime of the period divided by the number of outages. Absent without an outage.",
         query: "probity_sla_mean_time_between_failures_seconds / 86400",
         writer: MetricWriter::Contract(OfContract::One(|_, j| {
             seconds(j.spells.mean_between_failures)

@@ -193,8 +193,8 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::None,
         part: Collect::Daemon,
         labels: &[],
-        help: "Stalls of the engine longer than 0.5 s (CPU starvation or suspend). Probes \
-            affected by a stall are unmeasured.",
+        help: "Stalls of the engine longer than 0.5 s (CPU starvation or suspend). A probe that \
+            failed during one is unmeasured, unless no delay can cause such a failure.",
         query: "increase(probity_stalls_total[1h]) > 0",
         writer: MetricWriter::Daemon(OfDaemon {
             series: |_| 1,
@@ -221,7 +221,8 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::Seconds,
         part: Collect::Daemon,
         labels: &["reason"],
-        help: "Unknown time of all endpoints, by reason. Counted when it has ended.",
+        help: "Unknown time of all endpoints, by reason. Counted when it has ended, from 0 at the \
+            daemon's start.",
         query: "sum by (reason) (increase(probity_unknown_seconds_total[1d]))",
         writer: MetricWriter::Daemon(OfDaemon {
             series: |_| Reason::ALL.len() as u64,

@@ -11,13 +11,13 @@ const INTRODUCTION: &str = "\
 
 <!-- Generated from src/serve/metrics: `WRITE_DOCS=1 cargo test --test tidy metrics` writes it. -->
 
-Every metric family of `/metrics`, in its order. A test compares this page with the table of the
-code, another with what a running daemon writes. Each query is parsed.
+Every metric family of `/metrics`, in the order of its output. A test compares this page with the
+table of the code, another with what a running daemon writes. Each query is parsed.
 
 Time is in seconds. Counters end in `_total`. Every value of `state`, `to` and `result` exists from
 the start; a `cause` appears when it first occurs. Scrapes get the text format or OpenMetrics, as
-they ask for. [causes.md](causes.md) lists causes and reasons. [glossary.md](glossary.md) defines
-the words.
+their `Accept` header says. [causes.md](causes.md) lists causes and reasons.
+[glossary.md](glossary.md) defines the words.
 
 `probity rules` writes recording and alerting rules for a config. `probity check` estimates the
 number of series.
@@ -46,7 +46,7 @@ const LATENCY: &str = "\
 const DAEMON: &str = "\
 ## The daemon itself
 
-`/metrics?collect[]=daemon`, as all that follow.
+`/metrics?collect[]=daemon`. It has all that follows here.
 ";
 
 const PROCESS: &str = "\

@@ -187,7 +187,8 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::None,
         part: Collect::Accounting,
         labels: &["cause"],
-        help: "Failed probes, re-probes included, by cause. Counted at once and never revised.",
+        help: "Failed probes, re-probes included, by cause. Counted at once and never revised, \
+            also if a failure turns out to be the prober's own: alert on probity_endpoint_state.",
         query: "topk(5, sum by (endpoint, cause) (increase(probity_probe_failures_total[1d])))",
         writer: MetricWriter::Endpoint(OfEndpoint {
             is_on: |_| true,
