@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -309,6 +309,12 @@ impl Outer {
     ) -> Result<(), StartError> {
         let system = |e: io::Error| StartError::System(e.to_string());
         let address = listener.local_addr().map_err(system)?;
+        // Heard before anybody is answered: who is told that it is ready may end it at once.
+        let end = [SignalKind::terminate(), SignalKind::interrupt()];
+        let end = [
+            signal(end[0]).map_err(system)?,
+            signal(end[1]).map_err(system)?,
+        ];
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
         let site = self.site(reload.clone())?;
         let desk = self.desk(reload);
@@ -342,7 +348,7 @@ impl Outer {
         };
         let reloading = reload::whenever_asked(self.reloader, reloads, hangup, is_asked);
         tasks.push(spawned(reloading));
-        until_end(ending, || has_died() || server.has_died()).await?;
+        until_end(end, ending, || has_died() || server.has_died()).await?;
         tracing::info!("shutting down");
         tell(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
@@ -424,11 +430,11 @@ fn spawned(task: impl Future<Output = ()> + 'static) -> AbortHandle {
 }
 
 /// Ends well when a signal or `ending` asks for it, and with an error when a thread has died.
-async fn until_end(ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
-    let system = |e: io::Error| StartError::System(e.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    let mut ending = ending;
+async fn until_end(
+    [mut terminate, mut interrupt]: [Signal; 2],
+    mut ending: Ending,
+    has_died: impl Fn() -> bool,
+) -> Result<(), StartError> {
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
