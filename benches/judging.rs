@@ -15,7 +15,7 @@ use probity::kind::Probe;
 use probity::kind::http::spec::Http;
 use probity::kind::run::cost;
 use probity::kind::run::expect::{self, DecodedBody, Verdicts};
-use probity::kind::run::work::Work;
+use probity::kind::run::work::{self, Work};
 use probity::net::http_response::Response;
 use probity::net::sys::KernelClock;
 
@@ -78,7 +78,7 @@ fn longest(lines: &str, mut response: Response) -> Duration {
         };
         let mut verdicts = Verdicts::default();
         let began = KernelClock::ThreadCpu.now_ns();
-        let work = Work::of(Duration::from_secs(3600), Arc::default());
+        let work = Work::of(work::longest(&spec.limits), Arc::default());
         let (answer, limits) = ((&response, "http://127.0.0.1/"), (&spec.limits, &work));
         expect::head(&spec.expect, answer, &work, &mut verdicts);
         expect::body(&spec.expect, &response, &seen, limits, &mut verdicts);

@@ -5,23 +5,28 @@
 //! host itself.
 
 use std::env::var_os;
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::apart;
 use super::authorities::Authorities;
+use super::halt::Halt;
 use super::networks::{Network, network_of};
 use super::own_names::is_named_so;
+use super::resolve::{Paths, Resolver, Sought};
 use crate::config::Plan;
 use crate::config::document::secret::Secret;
 use crate::config::document::secret::mask::Mask;
-use crate::config::plan::Proxies;
+use crate::config::plan::{Addresses, Proxies, ResolverChoice};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of these, for the name.
+const NAME_TIMEOUT: Duration = Duration::from_secs(5);
 /// What names a proxy, in capitals or in small letters.
 const VARIABLES: [&str; 6] = [
     "HTTP_PROXY",
@@ -32,22 +37,47 @@ const VARIABLES: [&str; 6] = [
     "all_proxy",
 ];
 
-/// The system's way from a name to addresses. The library's own ends its task where the host has no
-/// thread for it.
-struct SystemNames;
+/// The way from a name to addresses that probes have, too: the hosts file, then DNS. The system
+/// library has more ways (NSS), but a binary that is linked statically can only use them on hosts
+/// with the same release of that library.
+struct HostsAndDns;
 
-impl Resolve for SystemNames {
+impl Resolve for HostsAndDns {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = apart::run(move || (name.as_str(), 0).to_socket_addrs()).await??;
+            let found = apart::run(move || addresses(name.as_str(), Paths::default())).await??;
+            let found = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
             Ok(Box::new(found) as Addrs)
         })
     }
 }
 
+/// On a thread of its own: the resolver belongs to one thread, and the client may use several.
+fn addresses(host: &str, paths: Paths) -> Result<Vec<IpAddr>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
+    let system = ResolverChoice::System;
+    let found = runtime.block_on(async {
+        let (resolver, deadline) = (Resolver::new(paths), Instant::now() + NAME_TIMEOUT);
+        resolver.refresh(&system, deadline).await?;
+        let sought = Sought {
+            host,
+            led_from: None,
+        };
+        resolver
+            .addresses(sought, &system, Addresses::Any, deadline)
+            .await
+    });
+    found.map_err(|halt| match halt {
+        Halt::Down(_, detail) | Halt::Unmeasured(_, detail) => detail,
+    })
+}
+
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .dns_resolver(Arc::new(SystemNames))
+        .dns_resolver(Arc::new(HostsAndDns))
         .timeout(CALL_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("Probity/", env!("CARGO_PKG_VERSION")))
@@ -264,6 +294,30 @@ mod tests {
             failed.as_ref().is_err_and(|why| why.contains("no thread")),
             "{failed:?}"
         );
+    }
+
+    #[test]
+    fn names_are_those_of_the_hosts_file_and_of_dns() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = |hosts: &str| {
+            let at = |name: &str| folder.path().join(name);
+            std::fs::write(at("hosts"), hosts).expect("a file");
+            std::fs::write(at("resolv.conf"), "nameserver 127.0.0.1\n").expect("a file");
+            Paths {
+                resolv_conf: at("resolv.conf"),
+                hosts: at("hosts"),
+                // Nobody listens: who asks is refused.
+                port: 1,
+            }
+        };
+        let known = || paths("192.0.2.7 hook.internal\n2001:db8::7 hook.internal\n");
+        let found = addresses("hook.internal", known()).expect("by the file");
+        let text = |ip: &IpAddr| ip.to_string();
+        let mut found: Vec<_> = found.iter().map(text).collect();
+        found.sort();
+        assert_eq!(found, ["192.0.2.7", "2001:db8::7"]);
+        let unknown = addresses("other.internal", known()).expect_err("no name server");
+        assert!(unknown.contains("127.0.0.1:1"), "{unknown}");
     }
 
     #[test]
