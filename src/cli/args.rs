@@ -195,6 +195,9 @@ pub enum Command {
     Man {
         /// The command, such as `sla report`.
         command: Vec<String>,
+        /// Write the pages of all commands into this directory, as `probity-sla-report.1`.
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        output: Option<PathBuf>,
     },
 }
 

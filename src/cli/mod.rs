@@ -24,6 +24,8 @@ mod status;
 mod verify;
 mod waterfall;
 
+use std::path::Path;
+
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
@@ -75,7 +77,14 @@ pub fn main() -> Exit {
             say(&script);
             Exit::Fine
         }
-        Command::Man { command } => manual(&command),
+        Command::Man {
+            output: Some(folder),
+            ..
+        } => manuals(&folder),
+        Command::Man {
+            command,
+            output: None,
+        } => manual(&command),
     }
 }
 
@@ -98,6 +107,22 @@ fn manual(path: &[String]) -> Exit {
     written(clap_mangen::Man::new(found.clone()).render(&mut page));
     say(&page);
     Exit::Fine
+}
+
+/// The manual pages of all commands, a file each.
+fn manuals(folder: &Path) -> Exit {
+    let made = std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+    match made {
+        Ok(()) => Exit::Fine,
+        Err(why) => {
+            say_error(format_args!(
+                "probity: the manual pages cannot be written to {}: {why}",
+                folder.display()
+            ));
+            Exit::Output
+        }
+    }
 }
 
 /// Prints JSON on one line, or the text for people, without what a terminal would obey.

@@ -80,6 +80,18 @@ fn usage_errors_exit_with_64_and_help_with_0() {
         "{page}"
     );
     assert_eq!(probity(&["man", "nonsense"]).status.code(), Some(64));
+    let folder = tempfile::tempdir().expect("a folder");
+    let into = folder.path().join("man1");
+    let written = probity(&["man", "--output", into.to_str().expect("a path")]);
+    assert_eq!(written.status.code(), Some(0));
+    for name in ["probity.1", "probity-run.1", "probity-sla-report.1"] {
+        let page = std::fs::read_to_string(into.join(name)).expect("a page");
+        assert!(page.contains(".SH OPTIONS"), "{name}");
+    }
+    let below_a_file = into.join("probity.1/more");
+    let refused = probity(&["man", "--output", below_a_file.to_str().expect("a path")]);
+    assert_eq!(refused.status.code(), Some(74));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("cannot be written to"));
     let directory = tempfile::tempdir().expect("a directory");
     let output = directory.path().to_str().expect("UTF-8");
     let rules = checked(
