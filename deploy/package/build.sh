@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Makes what a release consists of, from a clean clone: a statically linked binary that runs on any Linux, its debug information, an archive,
 # a Debian package, an RPM, a container image, and their SHA-256 sums.
-# Usage: deploy/package/build.sh [DIR]   (default: target/dist)
+# Usage: deploy/package/build.sh [DIR]   (default: target/packages)
 # Needs Rust, a C compiler, and Debian's binutils, dpkg-dev, rpm, python3 and ca-certificates.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${1:-target/dist}")
+out=$(realpath -m "${1:-target/packages}")
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 host=$(rustc -vV | sed -n 's/^host: //p')
 case $host in
@@ -23,8 +23,8 @@ umask 022
 sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
 paths="-ffile-prefix-map=$PWD=. -ffile-prefix-map=$sources=crates"
 RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$PWD=. --remap-path-prefix=$sources=crates" \
-  CFLAGS="$paths" CXXFLAGS="$paths" cargo build --release --locked --target "$host"
-built=${CARGO_TARGET_DIR:-target}/$host/release/probity
+  CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
+built=${CARGO_TARGET_DIR:-target}/$host/dist/probity
 if readelf --program-headers "$built" | grep -q INTERP; then
   echo "$built is not linked statically" >&2
   exit 1

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""What a release consists of, installed and run as its users would.
+
+    deploy/package/build.sh && tests/system/packages.py [NAME ...]
+
+DIST is the folder that build.sh has filled (default: target/packages). The packages are installed
+in a bare Debian with systemd, booted by systemd-nspawn; its files are kept in ~/.cache/probity-ci,
+so that only the first run downloads them. Needs root, and Debian's mmdebstrap, systemd-container,
+lintian, rpm, podman and curl.
+"""
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import harness
+from harness import QUICK, QUIET, ROOT, Server, children, free_port, get, read, sh, spawn, until
+
+DIST = os.environ.get("DIST", os.path.join(ROOT, "target", "packages"))
+CACHE = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")) + "/probity-ci"
+METRICS = "http://127.0.0.1:9847/metrics"
+MOST_BINARY, MOST_IMAGE = 15_000_000, 20_000_000
+
+
+def made(pattern: str) -> str:
+    found = glob.glob(os.path.join(DIST, pattern))
+    assert len(found) == 1, "%s in %s: %s" % (pattern, DIST, found)
+    return found[0]
+
+
+def root_of(directory: str, suite: str, packages: str) -> str:
+    """A bare system, as debootstrap makes it."""
+    key = hashlib.sha256(packages.encode()).hexdigest()[:12]
+    kept = "%s/%s-%s.tar" % (CACHE, suite, key)
+    if not os.path.exists(kept):
+        os.makedirs(CACHE, exist_ok=True)
+        part = kept.replace(".tar", ".%d.tar" % os.getpid())
+        include = ["--include=" + packages] if packages else []
+        sh("mmdebstrap", "--quiet", "--variant=minbase", *include, suite, part)
+        os.rename(part, kept)
+    root = os.path.join(directory, suite)
+    os.mkdir(root)
+    sh("tar", "--extract", "--file", kept, "--directory", root, "--numeric-owner")
+    return root
+
+
+class Machine:
+    """A system that was booted."""
+
+    def __init__(self, root: str):
+        argv = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network"]
+        self.p = spawn(*argv, "--directory", root, "--boot", **QUIET)
+        until(lambda: children(self.p.pid), 20, "the first process")
+        self.enter = ["nsenter", "--target", str(children(self.p.pid)[0])]
+        until(self.is_running, 60, "systemd has started")
+
+    def is_running(self) -> bool:
+        said = self.sh("systemctl", "is-system-running", ok=False).stdout
+        return said.strip() in ("running", "degraded")
+
+    def sh(self, *argv: str, ok: bool = True) -> Any:
+        """A command of that system."""
+        return sh(*self.enter, "--all", "--", *argv, ok=ok)
+
+    def metrics(self) -> str:
+        curl = ["curl", "--silent", "--max-time", "5", METRICS]
+        return str(sh(*self.enter, "--net", "--", *curl, ok=False).stdout)
+
+    def state(self, name: str, state: str) -> bool:
+        line = 'probity_endpoint_state{endpoint="%s",state="%s"} 1' % (name, state)
+        return line in self.metrics()
+
+    def end(self) -> None:
+        self.p.terminate()
+        self.p.wait(30)
+
+
+@contextlib.contextmanager
+def booted(root: str) -> Iterator[Machine]:
+    machine = Machine(root)
+    try:
+        yield machine
+    finally:
+        machine.end()
+
+
+def older(deb: str, directory: str) -> str:
+    """The same package under a smaller version: there is no release before this one."""
+    place, out = os.path.join(directory, "older"), os.path.join(directory, "older.deb")
+    sh("dpkg-deb", "--raw-extract", deb, place)
+    control = os.path.join(place, "DEBIAN", "control")
+    text = re.sub(r"(?m)^Version: .*$", "Version: 0.0.9-1", read(control))
+    harness.write(control, text)
+    sh("dpkg-deb", "--root-owner-group", "--build", place, out)
+    return out
+
+
+CONFIG = QUICK + (
+    '[[endpoint]]\nname = "refused"\nprobe.tcp = "127.0.0.1:1"\n'
+    '[[endpoint]]\nname = "echo"\nprobe.icmp = "127.0.0.1"\n'
+)
+
+
+def outages(machine: Machine) -> list[dict[str, Any]]:
+    """As root, without a flag."""
+    said = machine.sh("probity", "history", "list", "--json").stdout
+    return list(json.loads(said)["outages"])
+
+
+def test_the_debian_package_is_clean(d: str) -> str:
+    said = sh("lintian", "--tag-display-limit", "0", made("*.deb"), ok=False)
+    assert said.returncode == 0 and not said.stdout.strip(), said.stdout + said.stderr
+    return "lintian says nothing"
+
+
+def test_installed_upgraded_in_an_outage_removed_and_purged(d: str) -> str:
+    deb = made("*.deb")
+    root = root_of(d, "bookworm", "systemd,systemd-sysv,dbus,procps")
+    shutil.copy(older(deb, d), os.path.join(root, "root", "older.deb"))
+    shutil.copy(deb, os.path.join(root, "root", "new.deb"))
+    with booted(root) as machine:
+        machine.sh("dpkg", "--install", "/root/older.deb")
+        began = time.monotonic()
+        until(lambda: "probity_endpoint_state{" in machine.metrics(), 10, "the first metric")
+        first_s = time.monotonic() - began
+        owners = machine.sh(
+            "stat", "--format", "%n %a %U %G", "/var/lib/probity", "/etc/probity/probity.toml"
+        ).stdout.splitlines()
+        assert owners == [
+            "/var/lib/probity 700 probity probity",
+            "/etc/probity/probity.toml 640 root probity",
+        ], owners
+        config = os.path.join(root, "etc/probity/probity.toml")
+        with open(config, "r+") as file:
+            file.truncate()
+            file.write(CONFIG)
+        machine.sh("systemctl", "reload", "probity")
+        until(lambda: machine.state("refused", "down"), 20, "down")
+        until(lambda: machine.state("echo", "up"), 20, "an echo without any setting")
+        before = outages(machine)
+        assert len(before) == 1 and before[0]["to"] is None, before
+        machine.sh("dpkg", "--install", "/root/new.deb")
+        assert read(config) == CONFIG, "the config is the operator's"
+        until(lambda: machine.state("refused", "down"), 20, "down after the upgrade")
+        after = outages(machine)
+        assert [o["id"] for o in after] == [o["id"] for o in before], (before, after)
+        assert after[0]["to"] is None, after
+        machine.sh("probity", "history", "verify")
+        machine.sh("dpkg", "--remove", "probity")
+        assert not machine.metrics()
+        assert os.path.exists(os.path.join(root, "var/lib/probity/history.sqlite"))
+        machine.sh("dpkg", "--purge", "probity")
+        left = machine.sh(
+            *["find", "/etc", "/usr", "/var", "/run", "-iname", "*probity*"],
+            *["-not", "-path", "/var/log/*", "-not", "-path", "/var/cache/*"],
+        ).stdout.split()
+        assert not left, left
+        user = machine.sh("getent", "passwd", "probity", ok=False)
+        assert user.returncode == 2, user.stdout
+    return "first metric %.1f s after the installation" % first_s
+
+
+def test_the_rpm_has_the_same_files(d: str) -> str:
+    rpm, deb = os.path.join(d, "rpm"), os.path.join(d, "deb")
+    os.mkdir(rpm)
+    sh("sh", "-c", "rpm2cpio '%s' | cpio --quiet -idm --directory '%s'" % (made("*.rpm"), rpm))
+    sh("dpkg-deb", "--extract", made("*.deb"), deb)
+
+    def files(root: str) -> dict[str, str]:
+        found = {}
+        for folder, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    found[os.path.relpath(path, root)] = hashlib.sha256(file.read()).hexdigest()
+        return found
+
+    of_debian = re.compile(r"lintian|changelog\.Debian")
+    expected = {}
+    for path, digest in files(deb).items():
+        if not of_debian.search(path):
+            in_rpm = re.sub("^lib/systemd", "usr/lib/systemd", path)
+            in_rpm = in_rpm.replace("vendor-completions", "site-functions")
+            expected[in_rpm] = digest
+    found = {p: digest for p, digest in files(rpm).items() if "build-id" not in p}
+    assert found == expected, set(found.items()) ^ set(expected.items())
+    scripts = sh("rpm", "--query", "--package", "--scripts", made("*.rpm")).stdout
+    assert "useradd" in scripts and "try-restart" in scripts, scripts
+    return "%d files" % len(found)
+
+
+def runs_alone(root: str, directory: str) -> None:
+    """The binary of the archive in a root of its own: probes, and calls a receiver by name."""
+    told = Server()
+    shutil.copy(made("probity-*-linux"), os.path.join(root, "probity"))
+    os.makedirs(os.path.join(root, "etc"), exist_ok=True)
+    harness.write(os.path.join(root, "etc/hosts"), "127.0.0.1 hook.internal\n")
+    port, at = free_port(), "127.0.0.1:%d" % free_port()
+    text = harness.daemon_table("alone", at, "/state") + QUICK
+    text += '[[endpoint]]\nname = "web"\nprobe.http = "http://hook.internal:%d/"\n' % told.port
+    text += '[[endpoint]]\nname = "refused"\nprobe.tcp = "127.0.0.1:%d"\n' % port
+    text += '[[notify]]\nname = "ops"\nafter = "0s"\n'
+    text += 'webhook.url = "http://hook.internal:%d/told"\n' % told.port
+    harness.write(os.path.join(root, "probity.toml"), text)
+    log = os.path.join(directory, "log")
+    with open(log, "w") as out:
+        p = spawn("chroot", root, "/probity", "run", "--config", "/probity.toml", stderr=out)
+
+    def states() -> dict[str, str]:
+        with contextlib.suppress(OSError):
+            said = json.loads(get("http://%s/api/v1/endpoints" % at))["endpoints"]
+            return {e["name"]: e["state"] for e in said}
+        return {}
+
+    wanted = {"web": "up", "refused": "down"}
+    until(lambda: states() == wanted, 20, "%s, not %s\n%s" % (wanted, states(), read(log)))
+    until(lambda: told.posted, 20, "a notification, to a receiver by its name\n" + read(log))
+    p.terminate()
+    assert p.wait(15) == 0, read(log)
+
+
+def test_the_static_binary_runs_in_an_empty_root(d: str) -> str:
+    binary = made("probity-*-linux")
+    assert os.path.getsize(binary) <= MOST_BINARY, os.path.getsize(binary)
+    root = os.path.join(d, "root")
+    os.mkdir(root)
+    runs_alone(root, d)
+    return "%.1f MB" % (os.path.getsize(binary) / 1e6)
+
+
+def test_the_static_binary_runs_in_an_older_debian(d: str) -> str:
+    root = root_of(d, "bullseye", "")
+    runs_alone(root, d)
+    return read(os.path.join(root, "etc/debian_version")).strip()
+
+
+def test_the_image_runs_without_any_right(d: str) -> str:
+    """Read-only, without a capability, its state in a volume, healthy by its own check."""
+    image, at = made("*.image.tar"), "127.0.0.1:9847"
+    podman = ["podman", "--root", d + "/storage", "--runroot", d + "/run"]
+    podman += ["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
+    sh(*podman, "load", "--quiet", "--input", image)
+    said = json.loads(sh(*podman, "images", "--format", "json").stdout)[0]
+    assert said["Size"] <= MOST_IMAGE, said["Size"]
+    run = ["run", "--detach", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
+    run += ["--network=host", "--cgroups=disabled", "--volume", "state:/var/lib/probity"]
+    container = sh(*podman, *run, said["Names"][0]).stdout.strip()
+    try:
+        line = 'probity_endpoint_state{endpoint="itself",state="up"} 1'
+
+        def is_up() -> bool:
+            with contextlib.suppress(OSError):
+                return line in get("http://%s/metrics" % at)
+            return False
+
+        until(is_up, 20, "up\n%s" % sh(*podman, "logs", container, ok=False).stderr)
+        sh(*podman, "exec", container, "/usr/bin/probity", "status", "--ready")
+        user = sh(*podman, "inspect", "--format", "{{.Config.User}}", container).stdout.strip()
+        assert user == "65532:65532", user
+    finally:
+        sh(*podman, "stop", "--time", "10", container, ok=False)
+        sh(*podman, "rm", "--force", "--volumes", container, ok=False)
+        sh(*podman, "unmount", "--all", ok=False)
+    return "%.1f MB" % (said["Size"] / 1e6)
+
+
+def test_the_sums_are_those_of_the_files(d: str) -> None:
+    sh("sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS", cwd=DIST)
+    listed = {line.split()[1] for line in read(os.path.join(DIST, "SHA256SUMS")).splitlines()}
+    assert listed == set(os.listdir(DIST)) - {"SHA256SUMS"}, listed
+
+
+if __name__ == "__main__":
+    harness.run_tests([sys.modules[__name__]], "probity-packages-")
