@@ -32,10 +32,12 @@ deny:
 fuzz-smoke:
     fuzz/smoke
 
-# Needs prometheus, promtool, prometheus-blackbox-exporter, chromium, sqlite3, systemd-analyze.
+# Needs prometheus, promtool, prometheus-blackbox-exporter, chromium, sqlite3, systemd-analyze; for the recipes also amtool (prometheus-alertmanager),
+# redis-server, mosquitto, sshd, slapd and nginx.
 system: release
     tests/system/run.py
     tests/system/resolver.py
+    tests/system/recipes.py
 
 release:
     cargo build --release --locked
