@@ -42,6 +42,14 @@ system: release
 release:
     cargo build --release --locked
 
+# Every file of a release: docs/installation.md.
+dist:
+    deploy/package/build.sh
+
+# Needs what `dist` made, root, mmdebstrap, systemd-container, lintian, rpm, podman, curl.
+packages: dist
+    tests/system/packages.py
+
 # Figures of docs/benchmarks.md, next to peers. Takes about twenty-five minutes on two quiet cores.
 bench: release
     benches/all.sh

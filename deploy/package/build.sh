@@ -55,6 +55,7 @@ shell fish usr/share/fish/vendor_completions.d/probity.fish
 docs=$root/usr/share/doc/probity
 install -D -m 644 -t "$docs" README.md
 install -D -m 644 -t "$docs/examples" config/example.toml deploy/prometheus/*
+install -D -m 644 -t "$docs/examples/grafana" deploy/grafana/*.json
 install -m 644 deploy/package/copyright "$docs/copyright"
 python3 deploy/package/licences.py "$host" | gzip -9n >"$docs/licences-of-crates.txt.gz"
 gzip -9nc CHANGELOG.md >"$docs/changelog.gz"

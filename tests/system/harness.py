@@ -28,6 +28,8 @@ from typing import Any, NoReturn, Self, TypeVar
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROBITY = os.environ.get("PROBITY", os.path.join(ROOT, "target", "release", "probity"))
+# What takes a library of a test (LD_PRELOAD): a binary that is linked statically takes none.
+DYNAMIC = os.environ.get("PROBITY_DYNAMIC", PROBITY)
 TICK = os.sysconf("SC_CLK_TCK")
 QUICK = '[defaults]\ninterval = "500ms"\ntimeout = "400ms"\nretry_interval = "100ms"\n'
 # What a test or bench started and nobody has ended yet; the runner of tests ends it.
@@ -361,7 +363,9 @@ class Daemon:
 
     def begin(self, env: Mapping[str, str] | None = None) -> Self:
         with open(self.log, "a") as log:
-            argv = [*self.prefix, PROBITY, "run", "--config", self.config]
+            is_preloaded = any(word.startswith("LD_PRELOAD") for word in [*self.prefix, *(env or {})])
+            binary = DYNAMIC if is_preloaded else PROBITY
+            argv = [*self.prefix, binary, "run", "--config", self.config]
             self.p = spawn(*argv, stderr=log, env={**os.environ, **(env or {})})
         return self
 
