@@ -10,6 +10,7 @@ pub mod changed;
 pub mod check;
 pub mod csv;
 pub mod difference;
+mod earlier;
 mod expected;
 pub mod format;
 pub mod html;

@@ -21,7 +21,7 @@ use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
 use crate::judgement::sla::judged::Judged;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
-use crate::report::answer::in_one;
+use crate::report::answer::{SCHEMA as ANSWER_SCHEMA, in_one};
 use crate::report::build::of_prober;
 use crate::report::changed::changed;
 use crate::report::latency::{Latency, latency, latency_shown};
@@ -365,7 +365,7 @@ impl ContractStanding {
                 }),
             ),
             Err(_) => json!({
-                "schema": "probity-sla/1", "sla": self.contract.name.as_str(),
+                "schema": ANSWER_SCHEMA, "sla": self.contract.name.as_str(),
                 "results": [], "components": [],
             }),
         };
@@ -377,7 +377,7 @@ impl Standings {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
         let frame = json!({
-            "schema": "probity-sla-list/1",
+            "schema": "probity-sla-list/2",
             "zone_data": crate::judgement::zones::in_use().to_json(),
             "contracts": [],
         });

@@ -74,11 +74,12 @@ fn a_combination_tells_its_components_by_themselves() {
         {"name": "c"},
     ]});
     let (_, value, text) = evaluated(directory.path(), &contract, &[timeline], "2026-11");
-    let spells = |place: &Value| {
-        ["count", "longest_ms", "mean_time_to_recover_ms"].map(|k| place["spells"][k].as_u64())
+    let summary = |place: &Value| {
+        ["count", "longest_ms", "mean_time_to_recover_ms"]
+            .map(|k| place["outage_summary"][k].as_u64())
     };
     assert_eq!(
-        spells(&value["results"][0]),
+        summary(&value["results"][0]),
         [Some(2), Some(10_800_000), Some(9_000_000)],
         "together: two hours and three"
     );
@@ -90,15 +91,15 @@ fn a_combination_tells_its_components_by_themselves() {
         ["a", "b", "c"]
     );
     assert_eq!(
-        spells(&each[0]),
+        summary(&each[0]),
         [Some(2), Some(10_800_000), Some(7_200_000)]
     );
     assert_eq!(
-        each[0]["spells"]["mean_time_between_failures_ms"],
+        each[0]["outage_summary"]["mean_time_between_failures_ms"],
         (30_u64 * 24 - 4) * 3_600_000 / 2
     );
     assert_eq!(
-        (spells(&each[2]), each[2]["availability"].as_str()),
+        (summary(&each[2]), each[2]["availability"].as_str()),
         ([Some(0), Some(0), None], Some("1/1"))
     );
     assert!(
@@ -316,7 +317,7 @@ async fn reported(
     // The component is there with and without a contract: API, metrics and page show one figure.
     daemon
         .until(|d| async move {
-            d.json("/api/v1/components").await["components"][0]["spells"]["count"] == 1
+            d.json("/api/v1/components").await["components"][0]["outage_summary"]["count"] == 1
         })
         .await;
     let told = checked(

@@ -1132,7 +1132,7 @@ async fn an_outage_of_a_component_that_has_just_begun_is_listed_everywhere() {
     let result = &report["evaluation"]["results"][0];
     assert_eq!(
         (
-            &result["spells"]["count"],
+            &result["outage_summary"]["count"],
             &result["outages"][0]["to"],
             &result["outages"][0]["down_ms"]
         ),
@@ -1146,5 +1146,8 @@ async fn an_outage_of_a_component_that_has_just_begun_is_listed_everywhere() {
         report["timeline"]
     );
     let month = daemon.json("/api/v1/components?component=shop").await;
-    assert_eq!(month["components"][0]["spells"]["count"], 1, "{month}");
+    assert_eq!(
+        month["components"][0]["outage_summary"]["count"], 1,
+        "{month}"
+    );
 }
