@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod blocks;
 pub mod build;
+pub mod change_words;
 pub mod changed;
 pub mod check;
 pub mod csv;
