@@ -24,7 +24,7 @@ use probity::notify::Deliveries;
 use probity::serve::contracts::standings;
 use probity::serve::listener::head;
 use probity::serve::metrics::daemon::SelfMetrics;
-use probity::serve::server::{Gates, Site, parts, router};
+use probity::serve::server::{Gates, ServerState, parts, router};
 use probity::words::{Name, format_utc, parse_utc};
 use probity_fuzz::{choice, plan, run};
 use serde_json::Value;
@@ -94,7 +94,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         NotSeen::Told,
     )
     .expect("standings");
-    let site = Site {
+    let server = ServerState {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
         metrics: Arc::new(SelfMetrics::new("v")),
@@ -118,7 +118,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         state_dir: directory.path().to_owned(),
         control,
         writer,
-        reload: site.reload.clone(),
+        reload: server.reload.clone(),
         terms: TermsKey::nobodys(),
     };
     std::thread::spawn(move || {
@@ -132,7 +132,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     });
     World {
         _directories: [directory, beside],
-        router: router(site),
+        router: router(server),
         desk,
     }
 });

@@ -46,7 +46,7 @@ use crate::serve::contracts::{Standings, standings};
 use crate::serve::listener::{self, Door};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
-use crate::serve::server::{Gates, Site, makes_progress, router};
+use crate::serve::server::{Gates, ServerState, makes_progress, router};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
@@ -316,13 +316,13 @@ impl Outer {
             signal(end[1]).map_err(system)?,
         ];
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
-        let site = self.site(reload.clone())?;
+        let state = self.server_state(reload.clone())?;
         let desk = self.desk(reload);
-        let (deliveries, standings) = (site.deliveries.clone(), site.standings.clone());
+        let (deliveries, standings) = (state.deliveries.clone(), state.standings.clone());
         let server = listener::run(Door {
             listener,
-            refusals: site.metrics.refusals.clone(),
-            router: router(site),
+            refusals: state.metrics.refusals.clone(),
+            router: router(state),
             board: self.board.clone(),
             places: self.reloader.places.clone(),
         })
@@ -360,10 +360,10 @@ impl Outer {
         Ok(())
     }
 
-    /// What the web server needs.
-    fn site(&self, reload: mpsc::Sender<ReloadRequest>) -> Result<Site, StartError> {
+    /// What the routes share.
+    fn server_state(&self, reload: mpsc::Sender<ReloadRequest>) -> Result<ServerState, StartError> {
         let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage);
-        Ok(Site {
+        Ok(ServerState {
             board: self.board.clone(),
             gauges: self.gauges.clone(),
             metrics: Arc::new(metrics),
