@@ -10,7 +10,7 @@ use axum::http::{Request, header};
 use libfuzzer_sys::fuzz_target;
 use probity::account::figures::NotSeen;
 use probity::config::document::value::{parse_duration, show_duration};
-use probity::daemon::control::Desk;
+use probity::daemon::control::ControlState;
 use probity::daemon::control::messages::ControlRequest;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
@@ -60,7 +60,7 @@ INSERT INTO checkpoint VALUES (2, '{\"seq\":2}');
 struct World {
     _directories: [TempDir; 2],
     router: Router,
-    desk: Desk,
+    control: ControlState,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -113,7 +113,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .expect("a history")
         .start(drop)
         .expect("a writer");
-    let desk = Desk {
+    let control = ControlState {
         board,
         state_dir: directory.path().to_owned(),
         control,
@@ -133,7 +133,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World {
         _directories: [directory, beside],
         router: router(server),
-        desk,
+        control,
     }
 });
 
@@ -249,7 +249,7 @@ fn asked(text: &str) {
     let Ok(request) = ControlRequest::parse(text) else {
         return;
     };
-    let answer = run(WORLD.desk.answer(request, 1000));
+    let answer = run(WORLD.control.answer(request, 1000));
     if let Err(why) = answer {
         assert!(!why.is_empty());
     }

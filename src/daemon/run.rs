@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::control::{self, Desk};
+use super::control::{self, ControlState};
 use super::descriptors::shares;
 use super::early;
 use super::exit::Exit;
@@ -317,7 +317,7 @@ impl Outer {
         ];
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
         let state = self.server_state(reload.clone())?;
-        let desk = self.desk(reload);
+        let control = self.control_state(reload);
         let (deliveries, standings) = (state.deliveries.clone(), state.standings.clone());
         let server = listener::run(Door {
             listener,
@@ -329,7 +329,7 @@ impl Outer {
         .map_err(system)?;
         let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
         let mut tasks = self.tasks(deliveries, standings);
-        tasks.push(spawned(control::run(socket, desk)));
+        tasks.push(spawned(control::run(socket, control)));
         {
             let plan = self.board.plan.load();
             tracing::info!(
@@ -377,8 +377,8 @@ impl Outer {
     }
 
     /// What the control socket needs.
-    fn desk(&self, reload: mpsc::Sender<ReloadRequest>) -> Desk {
-        Desk {
+    fn control_state(&self, reload: mpsc::Sender<ReloadRequest>) -> ControlState {
+        ControlState {
             board: self.board.clone(),
             state_dir: self.directory.clone(),
             control: self.control.clone(),
