@@ -43,7 +43,7 @@ use crate::notify::Deliveries;
 use crate::notify::deadman;
 use crate::serve::by_component;
 use crate::serve::contracts::{Standings, standings};
-use crate::serve::listener::{self, Door};
+use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
 use crate::serve::server::{Gates, ServerState, makes_progress, router};
@@ -319,7 +319,7 @@ impl Outer {
         let state = self.server_state(reload.clone())?;
         let control = self.control_state(reload);
         let (deliveries, standings) = (state.deliveries.clone(), state.standings.clone());
-        let server = listener::run(Door {
+        let server = listener::run(ListenerSetup {
             listener,
             refusals: state.metrics.refusals.clone(),
             router: router(state),

@@ -228,7 +228,10 @@ async fn metrics(
     };
     let format = Format::accepted(text(header::ACCEPT));
     let gzip = takes(text(header::ACCEPT_ENCODING), "gzip");
-    let (gate, refusals) = (server.gates.scrapes.clone(), server.metrics.refusals.clone());
+    let (gate, refusals) = (
+        server.gates.scrapes.clone(),
+        server.metrics.refusals.clone(),
+    );
     let made = made(&gate, &line, &refusals, move |out| {
         if !gzip {
             return Ok(write_metrics(out, &server, format, &parts)?);
@@ -311,8 +314,13 @@ fn write_metrics(
     metrics::endpoint::write(out, format, parts, &picture, &plan, (&windows, at))?;
     drop(picture);
     if parts.contains(&Collect::Daemon) {
-        server.metrics
-            .write(out, format, &server.board, &server.gauges, &server.deliveries)?;
+        server.metrics.write(
+            out,
+            format,
+            &server.board,
+            &server.gauges,
+            &server.deliveries,
+        )?;
         let standings = server.standings.load();
         if !standings.components.is_empty() {
             metrics::component::write(&standings.components, out, format)?;
@@ -387,7 +395,10 @@ async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     line: &ClientLink,
     read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
-    let (gate, refusals) = (server.gates.questions.clone(), server.metrics.refusals.clone());
+    let (gate, refusals) = (
+        server.gates.questions.clone(),
+        server.metrics.refusals.clone(),
+    );
     made(&gate, line, &refusals, move |out| {
         let write = read(&server, &schema::open_to_read(&server.state_dir)?)?;
         write(out)
@@ -415,7 +426,10 @@ async fn endpoints(
     Query(query): Query<EndpointsQuery>,
 ) -> Response {
     let Some(name) = query.endpoint else {
-        let (gate, refusals) = (server.gates.questions.clone(), server.metrics.refusals.clone());
+        let (gate, refusals) = (
+            server.gates.questions.clone(),
+            server.metrics.refusals.clone(),
+        );
         return json(
             made(&gate, &line, &refusals, move |out| {
                 api::endpoints(&server.board, out)
@@ -424,7 +438,8 @@ async fn endpoints(
         );
     };
     let answer = ask(server, &line, move |server, reader| {
-        let list = api::one_endpoint(reader, &server.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        let list =
+            api::one_endpoint(reader, &server.board, &name, now())?.ok_or(Unmade::Unknown)?;
         let value = serde_json::json!(list);
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
