@@ -15,10 +15,10 @@ use tokio::task::AbortHandle;
 
 use super::control::{self, ControlState};
 use super::descriptors::shares;
-use super::early;
 use super::exit::Exit;
 use super::reload::{self, ReloadWanted, Reloader};
 use super::service::{service_manager, tell};
+use super::sighup;
 use super::start::{self, Begun, StartError};
 use super::streams::say_error;
 use super::surroundings::{self, HostTrust};
@@ -341,7 +341,7 @@ impl Outer {
         }
         let hangup = signal(SignalKind::hangup()).map_err(system)?;
         // What came before the stream above was there; later ones come by the stream.
-        let is_asked = if early::was_asked() {
+        let is_asked = if sighup::reload_was_asked() {
             ReloadWanted::Already
         } else {
             ReloadWanted::NotYet
