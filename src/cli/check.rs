@@ -19,7 +19,7 @@ use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::judgement::zones::{self, ZoneSource};
 use crate::kind::Kind;
-use crate::kind::run::dear;
+use crate::kind::run::expensive_patterns;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
@@ -68,7 +68,7 @@ pub fn run(check: &Check) -> Exit {
         &Authorities::of_the_system(),
         &ClockTrust::default(),
     ));
-    implied.warnings.extend(dear::notes(&plan));
+    implied.warnings.extend(expensive_patterns::notes(&plan));
     implied.warnings.extend(guarded::open_secrets());
     implied.warnings.extend(
         guarded::state_directory_refused(&state_directory(&plan))

@@ -11,7 +11,7 @@ use super::spec::DialogueStep;
 use crate::config::plan::Dial;
 use crate::config::plan::probe::Pattern;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::{shown, too_dear};
+use crate::kind::run::expect::{shown, too_expensive};
 use crate::kind::run::search::{self, End};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::clock::{Clock, thread_cpu_ns};
@@ -263,7 +263,7 @@ async fn looked(
     pace.has_looked(dialogue, Duration::from_nanos(took_ns));
     *work = mine;
     if !matches!(step, Step::Matched(_)) && work.ended().is_some() {
-        let found = too_dear(work);
+        let found = too_expensive(work);
         return Err(unmet(trace, dialogue, pattern, Cause::JudgeLimit, &found));
     }
     Ok(step)
