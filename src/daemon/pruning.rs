@@ -11,7 +11,7 @@ use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::Premises;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contracts;
-use crate::report::ruling::Books;
+use crate::report::ruling::ContractVersions;
 use crate::words::{UtcMs, format_utc};
 
 /// Refuses an instant inside a period that has not ended, with the latest one that is allowed.
@@ -25,7 +25,7 @@ pub fn may_prune(
     if before > now {
         return Err("--before is in the future".into());
     }
-    let (whose, start) = match Books::new(told, key).first_running(contracts, now) {
+    let (whose, start) = match ContractVersions::new(told, key).first_running(contracts, now) {
         Some((name, period)) => (
             format!("the running period of the contract `{name}`"),
             period.from,

@@ -26,7 +26,7 @@ use crate::report::build::of_prober;
 use crate::report::changed::changed;
 use crate::report::latency::{Latency, latency, latency_shown};
 use crate::report::object::{LaterEvaluation, ReportedChange, ReportedLatency};
-use crate::report::ruling::{Books, is_in_force, under_present_names};
+use crate::report::ruling::{ContractVersions, is_in_force, under_present_names};
 use crate::report::sla::{answer, period_shown};
 use crate::report::terms::{self, Of};
 use crate::serve::by_component::{self, ComponentFigures};
@@ -97,7 +97,7 @@ pub fn standings(
         parts: &parts_of(reader, board)?,
         told,
         key,
-        books: Books::new(told, key),
+        versions: ContractVersions::new(told, key),
         now,
         not_seen,
     };
@@ -123,7 +123,7 @@ struct Sight<'s> {
     parts: &'s [Part],
     told: &'s Premises,
     key: &'s TermsKey,
-    books: Books<'s>,
+    versions: ContractVersions<'s>,
     now: UtcMs,
     not_seen: NotSeen,
 }
@@ -158,7 +158,7 @@ impl Sight<'_> {
                 *span,
             )
         });
-        let ruling = self.books.ruling(
+        let ruling = self.versions.ruling(
             (name, None),
             present.as_ref().map(|(of, span)| (of, *span)),
             &asked,
