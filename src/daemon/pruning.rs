@@ -8,7 +8,7 @@
 use jiff::tz::TimeZone;
 
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contracts;
 use crate::report::ruling::ContractVersions;
@@ -18,7 +18,7 @@ use crate::words::{UtcMs, format_utc};
 pub fn may_prune(
     before: UtcMs,
     contracts: &Contracts,
-    told: &Premises,
+    told: &RecordedDefinitions,
     key: &TermsKey,
     now: UtcMs,
 ) -> Result<(), String> {
@@ -66,7 +66,7 @@ mod tests {
         may_prune(
             at(before),
             &contracts,
-            &Premises::default(),
+            &RecordedDefinitions::default(),
             &TermsKey::nobodys(),
             at("2026-11-15T12:00:00Z"),
         )

@@ -27,7 +27,7 @@ CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_c
 
 /// What the events tell of config, terms, components, witnesses and limits.
 #[derive(Debug, Clone, Default)]
-pub struct Premises {
+pub struct RecordedDefinitions {
     /// Each config that came into force: from when on, and its SHA-256. UTC.
     pub configs: Vec<(UtcMs, String)>,
     /// Commitments in force, with when each was recorded (RFC 3339).
@@ -45,20 +45,20 @@ pub struct Premises {
     /// Declared components.
     pub components: BTreeMap<String, ComponentMakeup>,
     /// The witnesses, each time that they were told, oldest first.
-    pub witnesses: Vec<ToldOnce<WitnessesEvent>>,
+    pub witnesses: Vec<RecordedSince<WitnessesEvent>>,
     /// The limits of probes at once, each time that they were told, oldest first.
-    pub limits: Vec<ToldOnce<LimitsEvent>>,
+    pub limits: Vec<RecordedSince<LimitsEvent>>,
 }
 
 /// What an event told, and from when on it counts (UTC).
 #[derive(Debug, Clone)]
-pub struct ToldOnce<W> {
+pub struct RecordedSince<W> {
     pub at: UtcMs,
     pub event: u64,
     pub what: W,
 }
 
-impl Premises {
+impl RecordedDefinitions {
     /// Those that a stub stands for are among them.
     pub(super) fn read(
         connection: &Connection,
@@ -86,12 +86,12 @@ impl Premises {
             Event::Component(c) => {
                 self.components.insert(c.component.clone(), c.makeup());
             }
-            Event::Witnesses(what) => self.witnesses.push(ToldOnce {
+            Event::Witnesses(what) => self.witnesses.push(RecordedSince {
                 at,
                 event: e.seq,
                 what: what.clone(),
             }),
-            Event::Limits(what) => self.limits.push(ToldOnce {
+            Event::Limits(what) => self.limits.push(RecordedSince {
                 at,
                 event: e.seq,
                 what: what.clone(),
@@ -123,7 +123,7 @@ impl Premises {
     }
 }
 
-impl Premises {
+impl RecordedDefinitions {
     /// Since when terms are on record, by their commitment: those that are not in force any more
     /// since they were first.
     pub fn on_record(&self, commitment: &str) -> Option<&String> {

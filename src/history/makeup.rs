@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::HistoryError;
 use super::calendar::Calendar;
 use super::dates::Dates;
-use super::definitions::Premises;
+use super::definitions::RecordedDefinitions;
 use super::event::{ComponentMakeup, Event, EventRecord};
 use super::stub::Stub;
 use crate::judgement::timeline::{Span, Spans};
@@ -35,7 +35,7 @@ pub struct Makeup {
 impl Makeup {
     pub(super) fn read(
         connection: &Connection,
-        (told, stub): (&Premises, Option<&Stub>),
+        (told, stub): (&RecordedDefinitions, Option<&Stub>),
         (calendar, dates): (&Calendar, &Dates),
     ) -> Result<Self, HistoryError> {
         let mut makeup = Self {

@@ -12,7 +12,7 @@ use super::append::append;
 use super::chain::{GENESIS, hex};
 use super::checkpoint::{Checkpoint, Signer, TermsKey};
 use super::dates::Dates;
-use super::definitions::{Premises, Renames};
+use super::definitions::{RecordedDefinitions, Renames};
 use super::outbox::ToldUnknown;
 use super::read::{chain_of, last_event, newest_checkpoint, windows};
 use super::reader::once;
@@ -169,12 +169,12 @@ impl History {
     }
 
     /// Config, terms and components, as the events tell.
-    pub fn told(&self) -> Result<Premises, HistoryError> {
+    pub fn told(&self) -> Result<RecordedDefinitions, HistoryError> {
         let (stub, dates) = (
             Stub::read(&self.connection)?,
             Dates::read(&self.connection)?,
         );
-        Premises::read(&self.connection, stub.as_ref(), &dates)
+        RecordedDefinitions::read(&self.connection, stub.as_ref(), &dates)
     }
 
     /// Whom receivers were told of that was unknown, and not of their return.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::HistoryError;
 use super::calendar::Calendar;
 use super::dates::Dates;
-use super::definitions::{self, Changed, Premises, Renames};
+use super::definitions::{self, Changed, RecordedDefinitions, Renames};
 use super::makeup::{Makeup, Moves};
 use super::seals::Seals;
 use super::stub::{self, Stub};
@@ -33,7 +33,7 @@ pub struct HistoryReader {
     /// What endpoints were called.
     renames: OnceCell<Renames>,
     /// Config, terms and declared components.
-    told: OnceCell<Premises>,
+    told: OnceCell<RecordedDefinitions>,
     /// Which components endpoints belonged to.
     moves: OnceCell<Moves>,
     /// How components were defined.
@@ -101,9 +101,9 @@ impl HistoryReader {
     }
 
     /// Config, terms and components as told.
-    pub fn told(&self) -> Result<&Premises, HistoryError> {
+    pub fn told(&self) -> Result<&RecordedDefinitions, HistoryError> {
         once(&self.told, || {
-            Premises::read(&self.connection, self.stub()?, self.dates()?)
+            RecordedDefinitions::read(&self.connection, self.stub()?, self.dates()?)
         })
     }
 

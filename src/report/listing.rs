@@ -11,7 +11,7 @@ use crate::account::figures::{Part, members};
 use crate::config::Plan;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::lineage::Lineage;
 use crate::history::past::Which;
 use crate::history::read::{Extent, StoredOutage};
@@ -29,7 +29,7 @@ pub(crate) struct Listing<'h> {
 }
 
 /// The config in force when the period began, and those that came into force in it.
-pub(crate) fn configs(told: &Premises, period: Span) -> Vec<ReportedConfig> {
+pub(crate) fn configs(told: &RecordedDefinitions, period: Span) -> Vec<ReportedConfig> {
     let all = &told.configs;
     let before = all
         .iter()

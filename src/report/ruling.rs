@@ -14,7 +14,7 @@ use crate::account::figures::{Part, called_now};
 use crate::config::{Fault, OneText, load_contracts};
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
@@ -65,7 +65,7 @@ pub struct ContractVersions<'t> {
 }
 
 impl<'t> ContractVersions<'t> {
-    pub fn new(told: &'t Premises, key: &'t TermsKey) -> Self {
+    pub fn new(told: &'t RecordedDefinitions, key: &'t TermsKey) -> Self {
         Self {
             key,
             list: told
@@ -305,7 +305,7 @@ mod tests {
     }
 
     /// Contracts that came into force so many days after November began.
-    fn told(key: &TermsKey, versions: &[(i64, &str)]) -> Premises {
+    fn told(key: &TermsKey, versions: &[(i64, &str)]) -> RecordedDefinitions {
         let sealed = |text: &str| {
             let mut printed = String::new();
             if !text.is_empty() {
@@ -313,19 +313,19 @@ mod tests {
             }
             key.seal(&printed).unwrap_or_default()
         };
-        Premises {
+        RecordedDefinitions {
             sealed: versions
                 .iter()
                 .map(|(day, text)| (november().from + day * DAY, sealed(text)))
                 .collect(),
-            ..Premises::default()
+            ..RecordedDefinitions::default()
         }
     }
 
     /// The objective and the length of the period that November is judged by, where it is not by
     /// the terms of now.
     fn judged(
-        told: &Premises,
+        told: &RecordedDefinitions,
         key: &TermsKey,
         present: &str,
         name: &str,

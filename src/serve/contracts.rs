@@ -13,7 +13,7 @@ use crate::account::recorded::told;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::past::Which;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts};
@@ -86,7 +86,7 @@ pub fn standings(
     not_seen: NotSeen,
 ) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
-    let nothing = Premises::default();
+    let nothing = RecordedDefinitions::default();
     let told = if plan.contracts.list.is_empty() {
         &nothing
     } else {
@@ -121,7 +121,7 @@ pub fn standings(
 struct Sight<'s> {
     reader: &'s HistoryReader,
     parts: &'s [Part],
-    told: &'s Premises,
+    told: &'s RecordedDefinitions,
     key: &'s TermsKey,
     versions: ContractVersions<'s>,
     now: UtcMs,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::config::plan::{Endpoint, Witness};
 use crate::history::EventDraft;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::event::{ComponentMakeup, LimitsEvent, WitnessTold, WitnessesEvent};
 
 /// As told last, or as it is now.
@@ -45,8 +45,8 @@ pub fn witnesses_of(witness: &Witness) -> WitnessesEvent {
     }
 }
 
-impl From<Premises> for Definitions {
-    fn from(told: Premises) -> Self {
+impl From<RecordedDefinitions> for Definitions {
+    fn from(told: RecordedDefinitions) -> Self {
         let config = told
             .configs
             .last()
