@@ -8,7 +8,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::reader::HistoryReader;
-use super::{HistoryError, OutboxDraft, Posting};
+use super::{HistoryError, OutboxChange, OutboxDraft};
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
@@ -73,14 +73,14 @@ pub struct ToldUnknown {
 }
 
 /// Makes one change. `now`: the wall clock of the batch.
-pub(super) fn post(
+pub(super) fn apply(
     transaction: &Transaction,
-    posting: &Posting,
+    change: &OutboxChange,
     now: UtcMs,
 ) -> Result<(), HistoryError> {
-    match posting {
-        Posting::Message(message) => post_message(transaction, message, now)?,
-        Posting::Hold {
+    match change {
+        OutboxChange::Message(message) => post_message(transaction, message, now)?,
+        OutboxChange::Hold {
             receiver,
             key,
             not_before,
@@ -99,10 +99,10 @@ pub(super) fn post(
                 now
             ])?;
         }
-        Posting::ClockStep(by) => {
+        OutboxChange::ClockStep(by) => {
             transaction.execute("UPDATE outbox SET not_before = not_before + ?1", [by])?;
         }
-        Posting::ToldUnknown(list) => {
+        OutboxChange::ToldUnknown(list) => {
             let sql = "INSERT OR REPLACE INTO told_unknown (receiver, endpoint, since, begun) \
                 VALUES (?1, ?2, ?3, ?4)";
             let mut put = transaction.prepare_cached(sql)?;
@@ -115,7 +115,7 @@ pub(super) fn post(
                 ])?;
             }
         }
-        Posting::ToldKnown(receiver) => {
+        OutboxChange::ToldKnown(receiver) => {
             transaction.execute(
                 "DELETE FROM told_unknown WHERE receiver = ?1",
                 [receiver.as_str()],

@@ -358,7 +358,7 @@ mod tests {
     use super::*;
     use crate::history::event::ClockStepEvent;
     use crate::history::opened::History;
-    use crate::history::{Batch, EventDraft, OutboxDraft, Posting, Stamp};
+    use crate::history::{Batch, EventDraft, OutboxChange, OutboxDraft, Stamp};
     use crate::net::clock::SimulatedClock;
     use crate::words::Name;
 
@@ -509,10 +509,10 @@ mod tests {
                 not_before,
                 cancels: None,
             };
-            self.commit(Posting::Message(message));
+            self.commit(OutboxChange::Message(message));
         }
 
-        fn commit(&self, posting: Posting) {
+        fn commit(&self, change: OutboxChange) {
             let stamp = Stamp {
                 utc_ms: self.utc(),
                 ..Stamp::default()
@@ -520,7 +520,7 @@ mod tests {
             self.delivery.writer.commit(Batch {
                 id: 1,
                 stamp,
-                outbox: vec![posting],
+                outbox: vec![change],
                 ..Batch::default()
             });
             self.is_noted();
@@ -735,7 +735,7 @@ mod tests {
             assert_eq!(bench.counts().failed, 1);
             bench.clock.utc_offset_ms.store(0, Ordering::Relaxed);
             if is_told {
-                bench.commit(Posting::ClockStep(-3652 * DAY_MS as i64));
+                bench.commit(OutboxChange::ClockStep(-3652 * DAY_MS as i64));
             }
             if is_restarted {
                 bench.restart();
@@ -780,7 +780,7 @@ mod tests {
             id: 1,
             stamp,
             events: vec![step],
-            outbox: vec![Posting::Message(message)],
+            outbox: vec![OutboxChange::Message(message)],
             ..Batch::default()
         });
         bench.is_noted();
@@ -829,7 +829,7 @@ mod tests {
             not_before: 0,
             cancels: Some("down 1 old".into()),
         };
-        bench.commit(Posting::Message(up));
+        bench.commit(OutboxChange::Message(up));
         bench.post("down 1 new");
         bench.delivery.settle(result, &message);
         bench.is_noted();

@@ -92,7 +92,7 @@ pub fn standings(
     } else {
         reader.told()?
     };
-    let sight = Sight {
+    let input = JudgingInput {
         reader,
         parts: &parts_of(reader, board)?,
         told,
@@ -104,7 +104,7 @@ pub fn standings(
     let mut list = Vec::new();
     for name in plan.contracts.names() {
         for which in ["current", "previous"] {
-            list.extend(sight.standing(&plan.contracts, &name, which)?);
+            list.extend(input.standing(&plan.contracts, &name, which)?);
         }
     }
     let components = by_component::figures(
@@ -118,7 +118,7 @@ pub fn standings(
 }
 
 /// What judging a contract reads.
-struct Sight<'s> {
+struct JudgingInput<'s> {
     reader: &'s HistoryReader,
     parts: &'s [Part],
     told: &'s RecordedDefinitions,
@@ -128,7 +128,7 @@ struct Sight<'s> {
     not_seen: NotSeen,
 }
 
-impl Sight<'_> {
+impl JudgingInput<'_> {
     /// Nothing where no terms of the contract are in force when the period begins.
     fn standing(
         &self,

@@ -7,7 +7,7 @@ use super::Recorder;
 use super::message_text::{Notification, NotificationDetails};
 use super::receivers::{LISTED, TOGETHER_MS, ToldReceiver, UnknownStretch};
 use crate::history::outbox::ToldUnknown;
-use crate::history::{OutboxDraft, Posting};
+use crate::history::{OutboxChange, OutboxDraft};
 use crate::words::{Ms, Name, format_utc};
 
 impl Recorder {
@@ -65,7 +65,9 @@ impl Recorder {
             self.receivers.blind.told.remove(&receiver);
             let body = self.blind_body("known", begun, now, NotificationDetails::default());
             self.post_of_the_blind(&receiver, ("known", begun, now), body);
-            self.next_batch.outbox.push(Posting::ToldKnown(receiver));
+            self.next_batch
+                .outbox
+                .push(OutboxChange::ToldKnown(receiver));
         }
     }
 
@@ -134,7 +136,7 @@ impl Recorder {
         };
         self.next_batch
             .outbox
-            .push(Posting::ToldUnknown(untold.iter().map(row).collect()));
+            .push(OutboxChange::ToldUnknown(untold.iter().map(row).collect()));
     }
 
     /// Notes until when declared maintenance holds messages about these back.
@@ -179,13 +181,15 @@ impl Recorder {
             self.receivers.blind.messages
         );
         let not_before = self.utc(since);
-        self.next_batch.outbox.push(Posting::Message(OutboxDraft {
-            receiver: receiver.clone(),
-            key,
-            body,
-            not_before,
-            cancels: None,
-        }));
+        self.next_batch
+            .outbox
+            .push(OutboxChange::Message(OutboxDraft {
+                receiver: receiver.clone(),
+                key,
+                body,
+                not_before,
+                cancels: None,
+            }));
     }
 }
 

@@ -5,7 +5,7 @@ use super::message_text::{About, OutageMessage, SendTime, begin_key, message_of}
 use super::windows::windows_of;
 use super::{Kept, Recorder};
 use crate::config::plan::{Endpoint, Notify};
-use crate::history::{EventDraft, Posting};
+use crate::history::{EventDraft, OutboxChange};
 use crate::words::Ms;
 
 /// How far ahead a maintenance window is followed that holds messages back.
@@ -19,7 +19,7 @@ impl Recorder {
         index: usize,
         message: OutageMessage,
         now: Ms,
-    ) -> Vec<Posting> {
+    ) -> Vec<OutboxChange> {
         let course = &self.courses[index];
         let endpoint = course.entry.endpoint.load();
         let about = About {
@@ -43,7 +43,7 @@ impl Recorder {
             .list
             .iter()
             .filter_map(draft)
-            .map(Posting::Message)
+            .map(OutboxChange::Message)
             .collect()
     }
 
@@ -52,7 +52,7 @@ impl Recorder {
         // What was asked for before and is not committed yet is asked for again.
         self.next_batch
             .outbox
-            .retain(|posting| !matches!(posting, Posting::Hold { .. }));
+            .retain(|change| !matches!(change, OutboxChange::Hold { .. }));
         for index in 0..self.courses.len() {
             self.hold_messages_of(index, now);
         }
@@ -67,14 +67,14 @@ impl Recorder {
         let hold = |receiver: &Notify| {
             let due = self.due(&endpoint, outage.confirmed_at + receiver.after, now);
             let (receiver, key) = (receiver.name.clone(), begin_key(course.id, outage.from));
-            Posting::Hold {
+            OutboxChange::Hold {
                 receiver,
                 key,
                 not_before: self.utc(due.at),
                 held_until: due.held_until.map(|until| self.utc(until)),
             }
         };
-        let holds: Vec<Posting> = self
+        let holds: Vec<OutboxChange> = self
             .receivers
             .list
             .iter()
@@ -90,7 +90,7 @@ impl Recorder {
         let by = offset_ms - self.offset_ms;
         self.offset_ms = offset_ms;
         if self.push_event(event) == Kept::Yes {
-            self.next_batch.outbox.push(Posting::ClockStep(by));
+            self.next_batch.outbox.push(OutboxChange::ClockStep(by));
         }
         self.tell_windows(now);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::Course;
 use crate::engine::inputs::{Input, InputLog};
-use crate::history::{Batch, EventDraft, Posting, Service, Stamp};
+use crate::history::{Batch, EventDraft, OutboxChange, Service, Stamp};
 use crate::judgement::loss::JudgeSnapshot;
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Ms, UtcMs};
@@ -21,7 +21,7 @@ pub(super) struct NextBatch {
     pub log: InputLog,
     pub events: Vec<EventDraft>,
     /// Messages, and what became of earlier ones.
-    pub outbox: Vec<Posting>,
+    pub outbox: Vec<OutboxChange>,
     /// Coming and going of endpoints.
     pub service: Vec<Service>,
     /// Courses whose judges heard something.
