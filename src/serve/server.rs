@@ -300,7 +300,7 @@ fn write_metrics(
     format: Format,
     parts: &[Collect],
 ) -> std::io::Result<()> {
-    let picture = server.board.picture();
+    let snapshot = server.board.snapshot();
     let plan = server.board.plan.load_full();
     let at = now();
     let windows: Vec<Window> = server
@@ -311,8 +311,8 @@ fn write_metrics(
         .filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty())
         .map(|s| s.window.clone())
         .collect();
-    metrics::endpoint::write(out, format, parts, &picture, &plan, (&windows, at))?;
-    drop(picture);
+    metrics::endpoint::write(out, format, parts, &snapshot, &plan, (&windows, at))?;
+    drop(snapshot);
     if parts.contains(&Collect::Daemon) {
         server.metrics.write(
             out,

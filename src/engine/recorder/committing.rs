@@ -86,7 +86,7 @@ impl Recorder {
     /// Shows some of the figures that are committed; a scrape that has just begun need not keep the
     /// old ones as well.
     pub fn show_some(&mut self, limit: usize) {
-        if self.board.is_pictured() {
+        if self.board.should_defer_figures() {
             return;
         }
         for _ in 0..limit.min(self.publisher.to_show.len()) {
