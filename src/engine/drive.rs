@@ -27,7 +27,7 @@ use self::probe_task::Finished;
 use super::board::Board;
 use super::inputs::Input;
 use super::recorder::definitions::Definitions;
-use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
+use super::recorder::{Confirming, Probed, Recorder, Reprobe, SlotOutcome};
 use super::scheduler::{DueAction, InFlightLimits, Scheduler};
 use crate::history::event::DaemonStoppedEvent;
 use crate::history::writer::{Progress, Writer};
@@ -391,7 +391,7 @@ impl Driver {
                 moved_ms: 0,
                 stood_ns: 0,
             };
-            let happening = Happening::Probe(Probed {
+            let slot_outcome = SlotOutcome::Probe(Probed {
                 occasion: r.occasion,
                 due: None,
                 start: r.start,
@@ -401,7 +401,7 @@ impl Driver {
                 confirming: Confirming::NotYet,
             });
             self.recorder
-                .step(endpoint, seq, happening, now, &mut self.wanted);
+                .step(endpoint, seq, slot_outcome, now, &mut self.wanted);
         }
         self.recorder.give_up_waiting(now, &mut self.wanted);
         for index in 0..self.recorder.endpoints() {

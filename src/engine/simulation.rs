@@ -25,7 +25,7 @@ use self::world::mixed;
 pub use self::world::{Incident, World, random_outages};
 use super::board::{Board, Entry};
 use super::inputs::Input;
-use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
+use super::recorder::{Confirming, Probed, Recorder, Reprobe, SlotOutcome};
 use super::scheduler::{DueAction, InFlightLimits, Scheduler};
 use crate::config::{Endpoint, Plan};
 use crate::history::chain::canonical;
@@ -272,7 +272,7 @@ impl Simulation<'_> {
                     self.recorder.step(
                         endpoint,
                         seq,
-                        Happening::Busy {
+                        SlotOutcome::Busy {
                             at: due_ns / NS_PER_MS,
                         },
                         at_ns / NS_PER_MS,
@@ -286,7 +286,7 @@ impl Simulation<'_> {
                     reason,
                     count,
                 } => {
-                    let happening = Happening::Missed {
+                    let slot_outcome = SlotOutcome::Missed {
                         at: due_ns / NS_PER_MS,
                         reason,
                         count,
@@ -294,7 +294,7 @@ impl Simulation<'_> {
                     self.recorder.step(
                         endpoint,
                         seq,
-                        happening,
+                        slot_outcome,
                         at_ns / NS_PER_MS,
                         &mut self.wanted,
                     );
@@ -387,7 +387,7 @@ impl Simulation<'_> {
             stood_ns: end_ns,
         };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
-        let happening = Happening::Probe(Probed {
+        let slot_outcome = SlotOutcome::Probe(Probed {
             occasion,
             due: None,
             start,
@@ -397,7 +397,7 @@ impl Simulation<'_> {
             confirming: Confirming::NotYet,
         });
         self.recorder
-            .step(endpoint, seq, happening, end, &mut self.wanted);
+            .step(endpoint, seq, slot_outcome, end, &mut self.wanted);
     }
 
     fn place_wishes(&mut self) {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::probe_task::{Done, Finished, Guarded, of_witness};
 use super::{Driver, LATENESS_BOUNDS_US, Running};
-use crate::engine::recorder::{Confirming, Happening, Probed};
+use crate::engine::recorder::{Confirming, Probed, SlotOutcome};
 use crate::engine::scheduler::DueAction;
 use crate::judgement::fault;
 use crate::kind;
@@ -29,7 +29,7 @@ impl Driver {
                 self.recorder.step(
                     endpoint,
                     seq,
-                    Happening::Busy { at },
+                    SlotOutcome::Busy { at },
                     self.now_ms(),
                     &mut self.wanted,
                 );
@@ -52,7 +52,7 @@ impl Driver {
                 self.recorder.step(
                     endpoint,
                     seq,
-                    Happening::Missed { at, reason, count },
+                    SlotOutcome::Missed { at, reason, count },
                     self.now_ms(),
                     &mut self.wanted,
                 );
@@ -148,7 +148,7 @@ impl Driver {
         let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.moved_ms);
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
-        let happening = Happening::Probe(Probed {
+        let slot_outcome = SlotOutcome::Probe(Probed {
             occasion: done.occasion,
             due: Some(done.due_ns / NS_PER_MS),
             start: started_ns / NS_PER_MS,
@@ -157,8 +157,13 @@ impl Driver {
             held_up,
             confirming: Confirming::NotYet,
         });
-        self.recorder
-            .step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
+        self.recorder.step(
+            done.endpoint,
+            done.seq,
+            slot_outcome,
+            end_ms,
+            &mut self.wanted,
+        );
         self.recorder.show_next_slot(
             done.endpoint,
             self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS,

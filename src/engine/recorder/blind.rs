@@ -81,7 +81,7 @@ impl Recorder {
         let Some(untold) = self.receivers.blind.untold(receiver, wait, now) else {
             return;
         };
-        let endpoint = |stretch: &UnknownStretch| self.courses[stretch.index].entry.endpoint.load();
+        let endpoint = |stretch: &UnknownStretch| self.tracked[stretch.index].entry.endpoint.load();
         let from = untold
             .iter()
             .map(|(_, stretch)| stretch.from)
@@ -143,7 +143,7 @@ impl Recorder {
     fn follow_maintenance(&mut self, candidates: Vec<(i64, UnknownStretch)>, now: Ms) {
         for (id, stretch) in candidates {
             let until = self
-                .maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now)
+                .maintenance_until(&self.tracked[stretch.index].entry.endpoint.load(), now)
                 .unwrap_or(0);
             self.receivers
                 .blind
@@ -261,13 +261,13 @@ mod tests {
         let mut recorder = Recorder::new(board, 0, before.next_batch_number() - 1, now);
         configure(&mut recorder, vec![ops(&ALL, 0)]);
         recorder.restore_told_unknown(kept.told_unknown());
-        let course = &before.courses[0];
+        let tracked = &before.tracked[0];
         recorder.add(
             7,
-            course.entry.clone(),
-            course.judge.clone(),
-            course.definition,
-            Some(course.rules.cadence),
+            tracked.entry.clone(),
+            tracked.judge.clone(),
+            tracked.definition,
+            Some(tracked.rules.cadence),
             now,
         );
         recorder.tell(0, Input::Start(now), now);

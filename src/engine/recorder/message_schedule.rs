@@ -20,8 +20,8 @@ impl Recorder {
         message: OutageMessage,
         now: Ms,
     ) -> Vec<OutboxChange> {
-        let course = &self.courses[index];
-        let endpoint = course.entry.endpoint.load();
+        let tracked = &self.tracked[index];
+        let endpoint = tracked.entry.endpoint.load();
         let about = About {
             name: endpoint.name.as_str(),
             component: endpoint.component.as_str(),
@@ -37,7 +37,7 @@ impl Recorder {
                     held_until: None,
                 },
             };
-            message_of(receiver, &about, course.id, &message, due, self.offset_ms)
+            message_of(receiver, &about, tracked.id, &message, due, self.offset_ms)
         };
         self.receivers
             .list
@@ -53,20 +53,20 @@ impl Recorder {
         self.next_batch
             .outbox
             .retain(|change| !matches!(change, OutboxChange::Hold { .. }));
-        for index in 0..self.courses.len() {
+        for index in 0..self.tracked.len() {
             self.hold_messages_of(index, now);
         }
     }
 
     pub(super) fn hold_messages_of(&mut self, index: usize, now: Ms) {
-        let course = &self.courses[index];
-        let Some(outage) = course.judge.outage().filter(|_| course.in_service) else {
+        let tracked = &self.tracked[index];
+        let Some(outage) = tracked.judge.outage().filter(|_| tracked.in_service) else {
             return;
         };
-        let endpoint = course.entry.endpoint.load();
+        let endpoint = tracked.entry.endpoint.load();
         let hold = |receiver: &Notify| {
             let due = self.due(&endpoint, outage.confirmed_at + receiver.after, now);
-            let (receiver, key) = (receiver.name.clone(), begin_key(course.id, outage.from));
+            let (receiver, key) = (receiver.name.clone(), begin_key(tracked.id, outage.from));
             OutboxChange::Hold {
                 receiver,
                 key,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::definitions::witnesses_of;
-use super::{Confirming, Happening, Recorder, Reprobe};
+use super::{Confirming, Recorder, Reprobe, SlotOutcome};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
 use crate::engine::witness::{RoundProgress, Standing, Vouched, Witnesses};
@@ -139,29 +139,29 @@ impl Recorder {
         &mut self,
         index: usize,
         seq: u64,
-        happening: &mut Happening,
+        slot_outcome: &mut SlotOutcome,
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
         if self.gate.witnesses.are_off() {
             return;
         }
-        let course = &self.courses[index];
-        let Happening::Probe(probed) = happening else {
+        let tracked = &self.tracked[index];
+        let SlotOutcome::Probe(probed) = slot_outcome else {
             return;
         };
         let own = OwnFaults {
             network: OwnNetwork::Open,
-            ..self.gate.own(course, seq, probed)
+            ..self.gate.own(tracked, seq, probed)
         };
         if attribute(&probed.report.outcome, &own).is_some() {
             return;
         }
-        let retry = course.rules.cadence.retry_interval;
+        let retry = tracked.rules.cadence.retry_interval;
         self.gate.witnesses.want(now, retry);
         // While our own network is lost, what is repeated is bounded like everything that is
         // unmeasured.
-        if course.judge.state() != StateName::Down
+        if tracked.judge.state() != StateName::Down
             && self.gate.witnesses.quorum_met != Some(Vouched::No)
         {
             probed.confirming = Confirming::Asked;
