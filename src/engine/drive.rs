@@ -40,7 +40,7 @@ use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
 use crate::net::resolve::Paths;
 use crate::net::shared::Net;
-use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
+use crate::words::{Ms, Name, Outcome, PhaseTimes, ProbeTrigger, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
 const TURN_NS: u64 = 100 * NS_PER_MS;
@@ -96,7 +96,7 @@ pub struct Setup {
 
 struct Running {
     start: Ms,
-    occasion: Occasion,
+    trigger: ProbeTrigger,
     abort: AbortHandle,
 }
 
@@ -392,7 +392,7 @@ impl Driver {
                 stood_ns: 0,
             };
             let slot_outcome = SlotOutcome::Probe(Probed {
-                occasion: r.occasion,
+                trigger: r.trigger,
                 due: None,
                 start: r.start,
                 end: now.max(r.start),

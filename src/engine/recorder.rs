@@ -48,7 +48,7 @@ use crate::judgement::latency::LastHour;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::words::{Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
+use crate::words::{Digest, Ms, Name, Outcome, ProbeTrigger, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -427,7 +427,7 @@ impl Recorder {
             start: probed.start,
             end: probed.end,
             verdict,
-            slot: probed.occasion == Occasion::Slot,
+            slot: probed.trigger == ProbeTrigger::Slot,
         };
         self.keep_result(index, &result);
         let detail = match outcome {

@@ -37,7 +37,7 @@ use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{EndpointRecord, Span, Spans};
 use crate::kind::run::Report;
 use crate::net::clock::NS_PER_MS;
-use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes};
+use crate::words::{Cause, Ms, Outcome, PhaseTimes, ProbeTrigger};
 
 /// Simulated time between two closings of a batch, and between two looks at judges that hear
 /// nothing.
@@ -93,11 +93,11 @@ struct Simulation<'w> {
     sink: &'w mut dyn FnMut(Batch),
 }
 
-fn occasion_of(slot: bool) -> Occasion {
+fn trigger_of(slot: bool) -> ProbeTrigger {
     if slot {
-        Occasion::Slot
+        ProbeTrigger::Slot
     } else {
-        Occasion::Reprobe
+        ProbeTrigger::Reprobe
     }
 }
 
@@ -262,8 +262,8 @@ impl Simulation<'_> {
                     endpoint,
                     seq,
                     due_ns,
-                    occasion,
-                } => self.launch(endpoint, seq, due_ns.max(at_ns), occasion),
+                    trigger,
+                } => self.launch(endpoint, seq, due_ns.max(at_ns), trigger),
                 DueAction::Busy {
                     endpoint,
                     seq,
@@ -305,7 +305,7 @@ impl Simulation<'_> {
         self.place_wishes();
     }
 
-    fn launch(&mut self, endpoint: usize, seq: u64, start_ns: u64, occasion: Occasion) {
+    fn launch(&mut self, endpoint: usize, seq: u64, start_ns: u64, trigger: ProbeTrigger) {
         self.probes += 1;
         let k = self.whose[endpoint];
         let draw = mixed(self.world.seed, (k as u64) << 32 | seq, start_ns);
@@ -329,7 +329,7 @@ impl Simulation<'_> {
             start_ns,
             fails,
             is_lost,
-            slot: occasion == Occasion::Slot,
+            slot: trigger == ProbeTrigger::Slot,
         }));
     }
 
@@ -365,7 +365,7 @@ impl Simulation<'_> {
                 facts: Box::default(),
             },
         };
-        self.tell(endpoint, seq, start_ns, end_ns, outcome, occasion_of(slot));
+        self.tell(endpoint, seq, start_ns, end_ns, outcome, trigger_of(slot));
         self.place_wishes();
     }
 
@@ -376,7 +376,7 @@ impl Simulation<'_> {
         start_ns: u64,
         end_ns: u64,
         outcome: Outcome,
-        occasion: Occasion,
+        trigger: ProbeTrigger,
     ) {
         let report = Report {
             outcome,
@@ -388,7 +388,7 @@ impl Simulation<'_> {
         };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
         let slot_outcome = SlotOutcome::Probe(Probed {
-            occasion,
+            trigger,
             due: None,
             start,
             end,

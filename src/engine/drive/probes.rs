@@ -9,7 +9,7 @@ use crate::engine::scheduler::DueAction;
 use crate::judgement::fault;
 use crate::kind;
 use crate::net::clock::NS_PER_MS;
-use crate::words::Occasion;
+use crate::words::ProbeTrigger;
 
 impl Driver {
     pub(super) fn act(&mut self, due: DueAction) {
@@ -18,8 +18,8 @@ impl Driver {
                 endpoint,
                 seq,
                 due_ns,
-                occasion,
-            } => self.launch(endpoint, seq, due_ns, occasion),
+                trigger,
+            } => self.launch(endpoint, seq, due_ns, trigger),
             DueAction::Busy {
                 endpoint,
                 seq,
@@ -60,7 +60,7 @@ impl Driver {
         }
     }
 
-    fn launch(&mut self, endpoint: usize, seq: u64, due_ns: u64, occasion: Occasion) {
+    fn launch(&mut self, endpoint: usize, seq: u64, due_ns: u64, trigger: ProbeTrigger) {
         let (net, reports) = (self.net.clone(), self.reports.clone());
         let target = self.recorder.entry(endpoint).endpoint.load_full();
         let (clock, timeline) = (self.clock.clone(), self.timeline);
@@ -72,7 +72,7 @@ impl Driver {
                 endpoint,
                 seq,
                 due_ns,
-                occasion,
+                trigger,
                 report,
                 ended_ns,
             }));
@@ -81,7 +81,7 @@ impl Driver {
             (endpoint, seq),
             Running {
                 start,
-                occasion,
+                trigger,
                 abort: task.abort_handle(),
             },
         );
@@ -135,7 +135,7 @@ impl Driver {
         self.running.remove(&(done.endpoint, done.seq));
         self.scheduler.ended(done.endpoint);
         let started_ns = self.timeline.ns(done.report.started_ns);
-        if done.occasion == Occasion::Slot {
+        if done.trigger == ProbeTrigger::Slot {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
         let cadence = self.recorder.cadence(done.endpoint);
@@ -149,7 +149,7 @@ impl Driver {
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
         let slot_outcome = SlotOutcome::Probe(Probed {
-            occasion: done.occasion,
+            trigger: done.trigger,
             due: Some(done.due_ns / NS_PER_MS),
             start: started_ns / NS_PER_MS,
             end: end_ms,

@@ -44,11 +44,11 @@ mod tests {
     use crate::engine::recorder::Confirming;
     use crate::judgement::fault::HeldUp;
     use crate::kind::run::Report;
-    use crate::words::{Ms, Occasion, Outcome, PhaseTimes, Reason};
+    use crate::words::{Ms, Outcome, PhaseTimes, ProbeTrigger, Reason};
 
     fn probed(start: Ms, end: Ms) -> Probed {
         Probed {
-            occasion: Occasion::Slot,
+            trigger: ProbeTrigger::Slot,
             due: Some(start),
             start,
             end,

@@ -6,7 +6,7 @@ use super::tracked::difference;
 use super::{Probed, Recorder};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
-use crate::words::{CertificateFacts, Facts, Ms, Occasion, Outcome, Phase, Reason, StateName};
+use crate::words::{CertificateFacts, Facts, Ms, Outcome, Phase, ProbeTrigger, Reason, StateName};
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
@@ -23,7 +23,7 @@ impl Recorder {
         if let Outcome::Unmeasured { reason, .. } = &report.outcome {
             self.publisher.counts.unmeasured[*reason as usize] += 1;
         }
-        if probed.occasion == Occasion::Reprobe {
+        if probed.trigger == ProbeTrigger::Reprobe {
             self.tracked[index].reprobes += 1;
             self.publisher.counts.reprobes
                 [ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
@@ -94,7 +94,7 @@ impl Recorder {
         LastProbe {
             slot_utc: probed
                 .due
-                .filter(|_| probed.occasion == Occasion::Slot)
+                .filter(|_| probed.trigger == ProbeTrigger::Slot)
                 .map(|at| self.utc(at)),
             started_utc: self.utc(probed.start),
             duration_us: report.duration_us,
@@ -228,7 +228,7 @@ mod tests {
             stood_ns: 0,
         });
         SlotOutcome::Probe(Probed {
-            occasion: Occasion::Slot,
+            trigger: ProbeTrigger::Slot,
             due: Some(start),
             start,
             end: start + 1,

@@ -9,7 +9,7 @@ use crate::judgement::fault::HeldUp;
 use crate::judgement::rules::Rules;
 use crate::judgement::state::Judge;
 use crate::kind::run::Report;
-use crate::words::{Digest, Ms, Occasion, Reason, UtcMs};
+use crate::words::{Digest, Ms, ProbeTrigger, Reason, UtcMs};
 
 /// Whether a failed probe's repetition was asked for before its witnesses were heard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Confirming {
 /// A probe that has ended.
 #[derive(Debug)]
 pub struct Probed {
-    pub occasion: Occasion,
+    pub trigger: ProbeTrigger,
     /// When the slot was, of a probe that is one's.
     pub due: Option<Ms>,
     pub start: Ms,
