@@ -11,7 +11,9 @@ use rusqlite::Connection;
 
 use super::HistoryError;
 use super::dates::Dates;
-use super::event::{ComponentMakeup, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent};
+use super::event::{
+    ComponentDefinition, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent,
+};
 use super::stub::Stub;
 use crate::judgement::rules::Cadence;
 use crate::words::{Ms, UtcMs, format_utc};
@@ -43,7 +45,7 @@ pub struct RecordedDefinitions {
     /// carried, or where there is no contract. UTC.
     pub sealed: Vec<(UtcMs, String)>,
     /// Declared components.
-    pub components: BTreeMap<String, ComponentMakeup>,
+    pub components: BTreeMap<String, ComponentDefinition>,
     /// The witnesses, each time that they were told, oldest first.
     pub witnesses: Vec<RecordedSince<WitnessesEvent>>,
     /// The limits of probes at once, each time that they were told, oldest first.
@@ -84,7 +86,7 @@ impl RecordedDefinitions {
                 self.components.remove(&c.component);
             }
             Event::Component(c) => {
-                self.components.insert(c.component.clone(), c.makeup());
+                self.components.insert(c.component.clone(), c.definition());
             }
             Event::Witnesses(what) => self.witnesses.push(RecordedSince {
                 at,

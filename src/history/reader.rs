@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::HistoryError;
 use super::calendar::Calendar;
+use super::component_history::{ComponentHistory, Moves};
 use super::dates::Dates;
 use super::definitions::{self, Changed, RecordedDefinitions, Renames};
-use super::makeup::{Makeup, Moves};
 use super::seals::Seals;
 use super::stub::{self, Stub};
 use crate::judgement::rules::Cadence;
@@ -37,7 +37,7 @@ pub struct HistoryReader {
     /// Which components endpoints belonged to.
     moves: OnceCell<Moves>,
     /// How components were defined.
-    makeup: OnceCell<Makeup>,
+    component_history: OnceCell<ComponentHistory>,
     /// Which tallies do not change any more.
     seals: OnceCell<Seals>,
 }
@@ -66,7 +66,7 @@ impl HistoryReader {
             renames: OnceCell::new(),
             told: OnceCell::new(),
             moves: OnceCell::new(),
-            makeup: OnceCell::new(),
+            component_history: OnceCell::new(),
             seals: OnceCell::new(),
         }
     }
@@ -115,9 +115,9 @@ impl HistoryReader {
     }
 
     /// What components were made of.
-    pub(super) fn makeup(&self) -> Result<&Makeup, HistoryError> {
-        once(&self.makeup, || {
-            Makeup::read(
+    pub(super) fn component_history(&self) -> Result<&ComponentHistory, HistoryError> {
+        once(&self.component_history, || {
+            ComponentHistory::read(
                 &self.connection,
                 (self.told()?, self.stub()?),
                 (self.calendar()?, self.dates()?),

@@ -783,7 +783,7 @@ async fn a_report_that_was_issued_while_events_waited_for_the_disk_verifies_late
                 "--config",
                 config,
                 "--period",
-                &super::makeup::month(),
+                &super::component_history::month(),
                 "--provisional",
             ])
             .stdout,

@@ -2,10 +2,10 @@
 //! the time before gets better in silence.
 
 use super::cli::probity;
-use super::daemon::{Daemon, Switch, http};
-use super::makeup::{
+use super::component_history::{
     after_an_outage, figures, month, proven, proven_of, reload, settled, settled_for,
 };
+use super::daemon::{Daemon, Switch, http};
 use super::serve::{answering, ok};
 
 /// Where the two endpoints are: one that fails when it is told to, and one that answers.

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::cli::probity;
+use super::component_history::{figures, proven, reload, settled};
 use super::daemon::{Daemon, Switch, http};
-use super::makeup::{figures, proven, reload, settled};
 use super::serve::{answering, closed_port, ok};
 
 const QUICK: &str =

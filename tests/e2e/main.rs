@@ -4,6 +4,7 @@
 mod asking;
 mod authority;
 mod cli;
+mod component_history;
 mod config;
 mod confined;
 mod contracts;
@@ -25,7 +26,6 @@ mod http_answers;
 mod http_requests;
 mod icmp;
 mod listener;
-mod makeup;
 mod notify;
 mod permissions;
 mod planted;

@@ -11,8 +11,8 @@ use probity::judgement::state_codec::{decode_with, encode_with};
 use serde_json::{Value, json};
 
 use super::cli::{checked, probity};
+use super::component_history::settled_for;
 use super::daemon::Daemon;
-use super::makeup::settled_for;
 use super::pruning::cut;
 use super::serve::{answering, closed_port, ok};
 

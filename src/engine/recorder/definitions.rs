@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::plan::{Endpoint, Witness};
 use crate::history::EventDraft;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::event::{ComponentMakeup, LimitsEvent, WitnessTold, WitnessesEvent};
+use crate::history::event::{ComponentDefinition, LimitsEvent, WitnessTold, WitnessesEvent};
 
 /// As told last, or as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Definitions {
     /// The text of all contracts, encrypted; none without contracts.
     pub sealed: Option<String>,
     /// How each declared component combines, and from when on it is in service.
-    pub components: BTreeMap<String, ComponentMakeup>,
+    pub components: BTreeMap<String, ComponentDefinition>,
     /// The witnesses and their quorum; none where they were never told.
     pub witnesses: Option<WitnessesEvent>,
     /// The limits of probes at once; none where they were never told.

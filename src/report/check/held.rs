@@ -10,9 +10,9 @@ use crate::account::figures::Part;
 use crate::account::recorded::ServiceStart;
 use crate::history::HistoryError;
 use crate::history::checkpoint::commitment;
+use crate::history::component_history::Moves;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::event::{Combined, ComponentMakeup, Event, recorded};
-use crate::history::makeup::Moves;
+use crate::history::event::{Combined, ComponentDefinition, Event, recorded};
 use crate::history::read::Extent;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous, day_of};
 use crate::judgement::sla::contract::Contract;
@@ -129,7 +129,7 @@ fn component_held(
     told: &RecordedDefinitions,
 ) -> Result<(), Difference> {
     let known = told.components.get(&e.component);
-    let known = known.unwrap_or(&ComponentMakeup::UNDECLARED);
+    let known = known.unwrap_or(&ComponentDefinition::UNDECLARED);
     for (key, is, said) in [
         (
             "combine",
