@@ -21,8 +21,8 @@ mod slot_results;
 mod tallies;
 mod telling;
 mod tracked;
-mod vouching;
 pub mod windows;
+mod witness_rounds;
 
 use std::sync::Arc;
 

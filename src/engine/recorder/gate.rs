@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::tracked::{Probed, TrackedEndpoint};
-use crate::engine::witness::{Vouched, Witnesses};
+use crate::engine::witness::{NetworkVerdict, Witnesses};
 use crate::history::event::WitnessesEvent;
 use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork};
 
@@ -21,8 +21,8 @@ impl WitnessGate {
     /// What is known of the prober itself about this probe.
     pub fn own(&self, tracked: &TrackedEndpoint, seq: u64, probed: &Probed) -> OwnFaults {
         let network = match self.witnesses.verdict(probed.start, probed.end) {
-            Some(Vouched::Yes) => OwnNetwork::Works,
-            Some(Vouched::No) => OwnNetwork::Fails(self.witnesses.reason_against()),
+            Some(NetworkVerdict::Works) => OwnNetwork::Works,
+            Some(NetworkVerdict::Fails) => OwnNetwork::Fails(self.witnesses.reason_against()),
             None => OwnNetwork::Open,
         };
         OwnFaults {
