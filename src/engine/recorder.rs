@@ -26,7 +26,7 @@ mod witness_rounds;
 
 use std::sync::Arc;
 
-use self::definitions::Teller;
+use self::definitions::LastRecorded;
 use self::gate::WitnessGate;
 use self::message_text::closings;
 use self::next_batch::NextBatch;
@@ -67,7 +67,7 @@ pub struct Recorder {
     pub offset_ms: i64,
     next_batch: NextBatch,
     slot_results: SlotResultQueue,
-    definitions: Teller,
+    definitions: LastRecorded,
     publisher: Publisher,
     gate: WitnessGate,
     receivers: Receivers,
@@ -83,7 +83,7 @@ impl Recorder {
             offset_ms,
             next_batch: NextBatch::after(last_batch, now),
             slot_results: SlotResultQueue::default(),
-            definitions: Teller::default(),
+            definitions: LastRecorded::default(),
             publisher: Publisher::default(),
             gate: WitnessGate::default(),
             receivers: Receivers::begun(now),
@@ -548,7 +548,7 @@ mod tests {
     use crate::config::plan::NotifyOn;
     use crate::history::Stamp;
     use crate::history::opened::History;
-    use crate::history::outbox::{self, Fate};
+    use crate::history::outbox::{self, AttemptResult};
     use crate::history::schema::open_to_read;
     use crate::history::writer::Writer;
     use crate::judgement::maintenance::Window;
@@ -621,9 +621,14 @@ mod tests {
         }
 
         /// Tells that the first of those was tried.
-        pub fn try_one(&self, utc: UtcMs, fate: Fate, again_at: UtcMs) -> serde_json::Value {
+        pub fn try_one(
+            &self,
+            utc: UtcMs,
+            outcome: AttemptResult,
+            again_at: UtcMs,
+        ) -> serde_json::Value {
             let due = self.due(utc);
-            self.writer.sent(due[0].id, fate, again_at);
+            self.writer.sent(due[0].id, outcome, again_at);
             self.is_done();
             serde_json::from_str(&due[0].body).expect("JSON")
         }

@@ -202,7 +202,7 @@ mod tests {
     use super::super::tests::{Kept, ops, recorder, recorder_of, window};
     use super::*;
     use crate::engine::inputs::Input;
-    use crate::history::outbox::Fate;
+    use crate::history::outbox::AttemptResult;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::words::StateName;
 
@@ -250,7 +250,7 @@ mod tests {
         recorder.tell_of_the_blind(now);
         kept.take(recorder, now);
         let waiting = kept.due(NEVER).len();
-        (waiting > 0).then(|| kept.try_one(NEVER, Fate::Over, now as i64))
+        (waiting > 0).then(|| kept.try_one(NEVER, AttemptResult::Over, now as i64))
     }
 
     /// Another process that begins with what the last one has left behind.

@@ -69,9 +69,9 @@ impl From<RecordedDefinitions> for Definitions {
     }
 }
 
-/// What was told of the definitions.
+/// The definitions as they were recorded last.
 #[derive(Default)]
-pub(super) struct Teller {
+pub(super) struct LastRecorded {
     /// As it was told last.
     pub told: Definitions,
     /// Cadences that found no room; they go with the next batch.

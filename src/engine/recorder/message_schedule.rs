@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::engine::inputs::Input;
     use crate::history::event::ClockStepEvent;
-    use crate::history::outbox::{Fate, QueuedMessage};
+    use crate::history::outbox::{AttemptResult, QueuedMessage};
     use crate::judgement::maintenance::Origin;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::words::Cause;
@@ -319,7 +319,7 @@ mod tests {
         set_clock(&mut recorder, 0, 10_000);
         kept.take(&mut recorder, 10_001);
         let states = ["down", "up"].map(|_| {
-            kept.try_one(10_001, Fate::Over, 10_001)["state"]
+            kept.try_one(10_001, AttemptResult::Over, 10_001)["state"]
                 .as_str()
                 .unwrap_or_default()
                 .to_owned()
@@ -341,7 +341,10 @@ mod tests {
     #[test]
     fn a_receiver_that_asks_for_down_only_is_not_told_of_an_outage_that_is_over() {
         let (mut recorder, kept) = down(ops(&[StateName::Down], 0), &[], 0);
-        assert_eq!(kept.try_one(5000, Fate::Again, 6000)["state"], "down");
+        assert_eq!(
+            kept.try_one(5000, AttemptResult::Again, 6000)["state"],
+            "down"
+        );
         observe(&mut recorder, 5500, Verdict::Success);
         kept.take(&mut recorder, 6000);
         assert!(kept.due(i64::MAX / 4).is_empty(), "the endpoint is up");

@@ -16,7 +16,7 @@ use crate::judgement::timeline::Span;
 use crate::report::change_words::change_in_words;
 use crate::report::changed::changed_last as changed;
 use crate::report::object::{ChangeOf, ReportedChange};
-use crate::report::outages::{Marks, excluded_text, outage};
+use crate::report::outages::{OutageCorrections, excluded_text, outage};
 use crate::report::prober;
 use crate::report::words::Language;
 use crate::serve::contracts::{ContractStanding, Standings};
@@ -58,10 +58,10 @@ pub fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryErro
         a.zip(b)
             .map_or(String::new(), |(a, b)| format!("{} … {}", time(a), time(b)))
     };
-    let mut marks = Marks::default();
+    let mut corrections = OutageCorrections::default();
     let mut rows = Vec::new();
     for o in reader.outages(None, i64::MIN / 4, OUTAGES)? {
-        let told = outage(reader, &o, &mut marks)?;
+        let told = outage(reader, &o, &mut corrections)?;
         rows.push(OutageRow {
             from: clock(calendar.utc(o.from)),
             from_between: between(Some(o.from_earliest), Some(o.from_latest)),
