@@ -10,7 +10,6 @@ use super::print;
 use crate::account::figures::not_seen_text;
 use crate::config::Fault;
 use crate::config::document::source::show_faults;
-use crate::config::document::value::show_size;
 use crate::config::lint::{Implied, implied};
 use crate::config::print::effective;
 use crate::daemon::exit::Exit;
@@ -177,7 +176,5 @@ fn rough(bytes: u64) -> String {
         .into_iter()
         .find(|u| bytes >= *u)
         .unwrap_or(1);
-    let text = show_size(bytes / unit * unit);
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    format!("{} {}", &text[..digits], &text[digits..])
+    people::size(bytes / unit * unit)
 }

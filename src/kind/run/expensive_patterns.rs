@@ -12,7 +12,6 @@ use regex_automata::util::start;
 use super::{cost, work};
 use crate::config::Plan;
 use crate::config::document::search;
-use crate::config::document::value::show_size;
 use crate::config::plan::probe::Pattern;
 use crate::kind::Probe;
 use crate::kind::http::spec::{Http, TextRule};
@@ -57,7 +56,7 @@ pub fn notes(plan: &Plan) -> Vec<String> {
             people::count(*count, "endpoint"),
             pattern.text,
             people::duration(work::longest(&http.limits).as_millis() as u64),
-            show_size(http.limits.body)
+            people::size(http.limits.body)
         )
     };
     let others = (unseen > 0).then(|| {
@@ -170,7 +169,7 @@ mod tests {
         let found = notes("1MiB");
         assert_eq!(found.len(), 1, "{found:?}");
         let start = "2 endpoints (such as shop): the pattern \"[ab]*a[ab]{20}c\" can take more \
-            than 250 ms of processor time on a body of 1MiB";
+            than 250 ms of processor time on a body of 1 MiB";
         assert!(found[0].starts_with(start), "{found:?}");
         assert_eq!(notes("4KiB"), [""; 0]);
     }
