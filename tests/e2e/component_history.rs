@@ -553,8 +553,7 @@ async fn an_endpoint_that_is_disabled_before_its_outage_is_confirmed_is_not_cove
     );
 }
 
-/// A fourth deed: the component is renamed after an outage, in its table, its endpoints and the
-/// contract at once.
+/// The component is renamed after an outage, in its table, its endpoints and the contract at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_that_is_renamed_goes_on_with_its_outages() {
     let (directory, switch) = (

@@ -449,8 +449,8 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     let settled = report["extents"][db]["watermark_ms"]
         .as_u64()
         .expect("a number");
-    type Deed<'d> = Box<dyn Fn(&mut Value) + 'd>;
-    let deeds: [(&str, Deed); 22] = [
+    type Manipulation<'d> = Box<dyn Fn(&mut Value) + 'd>;
+    let manipulations: [(&str, Manipulation); 22] = [
         (
             "extents: db belongs",
             Box::new(|r| drop(r["extents"].as_array_mut().expect("a list").remove(db))),
@@ -556,9 +556,9 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
             Box::new(|r| r["events"]["checkpoint"]["head"] = json!("00".repeat(32))),
         ),
     ];
-    for (place, deed) in deeds {
+    for (place, manipulation) in manipulations {
         let mut forged = report.clone();
-        deed(&mut forged);
+        manipulation(&mut forged);
         let (code, said) = verified(&forged, &[]);
         assert!(code == Some(1) && said.contains(place), "{place}: {said}");
     }
