@@ -173,13 +173,13 @@ fn main() -> ExitCode {
         BODY,
     );
     case(
-        "a dear pattern of 15 bytes",
+        "an expensive pattern of 15 bytes",
         &pattern("[ab]*a[ab]{20}c"),
         &of_random,
         BODY,
     );
     case(
-        "a dear pattern of 16 bytes",
+        "an expensive pattern of 16 bytes",
         &pattern("[ab]*a[ab]{200}c"),
         &of_random,
         BODY,
@@ -209,13 +209,13 @@ fn main() -> ExitCode {
         BODY,
     );
     case(
-        "GBK, a dear pattern",
+        "GBK, an expensive pattern",
         &pattern("[ab]*a[ab]{20}c"),
         &|n| gbk(&random(n)),
         BODY,
     );
     case(
-        "a header, a dear pattern",
+        "a header, an expensive pattern",
         "probe.http.expect.headers.x-a = { not_matches = '[ab]*a[ab]{20}c' }",
         &|n| answer(&[("x-a", &String::from_utf8_lossy(&random(n)))], b""),
         60_000,

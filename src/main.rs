@@ -4,7 +4,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    probity::daemon::early::watch();
+    probity::daemon::sighup::watch();
     probity::net::sys::return_freed_memory();
     probity::cli::main().into()
 }

@@ -65,9 +65,9 @@ fn a_restart_of_the_prober_makes_no_second_outage_and_pays_for_none() {
     let down = numbered(&[(17, 0, 600), (17, 900, 1200), (40, 5000, 5060)]);
     let a = json!({"name": "a", "down": down, "unknown": spans(&[(600, 900)])});
     let found = result(&["a"], "each", PER_OUTAGE, &timeline(json!([a.clone()])));
-    assert_eq!(found["spells"]["count"], 2);
-    assert_eq!(found["spells"]["longest_ms"], 900_000);
-    assert_eq!(found["spells"]["mean_time_to_recover_ms"], 480_000);
+    assert_eq!(found["outage_summary"]["count"], 2);
+    assert_eq!(found["outage_summary"]["longest_ms"], 900_000);
+    assert_eq!(found["outage_summary"]["mean_time_to_recover_ms"], 480_000);
     assert_eq!(
         found["credit"]["percent"], "10/1",
         "one started half hour for each"
@@ -87,8 +87,8 @@ fn a_restart_of_the_prober_makes_no_second_outage_and_pays_for_none() {
     let b = json!({"name": "b", "down": [], "unknown": spans(&[(600, 900)])});
     let together = result(&["a", "b"], "series", PER_OUTAGE, &timeline(json!([a, b])));
     assert_eq!(
-        (&together["spells"], &together["credit"]["percent"]),
-        (&found["spells"], &found["credit"]["percent"])
+        (&together["outage_summary"], &together["credit"]["percent"]),
+        (&found["outage_summary"], &found["credit"]["percent"])
     );
 }
 
@@ -97,13 +97,16 @@ fn stretches_without_a_number_are_one_outage_where_they_touch() {
     let a = json!({"name": "a", "down": spans(&[(0, 600), (600, 1200), (1300, 1400)])});
     let found = result(&["a"], "each", PER_OUTAGE, &timeline(json!([a])));
     assert_eq!(
-        (&found["spells"]["count"], &found["spells"]["longest_ms"]),
+        (
+            &found["outage_summary"]["count"],
+            &found["outage_summary"]["longest_ms"]
+        ),
         (&json!(2), &json!(1_200_000))
     );
     // Two that touch under numbers of their own are two.
     let a = json!({"name": "a", "down": numbered(&[(1, 0, 600), (2, 600, 1200)])});
     assert_eq!(
-        result(&["a"], "each", PER_OUTAGE, &timeline(json!([a])))["spells"]["count"],
+        result(&["a"], "each", PER_OUTAGE, &timeline(json!([a])))["outage_summary"]["count"],
         2
     );
 }
@@ -115,13 +118,14 @@ fn several_together_are_down_until_they_are_known_to_be_up() {
         json!({"name": "b", "down": numbered(&[(7, 200, 300)]), "unknown": spans(&[(100, 200)])});
     let all = timeline(json!([a.clone(), b]));
     assert_eq!(
-        result(&["a", "b"], "series", "", &all)["spells"]["count"],
+        result(&["a", "b"], "series", "", &all)["outage_summary"]["count"],
         1
     );
     let up_between =
         json!({"name": "b", "down": numbered(&[(7, 210, 300)]), "unknown": spans(&[(100, 200)])});
+    let interrupted = timeline(json!([a, up_between]));
     assert_eq!(
-        result(&["a", "b"], "series", "", &timeline(json!([a, up_between])))["spells"]["count"],
+        result(&["a", "b"], "series", "", &interrupted)["outage_summary"]["count"],
         2
     );
     // Of two that must both be down: down, then one unknown, then down again.
@@ -129,7 +133,7 @@ fn several_together_are_down_until_they_are_known_to_be_up() {
     let down = numbered(&[(7, 0, 100), (7, 200, 300)]);
     let b = json!({"name": "b", "down": down, "unknown": spans(&[(100, 200)])});
     assert_eq!(
-        result(&["a", "b"], "parallel", "", &timeline(json!([a, b])))["spells"]["count"],
+        result(&["a", "b"], "parallel", "", &timeline(json!([a, b])))["outage_summary"]["count"],
         1
     );
 }
@@ -145,7 +149,7 @@ fn doubt_is_no_outage_in_either_schema() {
         let found = result(&["a"], "each", "", &read);
         assert_eq!(
             (
-                &found["spells"]["count"],
+                &found["outage_summary"]["count"],
                 &found["down_ms"],
                 &found["down_upper_ms"]
             ),
@@ -165,7 +169,7 @@ fn an_outage_that_has_just_begun_is_listed_with_an_open_end() {
     (told["from"], told["to"]) = (json!(at(0)), json!(at(60)));
     let found = result(&["a"], "each", "", &told);
     assert_eq!(
-        (&found["spells"]["count"], &found["down_ms"]),
+        (&found["outage_summary"]["count"], &found["down_ms"]),
         (&json!(1), &json!(0))
     );
     assert_eq!(
@@ -178,7 +182,7 @@ fn an_outage_that_has_just_begun_is_listed_with_an_open_end() {
     );
     told["components"][0]["in_service"] = json!([{"from": at(-9000), "to": at(30)}]);
     assert_eq!(
-        result(&["a"], "each", "", &told)["spells"]["count"],
+        result(&["a"], "each", "", &told)["outage_summary"]["count"],
         0,
         "nor is one outside the service an outage of the contract"
     );
@@ -212,7 +216,7 @@ fn the_least_outage_looks_at_what_components_are_together() {
             &found["down_ms"],
             &found["down_lower_ms"],
             &found["down_upper_ms"],
-            &found["spells"]["count"]
+            &found["outage_summary"]["count"]
         ),
         (&json!(0), &json!(0), &json!(0), &json!(0))
     );
@@ -301,7 +305,7 @@ fn an_outage_of_a_parallel_contract_that_has_just_begun_counts_with_length_0() {
         let one = &found["outages"][0];
         assert_eq!(
             (
-                &found["spells"]["count"],
+                &found["outage_summary"]["count"],
                 &one["from"],
                 &one["to"],
                 &one["down_ms"]
@@ -316,18 +320,21 @@ fn an_outage_of_a_parallel_contract_that_has_just_begun_counts_with_length_0() {
         );
     }
     assert_eq!(
-        of(json!([{"name": "a"}, begun]))["spells"]["count"],
+        of(json!([{"name": "a"}, begun]))["outage_summary"]["count"],
         0,
         "the other keeps it up"
     );
     let lost = json!({"name": "a", "unknown": spans(&[(300, 600)])});
     assert_eq!(
-        of(json!([lost, begun]))["spells"]["count"],
+        of(json!([lost, begun]))["outage_summary"]["count"],
         0,
         "of the other nothing is known"
     );
     // Down before, and unknown since: the end of no length says that nothing has come up.
     let interrupted = json!({"name": "a", "down": [{"outage": 7, "from": at(0), "to": at(300)},
         {"outage": 7, "from": at(600), "to": null}], "unknown": spans(&[(300, 600)])});
-    assert_eq!(of(json!([interrupted, begun]))["spells"]["count"], 0);
+    assert_eq!(
+        of(json!([interrupted, begun]))["outage_summary"]["count"],
+        0
+    );
 }

@@ -240,7 +240,7 @@ async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     let file = path.join("history.sqlite");
     let original = std::fs::read(&file).expect("read");
     let newest = hours[hours.len() - 1];
-    for deed in [
+    for manipulation in [
         format!("DELETE FROM tally WHERE hour = {newest}"),
         format!("DELETE FROM tally WHERE hour = {newest} AND endpoint = 1"),
         "UPDATE tally_day SET body = replace(CAST(body AS TEXT), '\"success\":', '\"success\":1') \
@@ -256,11 +256,11 @@ async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     ] {
         rusqlite::Connection::open(&file)
             .expect("opened")
-            .execute_batch(&deed)
+            .execute_batch(&manipulation)
             .expect("done");
         assert!(
             matches!(verdict(path), Verification::Altered { .. }),
-            "{deed}"
+            "{manipulation}"
         );
         std::fs::write(&file, &original).expect("put back");
     }

@@ -10,7 +10,7 @@ use axum::http::{Request, header};
 use libfuzzer_sys::fuzz_target;
 use probity::account::figures::NotSeen;
 use probity::config::document::value::{parse_duration, show_duration};
-use probity::daemon::control::Desk;
+use probity::daemon::control::ControlState;
 use probity::daemon::control::messages::ControlRequest;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
@@ -24,7 +24,7 @@ use probity::notify::Deliveries;
 use probity::serve::contracts::standings;
 use probity::serve::listener::head;
 use probity::serve::metrics::daemon::SelfMetrics;
-use probity::serve::server::{Gates, Site, parts, router};
+use probity::serve::server::{Gates, ServerState, parts, router};
 use probity::words::{Name, format_utc, parse_utc};
 use probity_fuzz::{choice, plan, run};
 use serde_json::Value;
@@ -60,7 +60,7 @@ INSERT INTO checkpoint VALUES (2, '{\"seq\":2}');
 struct World {
     _directories: [TempDir; 2],
     router: Router,
-    desk: Desk,
+    control: ControlState,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -94,7 +94,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         NotSeen::Told,
     )
     .expect("standings");
-    let site = Site {
+    let server = ServerState {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
         metrics: Arc::new(SelfMetrics::new("v")),
@@ -113,12 +113,12 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .expect("a history")
         .start(drop)
         .expect("a writer");
-    let desk = Desk {
+    let control = ControlState {
         board,
         state_dir: directory.path().to_owned(),
         control,
         writer,
-        reload: site.reload.clone(),
+        reload: server.reload.clone(),
         terms: TermsKey::nobodys(),
     };
     std::thread::spawn(move || {
@@ -132,8 +132,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     });
     World {
         _directories: [directory, beside],
-        router: router(site),
-        desk,
+        router: router(server),
+        control,
     }
 });
 
@@ -249,7 +249,7 @@ fn asked(text: &str) {
     let Ok(request) = ControlRequest::parse(text) else {
         return;
     };
-    let answer = run(WORLD.desk.answer(request, 1000));
+    let answer = run(WORLD.control.answer(request, 1000));
     if let Err(why) = answer {
         assert!(!why.is_empty());
     }

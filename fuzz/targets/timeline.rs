@@ -128,7 +128,7 @@ fn adds_up(contract: &Contract, j: &Judged) {
             "{due:?}"
         );
     }
-    assert!(j.spells.longest <= t.down);
+    assert!(j.outage_summary.longest <= t.down);
     if let Some((probes, failures)) = j.probes {
         assert!(failures <= probes);
     }

@@ -11,7 +11,7 @@ use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
-use crate::history::event::ComponentMakeup;
+use crate::history::event::ComponentDefinition;
 use crate::history::lineage::{Lineage, Member};
 use crate::history::past::Which;
 use crate::history::read::{Exclusion, Extent};
@@ -93,7 +93,7 @@ pub fn members(calendar: &Calendar, part: &Part) -> Vec<Member> {
 
 /// How a component was made, as the events tell it; where they do not, as the part says.
 fn versions_of(lineage: &Lineage, part: &Part) -> Vec<Version> {
-    let read = |(from, v): (UtcMs, ComponentMakeup)| Version {
+    let read = |(from, v): (UtcMs, ComponentDefinition)| Version {
         from,
         combine: v.combine,
         service: ServiceStart {

@@ -10,7 +10,6 @@ use super::print;
 use crate::account::figures::not_seen_text;
 use crate::config::Fault;
 use crate::config::document::source::show_faults;
-use crate::config::document::value::show_size;
 use crate::config::lint::{Implied, implied};
 use crate::config::print::effective;
 use crate::daemon::exit::Exit;
@@ -19,7 +18,7 @@ use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::judgement::zones::{self, ZoneSource};
 use crate::kind::Kind;
-use crate::kind::run::dear;
+use crate::kind::run::expensive_patterns;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
@@ -68,7 +67,7 @@ pub fn run(check: &Check) -> Exit {
         &Authorities::of_the_system(),
         &ClockTrust::default(),
     ));
-    implied.warnings.extend(dear::notes(&plan));
+    implied.warnings.extend(expensive_patterns::notes(&plan));
     implied.warnings.extend(guarded::open_secrets());
     implied.warnings.extend(
         guarded::state_directory_refused(&state_directory(&plan))
@@ -177,7 +176,5 @@ fn rough(bytes: u64) -> String {
         .into_iter()
         .find(|u| bytes >= *u)
         .unwrap_or(1);
-    let text = show_size(bytes / unit * unit);
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    format!("{} {}", &text[..digits], &text[digits..])
+    people::size(bytes / unit * unit)
 }

@@ -28,7 +28,7 @@ use crate::report::check::{Recomputed, check, evaluation_by_zones_here};
 use crate::report::difference::Difference;
 use crate::report::format::ReportFormat;
 use crate::report::object::{ChangeOf, ContractReport, ReportedZones};
-use crate::report::ruling::{Books, Earlier};
+use crate::report::ruling::{ContractVersions, Earlier};
 use crate::report::terms::Of;
 use crate::words::{Name, UtcMs};
 
@@ -49,10 +49,10 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
             let reader = local::open(&args.place)?;
             let signer = signer(&args.place, &local::plan_or_empty(&args.place))?;
             let told = reader.told().map_err(local::complain)?;
-            let books = Books::new(told, signer.terms_key());
+            let versions = ContractVersions::new(told, signer.terms_key());
             names.extend(
                 all.into_iter()
-                    .filter(|name| books.all().any(|contracts| is_of(name, contracts))),
+                    .filter(|name| versions.all().any(|contracts| is_of(name, contracts))),
             );
         }
         if names.is_empty() {
@@ -118,7 +118,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         let found = in_period(args, contracts, name, now).ok().flatten();
         found.map(|(contract, span)| (contract.clone(), span))
     };
-    let ruling = Books::new(told, signer.terms_key()).ruling(
+    let ruling = ContractVersions::new(told, signer.terms_key()).ruling(
         (name, tenant.as_ref()),
         present.as_ref().map(|(of, span)| (of, *span)),
         &then,

@@ -23,7 +23,7 @@ use crate::judgement::timeline::Span;
 use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
 use crate::net::own_calls::{OwnCalls, text_of};
-use crate::report::ruling::{Books, Earlier, under_present_names};
+use crate::report::ruling::{ContractVersions, Earlier, under_present_names};
 use crate::report::sla::{answer, instant};
 use crate::report::terms::Of;
 use crate::words::Name;
@@ -229,7 +229,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     };
     let name = &present.contract.name;
     let found = local::signer(&args.place).and_then(|signer| {
-        Books::new(told, signer.terms_key())
+        ContractVersions::new(told, signer.terms_key())
             .ruling((name, None), Some((present, period)), &asked)
             .parts()
             .0

@@ -9,7 +9,7 @@ use crate::account::figures::not_seen_text;
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::exact::{Exact, decimal, plain, truncated, whole};
 use crate::judgement::sla::judged::{ContractVerdict, Judged};
-use crate::report::answer::{AnswerResult, AnswerSpells, ContractAnswer, in_one};
+use crate::report::answer::{AnswerOutageSummary, AnswerResult, ContractAnswer, in_one};
 use crate::words::{Ms, people};
 
 /// What a contract comes to.
@@ -80,7 +80,7 @@ pub fn shown(e: &Evaluated) -> String {
             out,
             "\n  {component} by itself: availability {percent}, between {lower} and {upper}"
         );
-        line!(out, "    {}", told_spells(&result.spells));
+        line!(out, "    {}", outages_in_words(&result.outage_summary));
     }
     line!(out, "\n{}", not_seen_text(e.not_seen_below));
     out
@@ -137,7 +137,7 @@ fn of_result(out: &mut String, contract: &Contract, j: &Judged, result: &AnswerR
         people::duration(t.service)
     );
     line!(out, "    {}", spent(&j.budget, &j.spent));
-    line!(out, "    {}", told_spells(&result.spells));
+    line!(out, "    {}", outages_in_words(&result.outage_summary));
     if let Some(credit) = &result.credit {
         line!(out, "    {}", credit.sentence);
     }
@@ -199,20 +199,20 @@ fn whom(j: &Judged) -> String {
 }
 
 /// How many outages, the longest, and the means.
-fn told_spells(spells: &AnswerSpells) -> String {
+fn outages_in_words(summary: &AnswerOutageSummary) -> String {
     let (Some(recover), Some(between)) = (
-        spells.mean_time_to_recover_ms,
-        spells.mean_time_between_failures_ms,
+        summary.mean_time_to_recover_ms,
+        summary.mean_time_between_failures_ms,
     ) else {
         return "no outage".to_owned();
     };
-    let outages = match spells.count {
+    let outages = match summary.count {
         1 => "1 outage".to_owned(),
         count => format!("{count} outages"),
     };
     format!(
         "{outages}, the longest {}; mean time to recover {}, between failures {}",
-        people::duration(spells.longest_ms),
+        people::duration(summary.longest_ms),
         people::duration(recover),
         people::duration(between)
     )

@@ -53,9 +53,9 @@ const LINE_LIMIT: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 const PRUNING_PATIENCE: Duration = Duration::from_secs(600);
 
-/// What answering needs.
+/// What an answer of the control socket needs.
 #[derive(Clone)]
-pub struct Desk {
+pub struct ControlState {
     pub board: Arc<Board>,
     pub state_dir: PathBuf,
     pub control: mpsc::UnboundedSender<Control>,
@@ -79,13 +79,13 @@ pub fn bind(state_dir: &Path) -> Result<std::os::unix::net::UnixListener, String
 }
 
 /// Answers for as long as the daemon runs.
-pub async fn run(listener: UnixListener, desk: Desk) {
+pub async fn run(listener: UnixListener, state: ControlState) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let desk = desk.clone();
+                let state = state.clone();
                 tokio::task::spawn_local(async move {
-                    let _ = serve(stream, desk).await;
+                    let _ = serve(stream, state).await;
                 });
             }
             Err(error) => {
@@ -96,7 +96,7 @@ pub async fn run(listener: UnixListener, desk: Desk) {
     }
 }
 
-async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
+async fn serve(stream: UnixStream, state: ControlState) -> std::io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
@@ -106,7 +106,7 @@ async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
         Ok(_) if !may_ask(uid, sys::effective_user()) => {
             Err("only root and the user of the daemon may ask".into())
         }
-        Ok(request) => tokio::time::timeout(patience(&request.command), desk.answer(request, uid))
+        Ok(request) => tokio::time::timeout(patience(&request.command), state.answer(request, uid))
             .await
             .unwrap_or_else(|_| Err("the daemon did not answer in time".into())),
         Err(why) => Err(why),
@@ -133,7 +133,7 @@ fn now() -> UtcMs {
     Clock::Real.read().utc_ms
 }
 
-impl Desk {
+impl ControlState {
     /// The answer to one request of the user `uid`.
     pub async fn answer(&self, request: ControlRequest, uid: u32) -> Result<Value, String> {
         let by = request

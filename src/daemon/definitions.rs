@@ -4,7 +4,7 @@ use crate::config::{Plan, print};
 use crate::engine::recorder::definitions::{Definitions, witnesses_of};
 use crate::history::chain::{hex, sha256};
 use crate::history::checkpoint::TermsKey;
-use crate::history::event::{ComponentMakeup, LimitsEvent};
+use crate::history::event::{ComponentDefinition, LimitsEvent};
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::Contract;
 use crate::report::terms::terms_of_all;
@@ -16,7 +16,7 @@ pub fn definitions(plan: &Plan, key: &TermsKey, now: UtcMs) -> Definitions {
     let components = plan.components.iter().map(|(id, c)| {
         (
             id.to_string(),
-            ComponentMakeup {
+            ComponentDefinition {
                 combine: c.combine,
                 in_service_from: c.in_service_from,
             },

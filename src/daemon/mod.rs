@@ -3,13 +3,13 @@
 pub mod control;
 mod definitions;
 mod descriptors;
-pub mod early;
 pub mod exit;
 pub mod log;
 mod pruning;
 pub mod reload;
 pub mod run;
 mod service;
+pub mod sighup;
 pub mod start;
 pub mod streams;
 pub mod surroundings;

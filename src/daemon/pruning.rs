@@ -8,24 +8,24 @@
 use jiff::tz::TimeZone;
 
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contracts;
-use crate::report::ruling::Books;
+use crate::report::ruling::ContractVersions;
 use crate::words::{UtcMs, format_utc};
 
 /// Refuses an instant inside a period that has not ended, with the latest one that is allowed.
 pub fn may_prune(
     before: UtcMs,
     contracts: &Contracts,
-    told: &Premises,
+    told: &RecordedDefinitions,
     key: &TermsKey,
     now: UtcMs,
 ) -> Result<(), String> {
     if before > now {
         return Err("--before is in the future".into());
     }
-    let (whose, start) = match Books::new(told, key).first_running(contracts, now) {
+    let (whose, start) = match ContractVersions::new(told, key).first_running(contracts, now) {
         Some((name, period)) => (
             format!("the running period of the contract `{name}`"),
             period.from,
@@ -66,7 +66,7 @@ mod tests {
         may_prune(
             at(before),
             &contracts,
-            &Premises::default(),
+            &RecordedDefinitions::default(),
             &TermsKey::nobodys(),
             at("2026-11-15T12:00:00Z"),
         )

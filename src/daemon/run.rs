@@ -13,12 +13,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::control::{self, Desk};
+use super::control::{self, ControlState};
 use super::descriptors::shares;
-use super::early;
 use super::exit::Exit;
 use super::reload::{self, ReloadWanted, Reloader};
 use super::service::{service_manager, tell};
+use super::sighup;
 use super::start::{self, Begun, StartError};
 use super::streams::say_error;
 use super::surroundings::{self, HostTrust};
@@ -43,10 +43,10 @@ use crate::notify::Deliveries;
 use crate::notify::deadman;
 use crate::serve::by_component;
 use crate::serve::contracts::{Standings, standings};
-use crate::serve::listener::{self, Door};
+use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
-use crate::serve::server::{Gates, Site, makes_progress, router};
+use crate::serve::server::{Gates, ServerState, makes_progress, router};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
@@ -316,20 +316,20 @@ impl Outer {
             signal(end[1]).map_err(system)?,
         ];
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
-        let site = self.site(reload.clone())?;
-        let desk = self.desk(reload);
-        let (deliveries, standings) = (site.deliveries.clone(), site.standings.clone());
-        let server = listener::run(Door {
+        let state = self.server_state(reload.clone())?;
+        let control = self.control_state(reload);
+        let (deliveries, standings) = (state.deliveries.clone(), state.standings.clone());
+        let server = listener::run(ListenerSetup {
             listener,
-            refusals: site.metrics.refusals.clone(),
-            router: router(site),
+            refusals: state.metrics.refusals.clone(),
+            router: router(state),
             board: self.board.clone(),
             places: self.reloader.places.clone(),
         })
         .map_err(system)?;
         let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
         let mut tasks = self.tasks(deliveries, standings);
-        tasks.push(spawned(control::run(socket, desk)));
+        tasks.push(spawned(control::run(socket, control)));
         {
             let plan = self.board.plan.load();
             tracing::info!(
@@ -341,7 +341,7 @@ impl Outer {
         }
         let hangup = signal(SignalKind::hangup()).map_err(system)?;
         // What came before the stream above was there; later ones come by the stream.
-        let is_asked = if early::was_asked() {
+        let is_asked = if sighup::reload_was_asked() {
             ReloadWanted::Already
         } else {
             ReloadWanted::NotYet
@@ -360,10 +360,10 @@ impl Outer {
         Ok(())
     }
 
-    /// What the web server needs.
-    fn site(&self, reload: mpsc::Sender<ReloadRequest>) -> Result<Site, StartError> {
+    /// What the routes share.
+    fn server_state(&self, reload: mpsc::Sender<ReloadRequest>) -> Result<ServerState, StartError> {
         let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage);
-        Ok(Site {
+        Ok(ServerState {
             board: self.board.clone(),
             gauges: self.gauges.clone(),
             metrics: Arc::new(metrics),
@@ -377,8 +377,8 @@ impl Outer {
     }
 
     /// What the control socket needs.
-    fn desk(&self, reload: mpsc::Sender<ReloadRequest>) -> Desk {
-        Desk {
+    fn control_state(&self, reload: mpsc::Sender<ReloadRequest>) -> ControlState {
+        ControlState {
             board: self.board.clone(),
             state_dir: self.directory.clone(),
             control: self.control.clone(),

@@ -1,9 +1,9 @@
 //! The board: what readers see of every endpoint, without ever making the engine wait.
 //!
 //! The engine writes one endpoint's view at a time and comes back later where a reader holds it. A
-//! reader that needs one picture of all endpoints over many passes (a scrape) takes a [`Picture`]:
-//! while it is held, the engine puts the old view of what it changes aside, so memory grows only
-//! with what changes meanwhile.
+//! reader that needs one state of all endpoints over many passes (a scrape) takes a
+//! [`BoardSnapshot`]: while it is held, the engine puts the old view of what it changes aside, so
+//! memory grows only with what changes meanwhile.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -174,7 +174,7 @@ pub fn escaped(value: &str) -> String {
 }
 
 /// So long after a scrape has begun settled figures wait for its end.
-const PICTURE_NS: u64 = 1_000_000_000;
+const SNAPSHOT_NS: u64 = 1_000_000_000;
 
 /// Old views that a scrape has yet to see.
 type Aside = Arc<Mutex<HashMap<usize, Box<Shown>>>>;
@@ -217,9 +217,9 @@ pub struct Board {
     entries: ArcSwap<Vec<Arc<Entry>>>,
     pub plan: Arc<ArcSwap<Plan>>,
     pub health: Health,
-    pictures: Mutex<Vec<Aside>>,
+    snapshots: Mutex<Vec<Aside>>,
     /// How many of the above there are; the engine looks at this first.
-    picture_count: AtomicUsize,
+    snapshot_count: AtomicUsize,
     /// CLOCK_BOOTTIME in nanoseconds.
     wait_until_ns: AtomicU64,
 }
@@ -237,8 +237,8 @@ impl Board {
             entries: ArcSwap::default(),
             plan: Arc::new(ArcSwap::new(plan)),
             health,
-            pictures: Mutex::default(),
-            picture_count: AtomicUsize::new(0),
+            snapshots: Mutex::default(),
+            snapshot_count: AtomicUsize::new(0),
             wait_until_ns: AtomicU64::new(0),
         }
     }
@@ -257,7 +257,7 @@ impl Board {
         let Some(mut view) = entry.try_view() else {
             return false;
         };
-        if self.picture_count.load(Ordering::Acquire) == 0 {
+        if self.snapshot_count.load(Ordering::Acquire) == 0 {
             change(&mut view);
             return true;
         }
@@ -266,7 +266,7 @@ impl Board {
         // Much of what is told to a view changes nothing that a scrape shows.
         if old != view.shown {
             for aside in self
-                .pictures
+                .snapshots
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .iter()
@@ -282,30 +282,30 @@ impl Board {
 
     /// Whether figures that can wait should: a scrape has just begun, and they would be put aside
     /// for it.
-    pub fn is_pictured(&self) -> bool {
-        self.picture_count.load(Ordering::Acquire) > 0
+    pub fn should_defer_figures(&self) -> bool {
+        self.snapshot_count.load(Ordering::Acquire) > 0
             && self.health.progress_ns.load(Ordering::Relaxed)
                 < self.wait_until_ns.load(Ordering::Relaxed)
     }
 
-    /// Begins one consistent picture of each endpoint.
-    pub fn picture(self: &Arc<Self>) -> Picture {
+    /// Begins one consistent snapshot of each endpoint.
+    pub fn snapshot(self: &Arc<Self>) -> BoardSnapshot {
         let (now_ns, waited_ns) = (
             self.health.progress_ns.load(Ordering::Relaxed),
             self.wait_until_ns.load(Ordering::Relaxed),
         );
         // However many scrapes follow each other, what waits is shown half of the time.
-        if now_ns >= waited_ns + PICTURE_NS {
+        if now_ns >= waited_ns + SNAPSHOT_NS {
             self.wait_until_ns
-                .store(now_ns + PICTURE_NS, Ordering::Relaxed);
+                .store(now_ns + SNAPSHOT_NS, Ordering::Relaxed);
         }
         let aside = Aside::default();
-        self.pictures
+        self.snapshots
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(aside.clone());
-        self.picture_count.fetch_add(1, Ordering::AcqRel);
-        Picture {
+        self.snapshot_count.fetch_add(1, Ordering::AcqRel);
+        BoardSnapshot {
             board: self.clone(),
             entries: self.entries(),
             aside,
@@ -314,13 +314,13 @@ impl Board {
 }
 
 /// The endpoints as they were when it was taken.
-pub struct Picture {
+pub struct BoardSnapshot {
     board: Arc<Board>,
     pub entries: Arc<Vec<Arc<Entry>>>,
     aside: Aside,
 }
 
-impl Picture {
+impl BoardSnapshot {
     /// Looks at one endpoint; the engine is not kept waiting.
     pub fn look<R>(&self, entry: &Entry, look: impl FnOnce(&ScrapeView) -> R) -> R {
         let view = entry.view();
@@ -339,15 +339,15 @@ impl Picture {
     }
 }
 
-impl Drop for Picture {
+impl Drop for BoardSnapshot {
     fn drop(&mut self) {
-        let mut pictures = self
+        let mut snapshots = self
             .board
-            .pictures
+            .snapshots
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        pictures.retain(|aside| !Arc::ptr_eq(aside, &self.aside));
-        self.board.picture_count.fetch_sub(1, Ordering::AcqRel);
+        snapshots.retain(|aside| !Arc::ptr_eq(aside, &self.aside));
+        self.board.snapshot_count.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -372,42 +372,42 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_stays_as_it_was_taken_and_holds_only_what_it_shows() {
+    fn a_snapshot_stays_as_it_was_taken_and_holds_only_what_it_shows() {
         let (board, entry) = board();
-        let picture = board.picture();
+        let snapshot = board.snapshot();
         assert!(board.change(&entry, |view| view.next_slot_utc = 7));
-        assert!(picture.aside.lock().expect("whole").is_empty());
+        assert!(snapshot.aside.lock().expect("whole").is_empty());
         assert!(board.change(&entry, |view| view.shown.state = StateName::Up));
         assert!(board.change(&entry, |view| view.shown.state = StateName::Down));
         assert_eq!(
-            picture.look(&entry, |shown| shown.state),
+            snapshot.look(&entry, |shown| shown.state),
             StateName::Unknown
         );
         assert_eq!(
-            board.picture().look(&entry, |shown| shown.state),
+            board.snapshot().look(&entry, |shown| shown.state),
             StateName::Down
         );
     }
 
     #[test]
-    fn figures_that_can_wait_do_so_for_young_pictures_and_not_for_ever() {
+    fn figures_that_can_wait_do_so_for_young_snapshots_and_not_for_ever() {
         let (board, _) = board();
         let at = |ns: u64| {
             board
                 .health
                 .progress_ns
-                .store(10 * PICTURE_NS + ns, Ordering::Relaxed)
+                .store(10 * SNAPSHOT_NS + ns, Ordering::Relaxed)
         };
         at(0);
-        assert!(!board.is_pictured());
-        let slow = board.picture();
-        assert!(board.is_pictured());
-        at(PICTURE_NS);
-        let next = board.picture();
-        assert!(!board.is_pictured());
-        at(2 * PICTURE_NS);
+        assert!(!board.should_defer_figures());
+        let slow = board.snapshot();
+        assert!(board.should_defer_figures());
+        at(SNAPSHOT_NS);
+        let next = board.snapshot();
+        assert!(!board.should_defer_figures());
+        at(2 * SNAPSHOT_NS);
         drop((slow, next));
-        let _third = board.picture();
-        assert!(board.is_pictured());
+        let _third = board.snapshot();
+        assert!(board.should_defer_figures());
     }
 }

@@ -27,7 +27,7 @@ use self::probe_task::Finished;
 use super::board::Board;
 use super::inputs::Input;
 use super::recorder::definitions::Definitions;
-use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
+use super::recorder::{Confirming, Probed, Recorder, Reprobe, SlotOutcome};
 use super::scheduler::{DueAction, InFlightLimits, Scheduler};
 use crate::history::event::DaemonStoppedEvent;
 use crate::history::writer::{Progress, Writer};
@@ -40,7 +40,7 @@ use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
 use crate::net::resolve::Paths;
 use crate::net::shared::Net;
-use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
+use crate::words::{Ms, Name, Outcome, PhaseTimes, ProbeTrigger, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
 const TURN_NS: u64 = 100 * NS_PER_MS;
@@ -96,7 +96,7 @@ pub struct Setup {
 
 struct Running {
     start: Ms,
-    occasion: Occasion,
+    trigger: ProbeTrigger,
     abort: AbortHandle,
 }
 
@@ -391,8 +391,8 @@ impl Driver {
                 moved_ms: 0,
                 stood_ns: 0,
             };
-            let happening = Happening::Probe(Probed {
-                occasion: r.occasion,
+            let slot_outcome = SlotOutcome::Probe(Probed {
+                trigger: r.trigger,
                 due: None,
                 start: r.start,
                 end: now.max(r.start),
@@ -401,7 +401,7 @@ impl Driver {
                 confirming: Confirming::NotYet,
             });
             self.recorder
-                .step(endpoint, seq, happening, now, &mut self.wanted);
+                .step(endpoint, seq, slot_outcome, now, &mut self.wanted);
         }
         self.recorder.give_up_waiting(now, &mut self.wanted);
         for index in 0..self.recorder.endpoints() {

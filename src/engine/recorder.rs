@@ -6,7 +6,6 @@
 
 mod blind;
 mod committing;
-mod course;
 pub mod definitions;
 mod finality;
 mod gap;
@@ -21,20 +20,21 @@ mod slot_result_queue;
 mod slot_results;
 mod tallies;
 mod telling;
-mod vouching;
+mod tracked;
 pub mod windows;
+mod witness_rounds;
 
 use std::sync::Arc;
 
-pub use self::course::{Confirming, Happening, Kept, Probed, Reprobe};
-use self::course::{Counts, Course, HourCount};
-use self::definitions::Teller;
+use self::definitions::LastRecorded;
 use self::gate::WitnessGate;
 use self::message_text::closings;
 use self::next_batch::NextBatch;
 use self::publisher::Publisher;
 use self::receivers::Receivers;
 use self::slot_result_queue::SlotResultQueue;
+pub use self::tracked::{Confirming, Kept, Probed, Reprobe, SlotOutcome};
+use self::tracked::{Counts, HourCount, TrackedEndpoint};
 use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::Input;
@@ -48,7 +48,7 @@ use crate::judgement::latency::LastHour;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::words::{Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
+use crate::words::{Digest, Ms, Name, Outcome, ProbeTrigger, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -58,16 +58,16 @@ const QUICK_WHILE_DOWN_MS: Ms = 60_000;
 /// are not bounded.
 pub const REPROBES_PER_SECOND: f64 = 500.0;
 pub struct Recorder {
-    /// One for each endpoint that this process has had, by its place on the board. A course whose
-    /// endpoint has left stays, so that its judge can be taken over.
-    courses: Vec<Course>,
+    /// One for each endpoint that this process has had, by its place on the board. One that
+    /// has left stays, so that its judge can be taken over.
+    tracked: Vec<TrackedEndpoint>,
     /// What everybody else reads.
     board: Arc<Board>,
     /// UTC minus timeline, since the wall clock was set last.
     pub offset_ms: i64,
     next_batch: NextBatch,
     slot_results: SlotResultQueue,
-    definitions: Teller,
+    definitions: LastRecorded,
     publisher: Publisher,
     gate: WitnessGate,
     receivers: Receivers,
@@ -78,12 +78,12 @@ pub struct Recorder {
 impl Recorder {
     pub fn new(board: Arc<Board>, offset_ms: i64, last_batch: u64, now: Ms) -> Self {
         Self {
-            courses: Vec::new(),
+            tracked: Vec::new(),
             board,
             offset_ms,
             next_batch: NextBatch::after(last_batch, now),
             slot_results: SlotResultQueue::default(),
-            definitions: Teller::default(),
+            definitions: LastRecorded::default(),
             publisher: Publisher::default(),
             gate: WitnessGate::default(),
             receivers: Receivers::begun(now),
@@ -124,7 +124,7 @@ impl Recorder {
             if let Some(before) = stored_cadence {
                 judge.extend(&Rules::new(before), now);
             }
-            self.next_batch.to_store.push(self.courses.len());
+            self.next_batch.to_store.push(self.tracked.len());
         }
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
@@ -133,7 +133,7 @@ impl Recorder {
             .open_unknown()
             .filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0)
         {
-            self.receivers.blind.begins(id, self.courses.len(), from);
+            self.receivers.blind.begins(id, self.tracked.len(), from);
         }
         let since_utc = judge
             .outage()
@@ -141,7 +141,7 @@ impl Recorder {
             .or(judge.since())
             .map_or(now_utc, |at| self.utc(at));
         let last_transition_utc = judge.changed_at().map_or(0, |at| self.utc(at));
-        self.courses.push(Course {
+        self.tracked.push(TrackedEndpoint {
             id,
             entry,
             rules,
@@ -178,24 +178,25 @@ impl Recorder {
     /// were shown before.
     pub fn publish_restored(&mut self, index: usize, shown: Option<Settled>) {
         let settled = shown.unwrap_or_else(|| self.settled(index));
-        let entry = self.courses[index].entry.clone();
+        let entry = self.tracked[index].entry.clone();
         let _ = self
             .board
             .change(&entry, |view| view.shown.settled = settled);
         self.publish_live(index);
     }
 
-    /// The judge of a retired course with what it has counted in this hour, for the course that
-    /// goes on with it.
+    /// The judge of an endpoint that left, with what it has counted in this hour, for when the
+    /// endpoint is back.
     pub fn take_over(&mut self, index: usize) -> (Judge, Slots, u64, LastHour) {
         self.settle(index);
-        let course = &mut self.courses[index];
-        course.is_taken_over = true;
-        let hour = std::mem::take(&mut course.entry.view().hour);
-        let reprobes = course.reprobes - course.hour.reprobes_before + course.hour.reprobes_carried;
+        let tracked = &mut self.tracked[index];
+        tracked.is_taken_over = true;
+        let hour = std::mem::take(&mut tracked.entry.view().hour);
+        let reprobes =
+            tracked.reprobes - tracked.hour.reprobes_before + tracked.hour.reprobes_carried;
         (
-            std::mem::take(&mut course.judge),
-            course.hour.slots_before,
+            std::mem::take(&mut tracked.judge),
+            tracked.hour.slots_before,
             reprobes,
             hour,
         )
@@ -203,13 +204,13 @@ impl Recorder {
 
     /// Failures or successes wait for a decision.
     pub fn is_undecided(&self, index: usize) -> bool {
-        self.courses[index].judge.undecided()
+        self.tracked[index].judge.undecided()
     }
 
     /// Nothing vouches for the endpoint until `next_slot`, when it will be probed anyway.
     pub fn needs_first_probe(&self, index: usize, next_slot: Ms) -> bool {
-        let course = &self.courses[index];
-        course.judge.needs_first_probe(&course.rules, next_slot)
+        let tracked = &self.tracked[index];
+        tracked.judge.needs_first_probe(&tracked.rules, next_slot)
     }
 
     /// The endpoint has another definition from now on. `next_seq` is the first start of the new
@@ -221,19 +222,19 @@ impl Recorder {
         next_seq: u64,
         now: Ms,
     ) {
-        let (before, after) = (self.courses[index].definition, endpoint.digest);
-        if self.courses[index].rules.cadence != endpoint.rules.cadence {
+        let (before, after) = (self.tracked[index].definition, endpoint.digest);
+        if self.tracked[index].rules.cadence != endpoint.rules.cadence {
             self.tell_cadence(index, &endpoint.rules.cadence, now);
         }
-        if self.courses[index].rules != endpoint.rules {
+        if self.tracked[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);
             self.next_batch.to_store.push(index);
         }
-        self.courses[index].rules = endpoint.rules;
-        self.courses[index].entry.endpoint.store(endpoint);
+        self.tracked[index].rules = endpoint.rules;
+        self.tracked[index].entry.endpoint.store(endpoint);
         if before != after {
-            self.courses[index].definition = after;
-            self.courses[index].void_before = next_seq;
+            self.tracked[index].definition = after;
+            self.tracked[index].void_before = next_seq;
             self.tell(index, Input::Reconfigure(now), now);
             let changed = EndpointChangedEvent {
                 digest_before: before.to_string(),
@@ -250,8 +251,8 @@ impl Recorder {
         self.retire(index);
         self.next_batch
             .service
-            .push(Service::Left(self.courses[index].id));
-        self.publisher.short_lives.remove(&self.courses[index].id);
+            .push(Service::Left(self.tracked[index].id));
+        self.publisher.short_lives.remove(&self.tracked[index].id);
         let _ = self.event_of(index, now, EndpointRemovedEvent {});
     }
 
@@ -303,10 +304,10 @@ impl Recorder {
 
     /// Hears no more results; its judge stays to be taken over, its secrets do not.
     pub fn retire(&mut self, index: usize) {
-        self.receivers.blind.ends(self.courses[index].id);
-        self.courses[index].in_service = false;
-        self.courses[index].early = Vec::new();
-        let entry = &self.courses[index].entry;
+        self.receivers.blind.ends(self.tracked[index].id);
+        self.tracked[index].in_service = false;
+        self.tracked[index].early = Vec::new();
+        let entry = &self.tracked[index].entry;
         let endpoint = entry.endpoint.load_full();
         entry.endpoint.store(Arc::new(Endpoint {
             probe: endpoint.probe.without_secrets(),
@@ -333,8 +334,8 @@ impl Recorder {
 
     /// The number of an endpoint in the history, and its name.
     pub(super) fn who(&self, index: usize) -> (i64, Name) {
-        let course = &self.courses[index];
-        (course.id, course.entry.endpoint.load().name.clone())
+        let tracked = &self.tracked[index];
+        (tracked.id, tracked.entry.endpoint.load().name.clone())
     }
 
     // ---- results
@@ -344,49 +345,49 @@ impl Recorder {
         &mut self,
         index: usize,
         seq: u64,
-        happening: Happening,
+        slot_outcome: SlotOutcome,
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        if let Happening::Probe(probed) = &happening {
+        if let SlotOutcome::Probe(probed) = &slot_outcome {
             self.count_raw(index, probed, now);
         }
-        if !self.courses[index].in_service {
+        if !self.tracked[index].in_service {
             return;
         }
-        let mut happening = happening;
-        self.ask_witnesses(index, seq, &mut happening, now, wanted);
-        let course = &mut self.courses[index];
-        let at = course.early.partition_point(|(s, _)| *s < seq);
-        course.early.insert(at, (seq, happening));
+        let mut slot_outcome = slot_outcome;
+        self.ask_witnesses(index, seq, &mut slot_outcome, now, wanted);
+        let tracked = &mut self.tracked[index];
+        let at = tracked.early.partition_point(|(s, _)| *s < seq);
+        tracked.early.insert(at, (seq, slot_outcome));
         self.advance(index, now, wanted);
     }
 
     /// Judges what has come to its turn, up to a failure whose witnesses are not heard yet.
     fn advance(&mut self, index: usize, now: Ms, wanted: &mut Vec<Reprobe>) {
         loop {
-            let course = &mut self.courses[index];
-            if course.early.first().map(|(seq, _)| *seq) != Some(course.expected) {
+            let tracked = &mut self.tracked[index];
+            if tracked.early.first().map(|(seq, _)| *seq) != Some(tracked.expected) {
                 break;
             }
-            let (seq, happening) = course.early.remove(0);
-            match happening {
-                Happening::Busy { at } => self.apply(index, Input::Busy(at), None, now),
-                Happening::Missed { at, reason, count } => {
+            let (seq, slot_outcome) = tracked.early.remove(0);
+            match slot_outcome {
+                SlotOutcome::Busy { at } => self.apply(index, Input::Busy(at), None, now),
+                SlotOutcome::Missed { at, reason, count } => {
                     self.judge_missed(index, (at, reason, count), now, wanted);
                 }
-                Happening::Probe(probed) => {
-                    let own = self.gate.own(&self.courses[index], seq, &probed);
+                SlotOutcome::Probe(probed) => {
+                    let own = self.gate.own(&self.tracked[index], seq, &probed);
                     let Some(verdict) = attribute(&probed.report.outcome, &own) else {
-                        let waiting = (seq, Happening::Probe(probed));
-                        self.courses[index].early.insert(0, waiting);
+                        let waiting = (seq, SlotOutcome::Probe(probed));
+                        self.tracked[index].early.insert(0, waiting);
                         self.gate.held.insert(index);
                         break;
                     };
                     self.judge_probed(index, &probed, verdict, now, wanted);
                 }
             }
-            self.courses[index].expected = seq + 1;
+            self.tracked[index].expected = seq + 1;
         }
         self.publish_live(index);
     }
@@ -402,7 +403,7 @@ impl Recorder {
         self.apply(index, Input::Missed(at, reason, count), None, now);
         // It may still vouch, if it is probed within the gap. Where places are lacking, another
         // probe would take a slot's.
-        if reason != Reason::LocalResource || self.courses[index].judge.undecided() {
+        if reason != Reason::LocalResource || self.tracked[index].judge.undecided() {
             self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
         }
     }
@@ -426,7 +427,7 @@ impl Recorder {
             start: probed.start,
             end: probed.end,
             verdict,
-            slot: probed.occasion == Occasion::Slot,
+            slot: probed.trigger == ProbeTrigger::Slot,
         };
         self.keep_result(index, &result);
         let detail = match outcome {
@@ -449,16 +450,16 @@ impl Recorder {
         end: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        let course = &self.courses[index];
-        let at = end + course.rules.cadence.retry_interval;
-        if course.judge.undecided() {
+        let tracked = &self.tracked[index];
+        let at = end + tracked.rules.cadence.retry_interval;
+        if tracked.judge.undecided() {
             wanted.push(Reprobe {
                 endpoint: index,
                 at,
             });
             return;
         }
-        let is_quick = course
+        let is_quick = tracked
             .judge
             .outage()
             .is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
@@ -474,13 +475,13 @@ impl Recorder {
 
     fn apply(&mut self, index: usize, input: Input, detail: Option<&str>, now: Ms) {
         self.settle(index);
-        let course = &mut self.courses[index];
-        self.next_batch.note(course.id, input);
-        self.next_batch.touch(index, course);
+        let tracked = &mut self.tracked[index];
+        self.next_batch.note(tracked.id, input);
+        self.next_batch.touch(index, tracked);
         self.keep_standing(index);
-        let course = &mut self.courses[index];
+        let tracked = &mut self.tracked[index];
         let mut changes = Vec::new();
-        input.apply(&mut course.judge, &course.rules, &mut changes);
+        input.apply(&mut tracked.judge, &tracked.rules, &mut changes);
         for change in &changes {
             self.became_final(index, change, detail, now);
         }
@@ -506,17 +507,17 @@ impl Recorder {
             }
         }
         for index in range {
-            let course = &self.courses[index];
-            if !course.in_service || !course.early.is_empty() {
+            let tracked = &self.tracked[index];
+            if !tracked.in_service || !tracked.early.is_empty() {
                 continue;
             }
             // Every probe that started before is judged: time passes up to the oldest one in flight
             // only.
             let until = in_flight_since(index).map_or(now, |since| since.min(now));
-            let overdue = course.judge.undecided()
-                || course.judge.state() == StateName::Unknown
-                || until > course.judge.ledger().watermark + course.rules.window;
-            if overdue && until > course.judge.ledger().watermark {
+            let overdue = tracked.judge.undecided()
+                || tracked.judge.state() == StateName::Unknown
+                || until > tracked.judge.ledger().watermark + tracked.rules.window;
+            if overdue && until > tracked.judge.ledger().watermark {
                 self.apply(index, Input::Tick(until), None, now);
                 self.publish_live(index);
             }
@@ -525,16 +526,16 @@ impl Recorder {
 
     /// The endpoint's number in the history.
     pub fn id(&self, index: usize) -> i64 {
-        self.courses[index].id
+        self.tracked[index].id
     }
 
     /// How an endpoint is probed.
     pub fn cadence(&self, index: usize) -> Cadence {
-        self.courses[index].entry.endpoint.load().rules.cadence
+        self.tracked[index].entry.endpoint.load().rules.cadence
     }
 
     pub fn entry(&self, index: usize) -> &Arc<Entry> {
-        &self.courses[index].entry
+        &self.tracked[index].entry
     }
 }
 
@@ -547,7 +548,7 @@ mod tests {
     use crate::config::plan::NotifyOn;
     use crate::history::Stamp;
     use crate::history::opened::History;
-    use crate::history::outbox::{self, Fate};
+    use crate::history::outbox::{self, AttemptResult};
     use crate::history::schema::open_to_read;
     use crate::history::writer::Writer;
     use crate::judgement::maintenance::Window;
@@ -620,9 +621,14 @@ mod tests {
         }
 
         /// Tells that the first of those was tried.
-        pub fn try_one(&self, utc: UtcMs, fate: Fate, again_at: UtcMs) -> serde_json::Value {
+        pub fn try_one(
+            &self,
+            utc: UtcMs,
+            outcome: AttemptResult,
+            again_at: UtcMs,
+        ) -> serde_json::Value {
             let due = self.due(utc);
-            self.writer.sent(due[0].id, fate, again_at);
+            self.writer.sent(due[0].id, outcome, again_at);
             self.is_done();
             serde_json::from_str(&due[0].body).expect("JSON")
         }
@@ -669,7 +675,7 @@ mod tests {
         };
         recorder.tell(0, success(1000), 1001);
         let mut wanted = Vec::new();
-        let late = Happening::Missed {
+        let late = SlotOutcome::Missed {
             at: 1000 + hour,
             reason: Reason::Late,
             count: 1,

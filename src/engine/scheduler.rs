@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::judgement::rules::Rules;
 use crate::judgement::schedule::SlotTimes;
-use crate::words::{Name, Occasion, Reason};
+use crate::words::{Name, ProbeTrigger, Reason};
 
 /// A re-probe that is due this long before a slot is left to the slot, which would else find it
 /// under way; what it adds to a detection is part of the bound's slack.
@@ -36,7 +36,7 @@ pub enum DueAction {
         endpoint: usize,
         seq: u64,
         due_ns: u64,
-        occasion: Occasion,
+        trigger: ProbeTrigger,
     },
     /// A slot while as many probes of the endpoint as allowed are in flight.
     Busy {
@@ -99,7 +99,7 @@ struct Waiting {
     endpoint: usize,
     due_ns: u64,
     until_ns: u64,
-    occasion: Occasion,
+    trigger: ProbeTrigger,
 }
 
 impl Scheduler {
@@ -277,7 +277,7 @@ impl Scheduler {
                                     endpoint,
                                     due_ns,
                                     until_ns: now_ns,
-                                    occasion: Occasion::Reprobe,
+                                    trigger: ProbeTrigger::Reprobe,
                                 },
                                 out,
                             );
@@ -335,7 +335,7 @@ impl Scheduler {
                     endpoint,
                     due_ns,
                     until_ns: due_ns + late_after_ns,
-                    occasion: Occasion::Slot,
+                    trigger: ProbeTrigger::Slot,
                 },
                 out,
             );
@@ -354,10 +354,10 @@ impl Scheduler {
             || *host as usize >= self.limits.per_host
             || is_crowded
         {
-            match wish.occasion {
-                Occasion::Slot => self.waiting.push_back(wish),
-                Occasion::Reprobe if entry.is_waiting_again => {}
-                Occasion::Reprobe => {
+            match wish.trigger {
+                ProbeTrigger::Slot => self.waiting.push_back(wish),
+                ProbeTrigger::Reprobe if entry.is_waiting_again => {}
+                ProbeTrigger::Reprobe => {
                     entry.is_waiting_again = true;
                     self.waiting_again.push_back(wish);
                 }
@@ -372,7 +372,7 @@ impl Scheduler {
             endpoint: wish.endpoint,
             seq,
             due_ns: wish.due_ns,
-            occasion: wish.occasion,
+            trigger: wish.trigger,
         });
     }
 
@@ -708,7 +708,7 @@ mod tests {
                 out.as_slice(),
                 [DueAction::Launch {
                     seq: 2,
-                    occasion: Occasion::Reprobe,
+                    trigger: ProbeTrigger::Reprobe,
                     ..
                 }]
             ),

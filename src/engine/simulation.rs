@@ -25,7 +25,7 @@ use self::world::mixed;
 pub use self::world::{Incident, World, random_outages};
 use super::board::{Board, Entry};
 use super::inputs::Input;
-use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
+use super::recorder::{Confirming, Probed, Recorder, Reprobe, SlotOutcome};
 use super::scheduler::{DueAction, InFlightLimits, Scheduler};
 use crate::config::{Endpoint, Plan};
 use crate::history::chain::canonical;
@@ -37,7 +37,7 @@ use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{EndpointRecord, Span, Spans};
 use crate::kind::run::Report;
 use crate::net::clock::NS_PER_MS;
-use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes};
+use crate::words::{Cause, Ms, Outcome, PhaseTimes, ProbeTrigger};
 
 /// Simulated time between two closings of a batch, and between two looks at judges that hear
 /// nothing.
@@ -93,11 +93,11 @@ struct Simulation<'w> {
     sink: &'w mut dyn FnMut(Batch),
 }
 
-fn occasion_of(slot: bool) -> Occasion {
+fn trigger_of(slot: bool) -> ProbeTrigger {
     if slot {
-        Occasion::Slot
+        ProbeTrigger::Slot
     } else {
-        Occasion::Reprobe
+        ProbeTrigger::Reprobe
     }
 }
 
@@ -262,8 +262,8 @@ impl Simulation<'_> {
                     endpoint,
                     seq,
                     due_ns,
-                    occasion,
-                } => self.launch(endpoint, seq, due_ns.max(at_ns), occasion),
+                    trigger,
+                } => self.launch(endpoint, seq, due_ns.max(at_ns), trigger),
                 DueAction::Busy {
                     endpoint,
                     seq,
@@ -272,7 +272,7 @@ impl Simulation<'_> {
                     self.recorder.step(
                         endpoint,
                         seq,
-                        Happening::Busy {
+                        SlotOutcome::Busy {
                             at: due_ns / NS_PER_MS,
                         },
                         at_ns / NS_PER_MS,
@@ -286,7 +286,7 @@ impl Simulation<'_> {
                     reason,
                     count,
                 } => {
-                    let happening = Happening::Missed {
+                    let slot_outcome = SlotOutcome::Missed {
                         at: due_ns / NS_PER_MS,
                         reason,
                         count,
@@ -294,7 +294,7 @@ impl Simulation<'_> {
                     self.recorder.step(
                         endpoint,
                         seq,
-                        happening,
+                        slot_outcome,
                         at_ns / NS_PER_MS,
                         &mut self.wanted,
                     );
@@ -305,7 +305,7 @@ impl Simulation<'_> {
         self.place_wishes();
     }
 
-    fn launch(&mut self, endpoint: usize, seq: u64, start_ns: u64, occasion: Occasion) {
+    fn launch(&mut self, endpoint: usize, seq: u64, start_ns: u64, trigger: ProbeTrigger) {
         self.probes += 1;
         let k = self.whose[endpoint];
         let draw = mixed(self.world.seed, (k as u64) << 32 | seq, start_ns);
@@ -329,7 +329,7 @@ impl Simulation<'_> {
             start_ns,
             fails,
             is_lost,
-            slot: occasion == Occasion::Slot,
+            slot: trigger == ProbeTrigger::Slot,
         }));
     }
 
@@ -365,7 +365,7 @@ impl Simulation<'_> {
                 facts: Box::default(),
             },
         };
-        self.tell(endpoint, seq, start_ns, end_ns, outcome, occasion_of(slot));
+        self.tell(endpoint, seq, start_ns, end_ns, outcome, trigger_of(slot));
         self.place_wishes();
     }
 
@@ -376,7 +376,7 @@ impl Simulation<'_> {
         start_ns: u64,
         end_ns: u64,
         outcome: Outcome,
-        occasion: Occasion,
+        trigger: ProbeTrigger,
     ) {
         let report = Report {
             outcome,
@@ -387,8 +387,8 @@ impl Simulation<'_> {
             stood_ns: end_ns,
         };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
-        let happening = Happening::Probe(Probed {
-            occasion,
+        let slot_outcome = SlotOutcome::Probe(Probed {
+            trigger,
             due: None,
             start,
             end,
@@ -397,7 +397,7 @@ impl Simulation<'_> {
             confirming: Confirming::NotYet,
         });
         self.recorder
-            .step(endpoint, seq, happening, end, &mut self.wanted);
+            .step(endpoint, seq, slot_outcome, end, &mut self.wanted);
     }
 
     fn place_wishes(&mut self) {

@@ -29,13 +29,13 @@ pub enum Standing {
     LeftOut,
 }
 
-/// What a round says of our own network.
+/// What a round of witnesses says of the prober's own network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vouched {
-    /// A quorum answers, or there is nobody to ask: failures are the endpoints'.
-    Yes,
-    /// The failures are ours.
-    No,
+pub enum NetworkVerdict {
+    /// A quorum of witnesses answers, or none is configured: failures are the endpoints'.
+    Works,
+    /// Failures are the prober's own.
+    Fails,
 }
 
 struct Round {
@@ -44,7 +44,7 @@ struct Round {
     /// As it was configured when the round began.
     quorum: Option<usize>,
     standings: Vec<Option<Standing>>,
-    decided: Option<Vouched>,
+    decided: Option<NetworkVerdict>,
 }
 
 /// The witnesses of a config and their rounds.
@@ -60,9 +60,9 @@ pub struct Witnesses {
     last_wanted: Option<(Ms, Ms)>,
     last_began: Option<Ms>,
     latest: Vec<Option<Standing>>,
-    pub quorum_met: Option<Vouched>,
+    pub quorum_met: Option<NetworkVerdict>,
     /// What the last round of these witnesses meant for failures.
-    last_decided: Option<Vouched>,
+    last_decided: Option<NetworkVerdict>,
     /// Rounds before this one asked witnesses that were replaced since.
     first_number: u64,
     /// These witnesses came by a reload while failures counted, and so many rounds of them had no
@@ -77,7 +77,7 @@ pub struct Witnesses {
 pub enum RoundProgress {
     /// The round is not decided yet, or was before.
     Nothing,
-    Decided(Vouched),
+    Decided(NetworkVerdict),
     /// New witnesses have never met their quorum, in so many rounds: failures count all the same.
     OnTrial {
         rounds: u64,
@@ -100,8 +100,9 @@ impl Witnesses {
     /// back before they have met their quorum once: whoever reloads in an outage must not stop it
     /// with a witness that never answers. A round that runs is decided by those that it asked.
     pub fn replace(&mut self, count: usize, quorum: Option<usize>) {
-        let failures_counted =
-            self.count == 0 || self.trial.is_some() || self.last_decided == Some(Vouched::Yes);
+        let failures_counted = self.count == 0
+            || self.trial.is_some()
+            || self.last_decided == Some(NetworkVerdict::Works);
         let rounds = if count == 0 {
             VecDeque::new()
         } else {
@@ -216,56 +217,56 @@ impl Witnesses {
         if round.decided.is_some() {
             return RoundProgress::Nothing;
         }
-        let Some(vouched) = decided(&round.standings, round.quorum) else {
+        let Some(network) = decided(&round.standings, round.quorum) else {
             return RoundProgress::Nothing;
         };
-        round.decided = Some(vouched);
+        round.decided = Some(network);
         // Where none can be measured the rule is off, and no quorum is met or missed.
         let is_off = round
             .standings
             .iter()
             .all(|s| *s == Some(Standing::LeftOut));
-        let met = (!is_off).then_some(vouched);
+        let met = (!is_off).then_some(network);
         if is_own {
             self.conclude(number, met, now)
         } else {
-            self.conclude_earlier(vouched, now)
+            self.conclude_earlier(network, now)
         }
     }
 
     /// A round of these witnesses is decided; `met`: none where the rule is off.
-    fn conclude(&mut self, number: u64, met: Option<Vouched>, now: Ms) -> RoundProgress {
-        let vouched = met.unwrap_or(Vouched::Yes);
-        if vouched == Vouched::No {
+    fn conclude(&mut self, number: u64, met: Option<NetworkVerdict>, now: Ms) -> RoundProgress {
+        let network = met.unwrap_or(NetworkVerdict::Works);
+        if network == NetworkVerdict::Fails {
             // Asked on until somebody answers, so that the loss does not outlive itself.
             self.want(now, WHILE_LOST_MS);
             if let Some(rounds) = &mut self.trial {
                 *rounds += 1;
                 let rounds = *rounds;
-                self.last_decided = Some(Vouched::Yes);
+                self.last_decided = Some(NetworkVerdict::Works);
                 let round = self.rounds.iter_mut().find(|r| r.number == number);
                 round
                     .into_iter()
-                    .for_each(|r| r.decided = Some(Vouched::Yes));
+                    .for_each(|r| r.decided = Some(NetworkVerdict::Works));
                 return RoundProgress::OnTrial { rounds };
             }
         } else if met.is_some() {
             self.trial = None;
         }
         self.quorum_met = met;
-        self.last_decided = Some(vouched);
-        RoundProgress::Decided(vouched)
+        self.last_decided = Some(network);
+        RoundProgress::Decided(network)
     }
 
     /// A round of witnesses that were replaced since is decided. Without a quorum our own network
     /// was lost before the new ones could be asked: they hold back from here on.
-    fn conclude_earlier(&mut self, vouched: Vouched, now: Ms) -> RoundProgress {
-        if vouched == Vouched::No && self.trial.take().is_some() {
-            self.quorum_met = Some(Vouched::No);
-            self.last_decided = Some(Vouched::No);
+    fn conclude_earlier(&mut self, network: NetworkVerdict, now: Ms) -> RoundProgress {
+        if network == NetworkVerdict::Fails && self.trial.take().is_some() {
+            self.quorum_met = Some(NetworkVerdict::Fails);
+            self.last_decided = Some(NetworkVerdict::Fails);
             self.want(now, WHILE_LOST_MS);
         }
-        RoundProgress::Decided(vouched)
+        RoundProgress::Decided(network)
     }
 
     /// What the rounds say of a failure that ran from `start` to `end`; nothing while one of them
@@ -274,12 +275,12 @@ impl Witnesses {
     /// It counts when a round that began after it has a quorum, and the network was not known to be
     /// lost while it ran: a link that comes back just before a probe ends must not turn that probe
     /// into downtime.
-    pub fn verdict(&self, start: Ms, end: Ms) -> Option<Vouched> {
+    pub fn verdict(&self, start: Ms, end: Ms) -> Option<NetworkVerdict> {
         if self.count == 0 {
-            return Some(Vouched::Yes);
+            return Some(NetworkVerdict::Works);
         }
         if self.has_ended {
-            return Some(Vouched::No);
+            return Some(NetworkVerdict::Fails);
         }
         let first = self
             .rounds
@@ -287,8 +288,8 @@ impl Witnesses {
             .rposition(|r| r.began <= start)
             .unwrap_or(0);
         for round in self.rounds.iter().skip(first).take_while(|r| r.began < end) {
-            if round.decided? == Vouched::No {
-                return Some(Vouched::No);
+            if round.decided? == NetworkVerdict::Fails {
+                return Some(NetworkVerdict::Fails);
             }
         }
         self.rounds
@@ -299,15 +300,15 @@ impl Witnesses {
 }
 
 /// Decides as soon as nothing that is still to come can change it.
-fn decided(standings: &[Option<Standing>], quorum: Option<usize>) -> Option<Vouched> {
+fn decided(standings: &[Option<Standing>], quorum: Option<usize>) -> Option<NetworkVerdict> {
     let count = |which: Option<Standing>| standings.iter().filter(|s| **s == which).count();
     let measurable = standings.len() - count(Some(Standing::LeftOut));
     let is_open = count(None) > 0;
     let needed = quorum.unwrap_or(measurable / 2 + 1).min(measurable);
     if count(Some(Standing::Answers)) >= needed && (measurable > 0 || !is_open) {
-        return Some(Vouched::Yes);
+        return Some(NetworkVerdict::Works);
     }
-    (!is_open).then_some(Vouched::No)
+    (!is_open).then_some(NetworkVerdict::Fails)
 }
 
 #[cfg(test)]
@@ -340,7 +341,7 @@ mod tests {
         let early = w.begin_due(10).expect("the first round is due at once");
         assert_eq!(
             w.hear(early, 0, &up(), 0),
-            RoundProgress::Decided(Vouched::Yes)
+            RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(w.verdict(11, 11), None, "that round began before");
         w.want(11, 1000);
@@ -353,9 +354,9 @@ mod tests {
         assert_eq!(w.verdict(11, 11), None);
         assert_eq!(
             w.hear(later, 0, &down(), 1020),
-            RoundProgress::Decided(Vouched::No)
+            RoundProgress::Decided(NetworkVerdict::Fails)
         );
-        assert_eq!(w.verdict(11, 11), Some(Vouched::No));
+        assert_eq!(w.verdict(11, 11), Some(NetworkVerdict::Fails));
     }
 
     #[test]
@@ -369,11 +370,11 @@ mod tests {
         assert_eq!(w.begin_due(300), Some(2), "due at 300");
         assert_eq!(
             w.hear(2, 0, &up(), 310),
-            RoundProgress::Decided(Vouched::Yes)
+            RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(
             w.verdict(150, 250),
-            Some(Vouched::No),
+            Some(NetworkVerdict::Fails),
             "it began while the network was lost"
         );
         w.want(700, 0);
@@ -381,7 +382,7 @@ mod tests {
         let _ = w.hear(3, 0, &up(), 710);
         assert_eq!(
             w.verdict(400, 600),
-            Some(Vouched::Yes),
+            Some(NetworkVerdict::Works),
             "this one began after it had come back"
         );
     }
@@ -412,7 +413,7 @@ mod tests {
             );
             assert_eq!(
                 (w.verdict(50, 90), w.quorum_met),
-                (Some(Vouched::Yes), None)
+                (Some(NetworkVerdict::Works), None)
             );
             // Another set after one that never answered is no better.
             w.replace(1, None);
@@ -424,17 +425,17 @@ mod tests {
             let third = w.begin_due(1300).expect("asked on");
             assert_eq!(
                 w.hear(third, 0, &up(), 1310),
-                RoundProgress::Decided(Vouched::Yes)
+                RoundProgress::Decided(NetworkVerdict::Works)
             );
             // From now on it holds back; what counted before still does.
             w.want(1900, 0);
             let fourth = w.begin_due(1900).expect("due");
             assert_eq!(
                 w.hear(fourth, 0, &down(), 1910),
-                RoundProgress::Decided(Vouched::No)
+                RoundProgress::Decided(NetworkVerdict::Fails)
             );
-            assert_eq!(w.verdict(1800, 1850), Some(Vouched::No));
-            assert_eq!(w.verdict(600, 690), Some(Vouched::Yes));
+            assert_eq!(w.verdict(1800, 1850), Some(NetworkVerdict::Fails));
+            assert_eq!(w.verdict(600, 690), Some(NetworkVerdict::Works));
         }
     }
 
@@ -445,21 +446,24 @@ mod tests {
         let _ = w.hear(round, 0, &down(), 110);
         assert_eq!(
             w.hear(round, 1, &down(), 110),
-            RoundProgress::Decided(Vouched::No)
+            RoundProgress::Decided(NetworkVerdict::Fails)
         );
-        assert_eq!(w.verdict(50, 90), Some(Vouched::No));
+        assert_eq!(w.verdict(50, 90), Some(NetworkVerdict::Fails));
         // So do those of a start.
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(100).expect("due");
         assert_eq!(
             w.hear(round, 0, &down(), 110),
-            RoundProgress::Decided(Vouched::No)
+            RoundProgress::Decided(NetworkVerdict::Fails)
         );
     }
 
     #[test]
     fn a_round_that_runs_at_a_reload_is_decided_by_those_that_it_asked() {
-        for (answer, held_back) in [(up(), Vouched::Yes), (down(), Vouched::No)] {
+        for (answer, held_back) in [
+            (up(), NetworkVerdict::Works),
+            (down(), NetworkVerdict::Fails),
+        ] {
             let mut w = Witnesses::new(2, None);
             let first = w.begin_due(0).expect("due");
             let _ = w.hear(first, 0, &up(), 1);
@@ -489,7 +493,7 @@ mod tests {
         assert_eq!(w.hear(round, 0, &up(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.hear(round, 1, &up(), 0),
-            RoundProgress::Decided(Vouched::Yes),
+            RoundProgress::Decided(NetworkVerdict::Works),
             "the third is not waited for"
         );
         assert_eq!(w.hear(round, 2, &down(), 0), RoundProgress::Nothing);
@@ -499,7 +503,7 @@ mod tests {
         assert_eq!(w.hear(round, 1, &down(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.hear(round, 2, &up(), 0),
-            RoundProgress::Decided(Vouched::No),
+            RoundProgress::Decided(NetworkVerdict::Fails),
             "one of two is no majority"
         );
     }
@@ -511,8 +515,11 @@ mod tests {
         assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.hear(round, 1, &forbidden(), 0),
-            RoundProgress::Decided(Vouched::Yes)
+            RoundProgress::Decided(NetworkVerdict::Works)
         );
-        assert_eq!(Witnesses::new(0, None).verdict(5, 5), Some(Vouched::Yes));
+        assert_eq!(
+            Witnesses::new(0, None).verdict(5, 5),
+            Some(NetworkVerdict::Works)
+        );
     }
 }

@@ -11,7 +11,9 @@ use rusqlite::Connection;
 
 use super::HistoryError;
 use super::dates::Dates;
-use super::event::{ComponentMakeup, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent};
+use super::event::{
+    ComponentDefinition, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent,
+};
 use super::stub::Stub;
 use crate::judgement::rules::Cadence;
 use crate::words::{Ms, UtcMs, format_utc};
@@ -27,7 +29,7 @@ CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_c
 
 /// What the events tell of config, terms, components, witnesses and limits.
 #[derive(Debug, Clone, Default)]
-pub struct Premises {
+pub struct RecordedDefinitions {
     /// Each config that came into force: from when on, and its SHA-256. UTC.
     pub configs: Vec<(UtcMs, String)>,
     /// Commitments in force, with when each was recorded (RFC 3339).
@@ -43,22 +45,22 @@ pub struct Premises {
     /// carried, or where there is no contract. UTC.
     pub sealed: Vec<(UtcMs, String)>,
     /// Declared components.
-    pub components: BTreeMap<String, ComponentMakeup>,
+    pub components: BTreeMap<String, ComponentDefinition>,
     /// The witnesses, each time that they were told, oldest first.
-    pub witnesses: Vec<ToldOnce<WitnessesEvent>>,
+    pub witnesses: Vec<RecordedSince<WitnessesEvent>>,
     /// The limits of probes at once, each time that they were told, oldest first.
-    pub limits: Vec<ToldOnce<LimitsEvent>>,
+    pub limits: Vec<RecordedSince<LimitsEvent>>,
 }
 
 /// What an event told, and from when on it counts (UTC).
 #[derive(Debug, Clone)]
-pub struct ToldOnce<W> {
+pub struct RecordedSince<W> {
     pub at: UtcMs,
     pub event: u64,
     pub what: W,
 }
 
-impl Premises {
+impl RecordedDefinitions {
     /// Those that a stub stands for are among them.
     pub(super) fn read(
         connection: &Connection,
@@ -84,14 +86,14 @@ impl Premises {
                 self.components.remove(&c.component);
             }
             Event::Component(c) => {
-                self.components.insert(c.component.clone(), c.makeup());
+                self.components.insert(c.component.clone(), c.definition());
             }
-            Event::Witnesses(what) => self.witnesses.push(ToldOnce {
+            Event::Witnesses(what) => self.witnesses.push(RecordedSince {
                 at,
                 event: e.seq,
                 what: what.clone(),
             }),
-            Event::Limits(what) => self.limits.push(ToldOnce {
+            Event::Limits(what) => self.limits.push(RecordedSince {
                 at,
                 event: e.seq,
                 what: what.clone(),
@@ -123,7 +125,7 @@ impl Premises {
     }
 }
 
-impl Premises {
+impl RecordedDefinitions {
     /// Since when terms are on record, by their commitment: those that are not in force any more
     /// since they were first.
     pub fn on_record(&self, commitment: &str) -> Option<&String> {

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::HistoryError;
-use super::event::ComponentMakeup;
-use super::makeup::{AT_ONCE_MS, EVER, Makeup, Moves};
+use super::component_history::{AT_ONCE_MS, ComponentHistory, EVER, Moves};
+use super::event::ComponentDefinition;
 use super::reader::HistoryReader;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
@@ -20,7 +20,7 @@ pub type Member = (String, UtcMs);
 /// A component with what it was called before.
 #[derive(Debug, Clone)]
 pub struct Lineage<'r> {
-    makeup: &'r Makeup,
+    history: &'r ComponentHistory,
     moves: &'r Moves,
     component: &'r str,
     members: &'r [Member],
@@ -40,7 +40,7 @@ impl<'r> Lineage<'r> {
     ) -> Result<Self, HistoryError> {
         let moves = reader.moves()?;
         let mut lineage = Self {
-            makeup: reader.makeup()?,
+            history: reader.component_history()?,
             moves,
             component,
             members,
@@ -106,7 +106,7 @@ impl<'r> Lineage<'r> {
 
     /// The definitions of a component, each from when it counts on: those of what it was before
     /// among them.
-    pub fn versions(&self) -> Option<Vec<(UtcMs, ComponentMakeup)>> {
+    pub fn versions(&self) -> Option<Vec<(UtcMs, ComponentDefinition)>> {
         let members = self.members;
         let began = |name: &str| {
             let starts = members.iter().filter_map(|(endpoint, first)| {
@@ -120,18 +120,18 @@ impl<'r> Lineage<'r> {
             starts.map(|span| span.from).min().unwrap_or(EVER)
         };
         let own = self
-            .makeup
+            .history
             .versions(self.component, began(self.component))?;
-        let in_force = |list: &[(UtcMs, ComponentMakeup)], at: UtcMs| {
+        let in_force = |list: &[(UtcMs, ComponentDefinition)], at: UtcMs| {
             list.iter()
                 .rev()
                 .find(|(from, _)| *from <= at)
                 .map(|(_, v)| *v)
         };
-        let mut all: BTreeMap<UtcMs, ComponentMakeup> = own.iter().cloned().collect();
+        let mut all: BTreeMap<UtcMs, ComponentDefinition> = own.iter().cloned().collect();
         let first = members.iter().map(|m| m.1).min().unwrap_or(EVER);
         for (span, source) in &self.earlier {
-            let before = self.makeup.versions(source, began(source))?;
+            let before = self.history.versions(source, began(source))?;
             let after = in_force(&own, span.to);
             // Before the first start nothing was made up of anything.
             all.retain(|at, _| *at < span.from && span.from > first || *at >= span.to);
@@ -147,7 +147,7 @@ impl<'r> Lineage<'r> {
             }
         }
         // The first counts for the time before it as well.
-        let mut list: Vec<(UtcMs, ComponentMakeup)> = all.into_iter().collect();
+        let mut list: Vec<(UtcMs, ComponentDefinition)> = all.into_iter().collect();
         list.first_mut()?.0 = -EVER;
         Some(list)
     }
@@ -251,11 +251,11 @@ mod tests {
                         "parallel" => Combine::Parallel,
                         _ => Combine::Series,
                     };
-                    let makeup = ComponentMakeup {
+                    let definition = ComponentDefinition {
                         combine,
                         in_service_from: None,
                     };
-                    EventDraft::general(at, 0, ComponentEvent::declared(name, makeup))
+                    EventDraft::general(at, 0, ComponentEvent::declared(name, definition))
                 }
                 "endpoint_component" => {
                     let (before, after) = more.split_once(" -> ").expect("two");

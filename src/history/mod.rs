@@ -9,12 +9,12 @@ pub mod backup;
 pub mod calendar;
 pub mod chain;
 pub mod checkpoint;
+pub mod component_history;
 pub mod copy;
 pub mod dates;
 pub mod definitions;
 pub mod event;
 pub mod lineage;
-pub mod makeup;
 pub mod opened;
 pub mod outbox;
 pub mod partial_indexes;
@@ -100,7 +100,7 @@ pub struct Batch {
     /// Marks before this one are in every stored judge.
     pub prune_before: u64,
     /// Changes of the outbox, in order.
-    pub outbox: Vec<Posting>,
+    pub outbox: Vec<OutboxChange>,
     /// Coming and going of endpoints, in order.
     pub service: Vec<Service>,
     /// Slots that a contract counts one by one: endpoint, start in UTC, whether it succeeded.
@@ -160,7 +160,7 @@ impl EventDraft {
 
 /// A change of the outbox.
 #[derive(Debug, Clone)]
-pub enum Posting {
+pub enum OutboxChange {
     Message(OutboxDraft),
     /// A message that still waits for its time waits for this one; `held_until`: the end of the
     /// declared maintenance that holds it back.

@@ -12,7 +12,7 @@ use super::append::append;
 use super::chain::{GENESIS, hex};
 use super::checkpoint::{Checkpoint, Signer, TermsKey};
 use super::dates::Dates;
-use super::definitions::{Premises, Renames};
+use super::definitions::{RecordedDefinitions, Renames};
 use super::outbox::ToldUnknown;
 use super::read::{chain_of, last_event, newest_checkpoint, windows};
 use super::reader::once;
@@ -52,7 +52,7 @@ pub struct History {
     pub(super) seals: Seals,
     /// Hours that were left and entered again, as they were left.
     pub(super) reopened: Reopened,
-    pub(super) notary: Notary,
+    pub(super) chain_signer: ChainSigner,
     /// The key that signed before, where this start has another.
     pub key_before: Option<String>,
     /// Its signature that the new one follows it, where it is still in the directory.
@@ -60,14 +60,14 @@ pub struct History {
 }
 
 /// Signs the chain from time to time.
-pub(super) struct Notary {
+pub(super) struct ChainSigner {
     pub(super) signer: Signer,
     pub(super) chain: String,
     /// (event, when) of the newest checkpoint.
     pub(super) checkpointed: (u64, UtcMs),
 }
 
-impl Notary {
+impl ChainSigner {
     /// The number of the last event and the signed checkpoint over it, if one is due.
     pub(super) fn due(
         &self,
@@ -134,7 +134,7 @@ impl History {
             next_seq,
             seals,
             reopened: Reopened::new(),
-            notary: Notary {
+            chain_signer: ChainSigner {
                 signer,
                 chain,
                 checkpointed,
@@ -151,7 +151,7 @@ impl History {
 
     /// The public key that signs from now on.
     pub fn key(&self) -> String {
-        self.notary.signer.key()
+        self.chain_signer.signer.key()
     }
 
     /// Every maintenance window that was ever declared.
@@ -165,16 +165,16 @@ impl History {
 
     /// Commits to terms with this history's key.
     pub fn terms_key(&self) -> TermsKey {
-        self.notary.signer.terms_key().clone()
+        self.chain_signer.signer.terms_key().clone()
     }
 
     /// Config, terms and components, as the events tell.
-    pub fn told(&self) -> Result<Premises, HistoryError> {
+    pub fn told(&self) -> Result<RecordedDefinitions, HistoryError> {
         let (stub, dates) = (
             Stub::read(&self.connection)?,
             Dates::read(&self.connection)?,
         );
-        Premises::read(&self.connection, stub.as_ref(), &dates)
+        RecordedDefinitions::read(&self.connection, stub.as_ref(), &dates)
     }
 
     /// Whom receivers were told of that was unknown, and not of their return.
@@ -292,11 +292,13 @@ impl History {
                     .prepare_cached(sql)?
                     .execute(params![endpoint, at, ok])?;
             }
-            for posting in &batch.outbox {
-                outbox::post(&transaction, posting, batch.stamp.utc_ms)?;
+            for change in &batch.outbox {
+                outbox::apply(&transaction, change, batch.stamp.utc_ms)?;
             }
         }
-        let checkpoint = self.notary.due(seq, &head, batch.stamp.utc_ms, Closing::No);
+        let checkpoint = self
+            .chain_signer
+            .due(seq, &head, batch.stamp.utc_ms, Closing::No);
         if let Some((last, body)) = &checkpoint {
             transaction.execute(
                 "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
@@ -307,22 +309,22 @@ impl History {
         self.head = head;
         self.next_seq = seq;
         if let Some((last, _)) = checkpoint {
-            self.notary.checkpointed = (last, batch.stamp.utc_ms);
+            self.chain_signer.checkpointed = (last, batch.stamp.utc_ms);
         }
         Ok(())
     }
 
     /// The last events are signed before the daemon ends.
     pub(super) fn last_checkpoint(&mut self, now: UtcMs) -> Result<(), HistoryError> {
-        if let Some((last, body)) = self
-            .notary
-            .due(self.next_seq, &self.head, now, Closing::Yes)
+        if let Some((last, body)) =
+            self.chain_signer
+                .due(self.next_seq, &self.head, now, Closing::Yes)
         {
             self.connection.execute(
                 "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
                 params![last as i64, body],
             )?;
-            self.notary.checkpointed = (last, now);
+            self.chain_signer.checkpointed = (last, now);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::reader::HistoryReader;
-use super::{HistoryError, OutboxDraft, Posting};
+use super::{HistoryError, OutboxChange, OutboxDraft};
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
@@ -42,9 +42,9 @@ SELECT id, key, tries FROM outbox WHERE done = 0 AND receiver = ?1
 AND substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1) = ?2 ORDER \
 BY id";
 
-/// What became of a try.
+/// What became of an attempt to deliver a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum AttemptResult {
     /// Delivered, or given up.
     Over,
     Again,
@@ -73,14 +73,14 @@ pub struct ToldUnknown {
 }
 
 /// Makes one change. `now`: the wall clock of the batch.
-pub(super) fn post(
+pub(super) fn apply(
     transaction: &Transaction,
-    posting: &Posting,
+    change: &OutboxChange,
     now: UtcMs,
 ) -> Result<(), HistoryError> {
-    match posting {
-        Posting::Message(message) => post_message(transaction, message, now)?,
-        Posting::Hold {
+    match change {
+        OutboxChange::Message(message) => post_message(transaction, message, now)?,
+        OutboxChange::Hold {
             receiver,
             key,
             not_before,
@@ -99,10 +99,10 @@ pub(super) fn post(
                 now
             ])?;
         }
-        Posting::ClockStep(by) => {
+        OutboxChange::ClockStep(by) => {
             transaction.execute("UPDATE outbox SET not_before = not_before + ?1", [by])?;
         }
-        Posting::ToldUnknown(list) => {
+        OutboxChange::ToldUnknown(list) => {
             let sql = "INSERT OR REPLACE INTO told_unknown (receiver, endpoint, since, begun) \
                 VALUES (?1, ?2, ?3, ?4)";
             let mut put = transaction.prepare_cached(sql)?;
@@ -115,7 +115,7 @@ pub(super) fn post(
                 ])?;
             }
         }
-        Posting::ToldKnown(receiver) => {
+        OutboxChange::ToldKnown(receiver) => {
             transaction.execute(
                 "DELETE FROM told_unknown WHERE receiver = ?1",
                 [receiver.as_str()],
@@ -164,17 +164,19 @@ fn post_message(
 pub(super) fn sent(
     connection: &mut Connection,
     id: i64,
-    fate: Fate,
+    outcome: AttemptResult,
     again_at: UtcMs,
 ) -> Result<(), HistoryError> {
     let transaction = connection.transaction()?;
     let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3, body = \
         iif(MAX(done, ?2), '', body) WHERE id = ?1";
-    transaction.execute(sql, params![id, fate == Fate::Over, again_at])?;
-    match fate {
-        Fate::Again => {}
-        Fate::Over => drop(transaction.execute("DELETE FROM refused WHERE message = ?1", [id])?),
-        Fate::Refused => {
+    transaction.execute(sql, params![id, outcome == AttemptResult::Over, again_at])?;
+    match outcome {
+        AttemptResult::Again => {}
+        AttemptResult::Over => {
+            transaction.execute("DELETE FROM refused WHERE message = ?1", [id])?;
+        }
+        AttemptResult::Refused => {
             let sql = "INSERT INTO refused (message, count) VALUES (?1, 1) ON CONFLICT (message) \
                 DO UPDATE SET count = count + 1";
             transaction.execute(sql, [id])?;
@@ -449,12 +451,12 @@ mod tests {
                 })
                 .expect("read")
         };
-        sent(&mut connection, 1, Fate::Again, 5).expect("noted");
+        sent(&mut connection, 1, AttemptResult::Again, 5).expect("noted");
         assert_eq!(
             kept(&connection),
             ("down 7 1".into(), "words".into(), false)
         );
-        sent(&mut connection, 1, Fate::Over, 5).expect("noted");
+        sent(&mut connection, 1, AttemptResult::Over, 5).expect("noted");
         assert_eq!(kept(&connection), ("down 7 1".into(), String::new(), true));
     }
 

@@ -159,7 +159,7 @@ impl History {
     ) -> Result<Pruned, HistoryError> {
         let carried = canonical(&cut.carried);
         let Value::Object(object) = json!({
-            "schema": "probity-stub/1", "chain": self.notary.chain, "first": 1, "last": cut.last,
+            "schema": "probity-stub/1", "chain": self.chain_signer.chain, "first": 1, "last": cut.last,
             "head": cut.head, "until": format_utc(cut.until), "until_ms": cut.until_ms,
             "checkpoints": cut.checkpoints, "carried_sha256": hex(&sha256(carried.as_bytes())),
             "time": format_utc(utc),
@@ -169,7 +169,7 @@ impl History {
                 until: cut.until,
             });
         };
-        let signed = self.notary.signer.signed(object).to_string();
+        let signed = self.chain_signer.signer.signed(object).to_string();
         let event = PrunedEvent {
             last: cut.last,
             head: cut.head.clone(),
@@ -186,7 +186,9 @@ impl History {
         )?;
         let head = append(&transaction, &draft, self.next_seq, &self.head)?;
         // The events after the cut are signed with it, as their older checkpoints go.
-        let checkpoint = self.notary.due(self.next_seq + 1, &head, utc, Closing::Yes);
+        let checkpoint = self
+            .chain_signer
+            .due(self.next_seq + 1, &head, utc, Closing::Yes);
         if let Some((last, body)) = &checkpoint {
             transaction.execute(
                 "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
@@ -197,7 +199,7 @@ impl History {
         self.head = head;
         self.next_seq += 1;
         if let Some((last, _)) = checkpoint {
-            self.notary.checkpointed = (last, utc);
+            self.chain_signer.checkpointed = (last, utc);
         }
         Ok(Pruned {
             last: cut.last,

@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::HistoryError;
 use super::calendar::Calendar;
+use super::component_history::{ComponentHistory, Moves};
 use super::dates::Dates;
-use super::definitions::{self, Changed, Premises, Renames};
-use super::makeup::{Makeup, Moves};
+use super::definitions::{self, Changed, RecordedDefinitions, Renames};
 use super::seals::Seals;
 use super::stub::{self, Stub};
 use crate::judgement::rules::Cadence;
@@ -33,11 +33,11 @@ pub struct HistoryReader {
     /// What endpoints were called.
     renames: OnceCell<Renames>,
     /// Config, terms and declared components.
-    told: OnceCell<Premises>,
+    told: OnceCell<RecordedDefinitions>,
     /// Which components endpoints belonged to.
     moves: OnceCell<Moves>,
     /// How components were defined.
-    makeup: OnceCell<Makeup>,
+    component_history: OnceCell<ComponentHistory>,
     /// Which tallies do not change any more.
     seals: OnceCell<Seals>,
 }
@@ -66,7 +66,7 @@ impl HistoryReader {
             renames: OnceCell::new(),
             told: OnceCell::new(),
             moves: OnceCell::new(),
-            makeup: OnceCell::new(),
+            component_history: OnceCell::new(),
             seals: OnceCell::new(),
         }
     }
@@ -101,9 +101,9 @@ impl HistoryReader {
     }
 
     /// Config, terms and components as told.
-    pub fn told(&self) -> Result<&Premises, HistoryError> {
+    pub fn told(&self) -> Result<&RecordedDefinitions, HistoryError> {
         once(&self.told, || {
-            Premises::read(&self.connection, self.stub()?, self.dates()?)
+            RecordedDefinitions::read(&self.connection, self.stub()?, self.dates()?)
         })
     }
 
@@ -115,9 +115,9 @@ impl HistoryReader {
     }
 
     /// What components were made of.
-    pub(super) fn makeup(&self) -> Result<&Makeup, HistoryError> {
-        once(&self.makeup, || {
-            Makeup::read(
+    pub(super) fn component_history(&self) -> Result<&ComponentHistory, HistoryError> {
+        once(&self.component_history, || {
+            ComponentHistory::read(
                 &self.connection,
                 (self.told()?, self.stub()?),
                 (self.calendar()?, self.dates()?),

@@ -460,7 +460,7 @@ pub(super) fn open_alone(path: &Path) -> Result<HistoryReader, HistoryError> {
 
 fn readable(connection: Connection, path: &Path) -> Result<HistoryReader, HistoryError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // One picture for all that is asked of it, whatever the daemon commits meanwhile.
+    // One snapshot for all that is asked of it, whatever the daemon commits meanwhile.
     connection.execute_batch("BEGIN")?;
     let found = format_of(&connection, path)?;
     if found > FORMAT {

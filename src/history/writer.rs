@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::opened::{History, reopen};
-use super::outbox::Fate;
+use super::outbox::AttemptResult;
 use super::prune::{Cut, Pruned};
 use super::registry::Registered;
 use super::upkeep::Upkeep;
@@ -46,7 +46,7 @@ enum WriterCommand {
     Register(Vec<Registration>, Sender<Result<Vec<Registered>, String>>),
     Sent {
         id: i64,
-        fate: Fate,
+        outcome: AttemptResult,
         again_at: UtcMs,
     },
     /// Ends once all before it is done, or has failed this long.
@@ -107,8 +107,12 @@ impl Writer {
     }
 
     /// What became of a try of a message; `again_at`: when it is tried again, if it is.
-    pub fn sent(&self, id: i64, fate: Fate, again_at: UtcMs) {
-        self.send(WriterCommand::Sent { id, fate, again_at });
+    pub fn sent(&self, id: i64, outcome: AttemptResult, again_at: UtcMs) {
+        self.send(WriterCommand::Sent {
+            id,
+            outcome,
+            again_at,
+        });
     }
 
     /// Registers endpoints while the daemon runs. Waits for the disk; not for the probing thread.
@@ -205,10 +209,13 @@ impl<T: Fn(Progress)> WriterThread<T> {
             WriterCommand::Register(list, reply) => {
                 let _ = reply.send(self.history.register(&list).map_err(|e| e.to_string()));
             }
-            WriterCommand::Sent { id, fate, again_at } => self
-                .log_failure("updating the outbox", |h| {
-                    outbox::sent(&mut h.connection, id, fate, again_at)
-                }),
+            WriterCommand::Sent {
+                id,
+                outcome,
+                again_at,
+            } => self.log_failure("updating the outbox", |h| {
+                outbox::sent(&mut h.connection, id, outcome, again_at)
+            }),
             WriterCommand::End(_) => return true,
         }
         false

@@ -39,8 +39,8 @@ impl HeldUp {
     /// Whether this failure can come of it.
     fn explains(self, cause: Cause) -> bool {
         match self {
-            HeldUp::Stalled(_) => !is_said_to_anybody(cause),
-            HeldUp::Overrun => is_of_patience(cause),
+            HeldUp::Stalled(_) => !is_reported_to_every_client(cause),
+            HeldUp::Overrun => can_come_of_own_delay(cause),
         }
     }
 }
@@ -85,17 +85,17 @@ pub fn attribute(outcome: &Outcome, own: &OwnFaults) -> Option<Verdict> {
     }
 }
 
-/// Failures that come of time alone: nobody read what had come in time, or the server gave up on
-/// a client that stood still.
-fn is_of_patience(cause: Cause) -> bool {
+/// Failures that the prober's own slowness can cause: what came in time was read too late, or the
+/// server gave up on a client that did nothing.
+fn can_come_of_own_delay(cause: Cause) -> bool {
     cause.is_timeout() || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated)
 }
 
-/// Failures that any client is told of, however long it stood still between two steps: the kernel
-/// of the host, a router, a name server or the certificate says so. Everything else a server may
-/// say to a client that kept it waiting: it closes, answers 408, or says in its protocol that it
-/// waited too long.
-fn is_said_to_anybody(cause: Cause) -> bool {
+/// Failures that every client gets, however long it pauses between two steps: a refused connection,
+/// an unreachable host, a name that does not exist, a bad certificate. All others a server may send
+/// because the client kept it waiting: it closes the connection, answers 408, or reports a timeout
+/// in its protocol.
+fn is_reported_to_every_client(cause: Cause) -> bool {
     use Cause::*;
     matches!(
         cause,

@@ -191,7 +191,7 @@ impl Resolver {
                 ask(RecordType::AAAA).await
             }
         };
-        let (v4, v6) = both_or_patience(v4, v6).await;
+        let (v4, v6) = both_within_resolution_delay(v4, v6).await;
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
         let mut ends_search = false;
@@ -283,7 +283,7 @@ enum Lookup {
 
 /// Both answers; once one family has addresses, the other gets a little longer only (RFC 8305
 /// section 3).
-async fn both_or_patience(
+async fn both_within_resolution_delay(
     v4: impl Future<Output = Answer>,
     v6: impl Future<Output = Answer>,
 ) -> (Answer, Answer) {
@@ -291,18 +291,18 @@ async fn both_or_patience(
     tokio::pin!(v6);
     tokio::select! {
         first = &mut v4 => match first {
-            Answer::Addresses(_) => (first, with_patience(v6).await),
+            Answer::Addresses(_) => (first, within_resolution_delay(v6).await),
             other => (other, v6.await),
         },
         first = &mut v6 => match first {
-            Answer::Addresses(_) => (with_patience(v4).await, first),
+            Answer::Addresses(_) => (within_resolution_delay(v4).await, first),
             other => (v4.await, other),
         },
     }
 }
 
 /// An answer that comes too late is as good as none.
-async fn with_patience(answer: impl Future<Output = Answer>) -> Answer {
+async fn within_resolution_delay(answer: impl Future<Output = Answer>) -> Answer {
     let answered = tokio::time::timeout(RESOLUTION_DELAY, answer).await;
     answered.unwrap_or(Answer::Nothing)
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 pub use self::send::{Undelivered, send};
 use crate::config::Plan;
-use crate::history::outbox::{self, Fate, QueuedMessage};
+use crate::history::outbox::{self, AttemptResult, QueuedMessage};
 use crate::history::schema;
 use crate::history::writer::Writer;
 use crate::net::authorities::Authorities;
@@ -194,7 +194,8 @@ impl Delivery {
                     "a notification is dropped: its receiver is no longer configured"
                 );
                 self.under_way.over.insert(message.id);
-                self.writer.sent(message.id, Fate::Over, reading.utc_ms);
+                self.writer
+                    .sent(message.id, AttemptResult::Over, reading.utc_ms);
                 continue;
             };
             self.under_way.held.insert(message.id, u64::MAX);
@@ -223,7 +224,7 @@ impl Delivery {
             .unwrap_or_default();
         for id in &excess {
             under_way.over.insert(*id);
-            self.writer.sent(*id, Fate::Over, reading.utc_ms);
+            self.writer.sent(*id, AttemptResult::Over, reading.utc_ms);
         }
         self.deliveries
             .count(receiver, |counts| counts.left_out += excess.len() as u64);
@@ -282,42 +283,42 @@ impl Delivery {
             .copied()
             .unwrap_or(0)
             .max(message.refusals);
-        let (fate, wait) = match &result {
-            Ok(()) => (Fate::Over, 0),
+        let (outcome, wait) = match &result {
+            Ok(()) => (AttemptResult::Over, 0),
             Err(Undelivered {
                 is_refused: true, ..
             }) => match AFTER_REFUSAL_MS.get(refusals as usize) {
-                Some(wait) => (Fate::Refused, *wait),
-                None => (Fate::Over, 0),
+                Some(wait) => (AttemptResult::Refused, *wait),
+                None => (AttemptResult::Over, 0),
             },
             Err(_) => (
-                Fate::Again,
+                AttemptResult::Again,
                 (1000_i64 << message.tries.min(9)).min(PATIENCE_MS),
             ),
         };
         let reading = self.clock.read();
-        match fate {
-            Fate::Over => {
+        match outcome {
+            AttemptResult::Over => {
                 under_way.refusals.remove(&message.id);
                 under_way.over.insert(message.id);
             }
-            Fate::Refused => drop(under_way.refusals.insert(message.id, refusals + 1)),
-            Fate::Again => {}
+            AttemptResult::Refused => drop(under_way.refusals.insert(message.id, refusals + 1)),
+            AttemptResult::Again => {}
         }
-        if fate != Fate::Over {
+        if outcome != AttemptResult::Over {
             under_way
                 .held
                 .insert(message.id, reading.boot_ns + wait as u64 * NS_PER_MS);
         }
-        self.tell(result, message, (fate, wait));
-        self.writer.sent(message.id, fate, reading.utc_ms + wait);
+        self.tell(result, message, (outcome, wait));
+        self.writer.sent(message.id, outcome, reading.utc_ms + wait);
     }
 
     fn tell(
         &self,
         result: Result<(), Undelivered>,
         message: &QueuedMessage,
-        (fate, wait): (Fate, i64),
+        (outcome, wait): (AttemptResult, i64),
     ) {
         let (receiver, tries) = (message.receiver.as_str(), message.tries + 1);
         match result {
@@ -326,7 +327,7 @@ impl Delivery {
                     .count(receiver, |counts| counts.delivered += 1);
                 tracing::info!(receiver, "notification delivered");
             }
-            Err(Undelivered { why, .. }) if fate == Fate::Over => {
+            Err(Undelivered { why, .. }) if outcome == AttemptResult::Over => {
                 self.deliveries
                     .count(receiver, |counts| counts.given_up += 1);
                 tracing::error!(receiver, %why, tries, "notification given up: the receiver \
@@ -358,7 +359,7 @@ mod tests {
     use super::*;
     use crate::history::event::ClockStepEvent;
     use crate::history::opened::History;
-    use crate::history::{Batch, EventDraft, OutboxDraft, Posting, Stamp};
+    use crate::history::{Batch, EventDraft, OutboxChange, OutboxDraft, Stamp};
     use crate::net::clock::SimulatedClock;
     use crate::words::Name;
 
@@ -509,10 +510,10 @@ mod tests {
                 not_before,
                 cancels: None,
             };
-            self.commit(Posting::Message(message));
+            self.commit(OutboxChange::Message(message));
         }
 
-        fn commit(&self, posting: Posting) {
+        fn commit(&self, change: OutboxChange) {
             let stamp = Stamp {
                 utc_ms: self.utc(),
                 ..Stamp::default()
@@ -520,7 +521,7 @@ mod tests {
             self.delivery.writer.commit(Batch {
                 id: 1,
                 stamp,
-                outbox: vec![posting],
+                outbox: vec![change],
                 ..Batch::default()
             });
             self.is_noted();
@@ -735,7 +736,7 @@ mod tests {
             assert_eq!(bench.counts().failed, 1);
             bench.clock.utc_offset_ms.store(0, Ordering::Relaxed);
             if is_told {
-                bench.commit(Posting::ClockStep(-3652 * DAY_MS as i64));
+                bench.commit(OutboxChange::ClockStep(-3652 * DAY_MS as i64));
             }
             if is_restarted {
                 bench.restart();
@@ -780,7 +781,7 @@ mod tests {
             id: 1,
             stamp,
             events: vec![step],
-            outbox: vec![Posting::Message(message)],
+            outbox: vec![OutboxChange::Message(message)],
             ..Batch::default()
         });
         bench.is_noted();
@@ -829,7 +830,7 @@ mod tests {
             not_before: 0,
             cancels: Some("down 1 old".into()),
         };
-        bench.commit(Posting::Message(up));
+        bench.commit(OutboxChange::Message(up));
         bench.post("down 1 new");
         bench.delivery.settle(result, &message);
         bench.is_noted();

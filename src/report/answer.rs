@@ -1,4 +1,4 @@
-//! `probity-sla/1`: the answer of a contract as one struct, which reports, API and command line
+//! `probity-sla/2`: the answer of a contract as one struct, which reports, API and command line
 //! show. [`super::sla`] computes it.
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::judgement::sla::contract::DecideBy;
 use crate::judgement::sla::judged::ContractVerdict;
 use crate::words::Ms;
+
+pub const SCHEMA: &str = "probity-sla/2";
 
 /// The whole answer for one contract and period. Shares are exact fractions, beside them truncated
 /// percentages.
@@ -75,7 +77,7 @@ pub struct AnswerResult {
     pub credit: Option<AnswerCredit>,
     pub complete: bool,
     pub outages: Vec<AnswerOutage>,
-    pub spells: AnswerSpells,
+    pub outage_summary: AnswerOutageSummary,
     /// Where single results are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<AnswerStatistics>,
@@ -98,7 +100,7 @@ pub struct AnswerOutage {
 /// How many outages, the longest, and the means; `None` without one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AnswerSpells {
+pub struct AnswerOutageSummary {
     pub count: u64,
     pub longest_ms: Ms,
     pub mean_time_to_recover_ms: Option<Ms>,

@@ -20,7 +20,7 @@ use crate::config::Plan;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::past::Which;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
@@ -198,7 +198,12 @@ fn meant(
 }
 
 /// The components as the daemon has them, without who had left before the period.
-fn present(told: &Premises, calendar: &Calendar, period: Span, mut parts: Vec<Part>) -> Vec<Part> {
+fn present(
+    told: &RecordedDefinitions,
+    calendar: &Calendar,
+    period: Span,
+    mut parts: Vec<Part>,
+) -> Vec<Part> {
     as_told(told, &mut parts);
     parts.iter_mut().for_each(|p| {
         p.endpoints
@@ -253,7 +258,7 @@ pub(crate) fn of_tenants<N>(mut judged: Vec<Judged>, tenant: Option<N>) -> Vec<J
 
 /// What is to be told of the clock, and of the prober's own witnesses and limits.
 pub(crate) fn of_prober(
-    told: &Premises,
+    told: &RecordedDefinitions,
     calendar: &Calendar,
     period: Span,
 ) -> impl Iterator<Item = ReportedChange> {
@@ -278,7 +283,7 @@ pub(crate) fn with_terms(
 fn later_terms(
     reader: &HistoryReader,
     parts: &[Part],
-    (subject, told): (&Subject, &Premises),
+    (subject, told): (&Subject, &RecordedDefinitions),
     now: UtcMs,
 ) -> Result<Option<LaterTerms>, NoReport> {
     let Some((of, period)) = subject.later() else {
@@ -378,7 +383,7 @@ pub(crate) fn admitted(judged: &[Judged]) -> Vec<AdmittedSpan> {
 
 /// Components as the daemon has them: a config that was edited since, or none at hand, is not what
 /// was in force.
-fn as_told(told: &Premises, parts: &mut [Part]) {
+fn as_told(told: &RecordedDefinitions, parts: &mut [Part]) {
     if told.configs.is_empty() {
         return;
     }

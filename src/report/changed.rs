@@ -13,10 +13,10 @@ use crate::account::shown::ShownSums;
 use crate::config::document::value::show_duration;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
+use crate::history::component_history::Moves;
 use crate::history::definitions::Changed;
-use crate::history::event::{Combined, ComponentMakeup};
+use crate::history::event::{Combined, ComponentDefinition};
 use crate::history::lineage::Lineage;
-use crate::history::makeup::Moves;
 use crate::history::past::Which;
 use crate::history::read::Extent;
 use crate::history::reader::HistoryReader;
@@ -203,7 +203,7 @@ fn of_component(reader: &HistoryReader, part: &Part) -> Result<Vec<RecordedChang
                 json!(Combined::from(after.combine)),
             ));
         }
-        let from = |v: &ComponentMakeup| {
+        let from = |v: &ComponentDefinition| {
             v.in_service_from
                 .map_or(Value::Null, |at| json!(instant(at)))
         };

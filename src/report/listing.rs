@@ -5,13 +5,13 @@ use super::object::{
     ExcludedSpan, ListedOutage, OpenUnknown, ReportedCadence, ReportedConfig, ReportedEndpoint,
     ReportedEvents, ReportedExtent, ReportedSlots,
 };
-use super::outages::{Marks, outage};
+use super::outages::{OutageCorrections, outage};
 use super::sla::instant;
 use crate::account::figures::{Part, members};
 use crate::config::Plan;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::lineage::Lineage;
 use crate::history::past::Which;
 use crate::history::read::{Extent, StoredOutage};
@@ -29,7 +29,7 @@ pub(crate) struct Listing<'h> {
 }
 
 /// The config in force when the period began, and those that came into force in it.
-pub(crate) fn configs(told: &Premises, period: Span) -> Vec<ReportedConfig> {
+pub(crate) fn configs(told: &RecordedDefinitions, period: Span) -> Vec<ReportedConfig> {
     let all = &told.configs;
     let before = all
         .iter()
@@ -184,7 +184,7 @@ impl<'h> Listing<'h> {
     /// endpoint that moved, those of the time in which it belonged to the component.
     pub(crate) fn outages(&self) -> Result<Vec<ListedOutage>, HistoryError> {
         let (reader, calendar) = (self.reader, self.calendar);
-        let (mut list, mut marks) = (Vec::new(), Marks::default());
+        let (mut list, mut corrections) = (Vec::new(), OutageCorrections::default());
         for part in self.parts {
             let (component, members) = (part.component.as_str(), members(calendar, part));
             let lineage = Lineage::of(reader, component, &members)?;
@@ -204,7 +204,7 @@ impl<'h> Listing<'h> {
                     .iter()
                     .filter(|o| is_of_it(o))
                 {
-                    let mut one = outage(reader, o, &mut marks)?;
+                    let mut one = outage(reader, o, &mut corrections)?;
                     one.component = component.to_owned();
                     // The ends that are surely inside the outage are those of its first and of its
                     // last failing probe.

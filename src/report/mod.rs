@@ -6,10 +6,12 @@
 pub mod answer;
 pub mod blocks;
 pub mod build;
+pub mod change_words;
 pub mod changed;
 pub mod check;
 pub mod csv;
 pub mod difference;
+mod earlier;
 mod expected;
 pub mod format;
 pub mod html;

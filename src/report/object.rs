@@ -1,25 +1,27 @@
-//! The report of a contract as one struct: `probity-report/2`.
+//! The report of a contract as one struct: `probity-report/3`.
 //!
 //! [`super::build`] fills it, the formats show it, [`super::check`] recomputes it. Keys that are
 //! not known are refused: the signature covers them, and nothing recomputes them. Keys that reports
-//! of earlier builds do not have are optional.
+//! of earlier builds do not have are optional; what they call otherwise is in [`super::earlier`].
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::{AnswerPeriod, AnswerResult, ContractAnswer};
+use super::earlier;
 use crate::account::shown::{ShownSums, ShownTimeline};
 use crate::history::checkpoint::Signer;
 use crate::history::event::Combined;
 use crate::judgement::zones;
 use crate::words::Ms;
 
-pub const SCHEMA: &str = "probity-report/2";
+pub const SCHEMA: &str = "probity-report/3";
 
 /// Instants are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContractReport {
+    /// [`SCHEMA`], or that of an earlier report.
     pub schema: String,
     pub issued_at: String,
     /// The signature of the report that this one replaces.
@@ -65,11 +67,26 @@ pub struct ContractReport {
 impl ContractReport {
     /// A report as somebody sent it. Whether it is signed is another question.
     pub fn read(value: &Value) -> Result<Self, String> {
-        Self::deserialize(value).map_err(|e| e.to_string())
+        let is_earlier = value.get("schema").is_some_and(|s| s == earlier::SCHEMA);
+        let read = if is_earlier {
+            Self::deserialize(earlier::with_present_names(value.clone())?)
+        } else {
+            Self::deserialize(value)
+        };
+        read.map_err(|e| e.to_string())
     }
 
     pub fn to_json(&self) -> Value {
-        serde_json::json!(self)
+        self.in_its_names(serde_json::json!(self))
+    }
+
+    /// Some keys of a report in the names of this one's schema.
+    pub(crate) fn in_its_names(&self, keys: Value) -> Value {
+        if self.schema == earlier::SCHEMA {
+            earlier::with_earlier_names(keys)
+        } else {
+            keys
+        }
     }
 
     /// With the key and the signature of who issues it.

@@ -13,9 +13,9 @@ use crate::words::format_utc;
 
 /// Corrections that take outages out of the figures, read once for each endpoint.
 #[derive(Default)]
-pub struct Marks(BTreeMap<String, Vec<Exclusion>>);
+pub struct OutageCorrections(BTreeMap<String, Vec<Exclusion>>);
 
-impl Marks {
+impl OutageCorrections {
     /// The events that exclude an outage, and whether they leave anything of it.
     pub fn of(
         &mut self,
@@ -59,9 +59,13 @@ pub fn excluded_text(share: Option<ExcludedShare>, by: &[u64]) -> Option<String>
 pub fn outage(
     reader: &HistoryReader,
     o: &StoredOutage,
-    marks: &mut Marks,
+    corrections: &mut OutageCorrections,
 ) -> Result<ListedOutage, HistoryError> {
-    Ok(outage_shown(o, reader.calendar()?, marks.of(reader, o)?))
+    Ok(outage_shown(
+        o,
+        reader.calendar()?,
+        corrections.of(reader, o)?,
+    ))
 }
 
 pub fn outage_shown(

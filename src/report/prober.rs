@@ -6,13 +6,13 @@ use serde_json::json;
 use super::object::{ChangeOf, ReportedChange};
 use super::terms::row;
 use crate::config::document::value::show_duration;
-use crate::history::definitions::{Premises, ToldOnce};
+use crate::history::definitions::{RecordedDefinitions, RecordedSince};
 use crate::history::event::{LimitsEvent, WitnessTold, WitnessesEvent};
 use crate::judgement::timeline::Span;
 use crate::words::shortened;
 
 /// Each change within a period, in order. What was told first is no change.
-pub fn rows(told: &Premises, period: Span) -> Vec<ReportedChange> {
+pub fn rows(told: &RecordedDefinitions, period: Span) -> Vec<ReportedChange> {
     let of_witnesses = steps(&told.witnesses, period, ChangeOf::Witnesses, |of, other| {
         witnesses(of, other)
     });
@@ -23,7 +23,7 @@ pub fn rows(told: &Premises, period: Span) -> Vec<ReportedChange> {
 }
 
 fn steps<W: PartialEq>(
-    told: &[ToldOnce<W>],
+    told: &[RecordedSince<W>],
     period: Span,
     what: ChangeOf,
     text: fn(&W, &W) -> String,
@@ -91,8 +91,8 @@ mod tests {
         }
     }
 
-    fn telling<W>(at: i64, event: u64, what: W) -> ToldOnce<W> {
-        ToldOnce { at, event, what }
+    fn telling<W>(at: i64, event: u64, what: W) -> RecordedSince<W> {
+        RecordedSince { at, event, what }
     }
 
     fn limited(max_in_flight: Option<u64>) -> LimitsEvent {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn each_change_of_witnesses_and_limits_is_a_row_but_the_first_telling_is_none() {
         let far = set(&[("far", "a")], None);
-        let told = Premises {
+        let told = RecordedDefinitions {
             witnesses: vec![
                 telling(5, 1, set(&[], None)),
                 telling(20, 4, far.clone()),
@@ -117,7 +117,7 @@ mod tests {
                 telling(20, 5, limited(Some(1))),
                 telling(25, 7, limited(Some(1))),
             ],
-            ..Premises::default()
+            ..RecordedDefinitions::default()
         };
         let rows: Vec<_> = rows(&told, Span::new(0, 50))
             .into_iter()

@@ -14,7 +14,7 @@ use crate::account::figures::{Part, called_now};
 use crate::config::{Fault, OneText, load_contracts};
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
@@ -57,14 +57,15 @@ pub struct Earlier {
 /// A period as it is asked for: of contracts, the version of one that is in force when it begins.
 pub type Asked<'a> = &'a dyn Fn(&Contracts, &Name) -> Option<(Contract, Span)>;
 
-/// The contracts that were in force, from when on; each is decrypted when it is asked for.
-pub struct Books<'t> {
+/// All contracts of a history: each version, from when on it was in force. A version is decrypted
+/// when it is asked for.
+pub struct ContractVersions<'t> {
     key: &'t TermsKey,
     list: Vec<(UtcMs, &'t str, OnceCell<Contracts>)>,
 }
 
-impl<'t> Books<'t> {
-    pub fn new(told: &'t Premises, key: &'t TermsKey) -> Self {
+impl<'t> ContractVersions<'t> {
+    pub fn new(told: &'t RecordedDefinitions, key: &'t TermsKey) -> Self {
         Self {
             key,
             list: told
@@ -304,7 +305,7 @@ mod tests {
     }
 
     /// Contracts that came into force so many days after November began.
-    fn told(key: &TermsKey, books: &[(i64, &str)]) -> Premises {
+    fn told(key: &TermsKey, versions: &[(i64, &str)]) -> RecordedDefinitions {
         let sealed = |text: &str| {
             let mut printed = String::new();
             if !text.is_empty() {
@@ -312,19 +313,19 @@ mod tests {
             }
             key.seal(&printed).unwrap_or_default()
         };
-        Premises {
-            sealed: books
+        RecordedDefinitions {
+            sealed: versions
                 .iter()
                 .map(|(day, text)| (november().from + day * DAY, sealed(text)))
                 .collect(),
-            ..Premises::default()
+            ..RecordedDefinitions::default()
         }
     }
 
     /// The objective and the length of the period that November is judged by, where it is not by
     /// the terms of now.
     fn judged(
-        told: &Premises,
+        told: &RecordedDefinitions,
         key: &TermsKey,
         present: &str,
         name: &str,
@@ -353,7 +354,7 @@ mod tests {
                 .flatten()
                 .map(|(c, span)| (c.clone(), span))
         };
-        let (found, _) = Books::new(told, key)
+        let (found, _) = ContractVersions::new(told, key)
             .ruling(
                 (&name, tenant.as_ref()),
                 of.as_ref().map(|(of, span)| (of, *span)),
@@ -372,8 +373,8 @@ mod tests {
     fn a_period_is_judged_by_the_terms_that_were_in_force_when_it_began() {
         let key = TermsKey::nobodys();
         let [high, low, other] = ["99.99", "99", "98"].map(|objective| sla("s", objective, ""));
-        let by = |books: &[(i64, &str)], present: &str| {
-            judged(&told(&key, books), &key, present, "s", None).map(|(objective, _)| objective)
+        let by = |versions: &[(i64, &str)], present: &str| {
+            judged(&told(&key, versions), &key, present, "s", None).map(|(objective, _)| objective)
         };
         assert_eq!(by(&[(-20, &high)], &high), None, "by those of now");
         assert_eq!(
@@ -592,13 +593,14 @@ mod tests {
             sla("q", "99", "period = \"calendar_quarter\"\n"),
         );
         let rolling = sla("r", "99", "period = \"rolling 7d\"\n");
-        let first = |books: &[(i64, &str)], present: &str| {
+        let first = |versions: &[(i64, &str)], present: &str| {
             let present = if present.is_empty() {
                 Contracts::default()
             } else {
                 contracts(present)
             };
-            let found = Books::new(&told(&key, books), &key).first_running(&present, now);
+            let found =
+                ContractVersions::new(&told(&key, versions), &key).first_running(&present, now);
             found.map(|(name, period)| (name.to_string(), (period.from - november().from) / DAY))
         };
         assert_eq!(first(&[], ""), None);

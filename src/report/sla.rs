@@ -1,8 +1,8 @@
-//! `probity-sla/1`: the answer of a contract, the one object that reports, API and metrics render.
+//! `probity-sla/2`: the answer of a contract, the one object that reports, API and metrics render.
 
 use super::answer::{
-    AnswerCredit, AnswerOutage, AnswerPeriod, AnswerResult, AnswerSpells, AnswerStatistics,
-    ContractAnswer, CreditBounds, CreditShare, CreditStep,
+    AnswerCredit, AnswerOutage, AnswerOutageSummary, AnswerPeriod, AnswerResult, AnswerStatistics,
+    ContractAnswer, CreditBounds, CreditShare, CreditStep, SCHEMA,
 };
 use crate::config::document::value::show_duration;
 use crate::judgement::sla::contract::{Contract, DecideBy};
@@ -10,7 +10,7 @@ use crate::judgement::sla::credit::Due;
 use crate::judgement::sla::exact::{
     Exact, currency_digits, decimal, fraction, money, plain, truncated, whole,
 };
-use crate::judgement::sla::judged::{ContractVerdict, Judged, Spells};
+use crate::judgement::sla::judged::{ContractVerdict, Judged, OutageSummary};
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
 use crate::judgement::timeline::Span;
@@ -46,7 +46,7 @@ pub fn answer(
 ) -> ContractAnswer {
     let alone = contract.by_component(Vec::new());
     ContractAnswer {
-        schema: "probity-sla/1".to_owned(),
+        schema: SCHEMA.to_owned(),
         sla: contract.name.to_string(),
         valid_from: contract.valid_from.map(|d| d.to_string()),
         objective_percent: plain(&contract.objective),
@@ -97,7 +97,7 @@ fn judged(contract: &Contract, j: &Judged) -> AnswerResult {
         credit: credit(contract, j),
         complete: j.complete,
         outages: j.outages.iter().map(|o| outage(o, j)).collect(),
-        spells: spells(&j.spells),
+        outage_summary: outage_summary(&j.outage_summary),
         statistics: j
             .probes
             .filter(|(probes, _)| *probes > 0)
@@ -116,8 +116,8 @@ fn statistics(probes: u64, failures: u64) -> AnswerStatistics {
     }
 }
 
-fn spells(s: &Spells) -> AnswerSpells {
-    AnswerSpells {
+fn outage_summary(s: &OutageSummary) -> AnswerOutageSummary {
+    AnswerOutageSummary {
         count: s.count,
         longest_ms: s.longest,
         mean_time_to_recover_ms: s.mean_to_recover,

@@ -13,7 +13,7 @@ use super::sla::instant;
 use crate::config::print;
 use crate::history::calendar::Calendar;
 use crate::history::checkpoint::{TermsKey, commitment};
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant, Together};
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs, parse_utc};
@@ -194,7 +194,7 @@ impl ShownTerms {
 
 /// What a report shows of its terms. `before`: their text before tenants were added to them.
 pub fn shown(
-    told: &Premises,
+    told: &RecordedDefinitions,
     key: &TermsKey,
     (terms, before): (String, Option<&str>),
     later_recorded_at: Option<String>,
@@ -213,13 +213,13 @@ pub fn shown(
 }
 
 /// When terms came on record.
-pub fn recorded_at(told: &Premises, key: &TermsKey, terms: &str) -> Option<String> {
+pub fn recorded_at(told: &RecordedDefinitions, key: &TermsKey, terms: &str) -> Option<String> {
     told.on_record(&key.commitment(terms)).cloned()
 }
 
 /// The commitments to a report's terms that are on record: to the terms as they are, and as they
 /// were before a later version or a tenant was added.
-fn commitments(told: &Premises, shown: &ShownTerms) -> Vec<String> {
+fn commitments(told: &RecordedDefinitions, shown: &ShownTerms) -> Vec<String> {
     let of = |salt: &str, terms: &str| {
         Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c))
     };
@@ -237,7 +237,7 @@ fn commitments(told: &Premises, shown: &ShownTerms) -> Vec<String> {
 }
 
 /// When the terms of a report first came on record.
-fn since(told: &Premises, shown: &ShownTerms) -> Option<UtcMs> {
+fn since(told: &RecordedDefinitions, shown: &ShownTerms) -> Option<UtcMs> {
     commitments(told, shown)
         .iter()
         .filter_map(|c| parse_utc(told.ever.get(c)?))
@@ -246,7 +246,7 @@ fn since(told: &Premises, shown: &ShownTerms) -> Option<UtcMs> {
 
 /// What "Changed in this period" has of a report's terms: that they came late, and each change of
 /// them.
-pub fn rows(told: &Premises, period: Span, shown: &ShownTerms) -> Vec<ReportedChange> {
+pub fn rows(told: &RecordedDefinitions, period: Span, shown: &ShownTerms) -> Vec<ReportedChange> {
     // Beside terms that are in force still, others that are as well are those of another version.
     let own_is_present = commitments(told, shown)
         .iter()
@@ -293,7 +293,7 @@ pub fn clock_rows(calendar: &Calendar, period: Span) -> impl Iterator<Item = Rep
 }
 
 /// Commitments to other terms of the same report.
-fn others<'t>(told: &'t Premises, shown: &ShownTerms) -> Vec<&'t String> {
+fn others<'t>(told: &'t RecordedDefinitions, shown: &ShownTerms) -> Vec<&'t String> {
     let own = commitments(told, shown);
     let Some(identity) = own.iter().find_map(|c| told.identities.get(c)) else {
         return Vec::new();
@@ -308,7 +308,7 @@ fn others<'t>(told: &'t Premises, shown: &ShownTerms) -> Vec<&'t String> {
 
 /// Why a period is not judged by the terms of a report: others of the same contract were on record
 /// when it began, or before these.
-pub fn wrong(told: &Premises, period: Span, shown: &ShownTerms) -> Option<String> {
+pub fn wrong(told: &RecordedDefinitions, period: Span, shown: &ShownTerms) -> Option<String> {
     let stays = |c: &str| told.stays.get(c).map_or(&[][..], Vec::as_slice);
     let was_in_force = |c: &str| {
         stays(c).iter().any(|(from, until)| {
@@ -350,7 +350,7 @@ pub fn wrong(told: &Premises, period: Span, shown: &ShownTerms) -> Option<String
 
 /// Whether other terms of the same report are in force at the end of the events, and a report has
 /// to show what they make of its period.
-pub fn has_later(told: &Premises, shown: &ShownTerms) -> bool {
+pub fn has_later(told: &RecordedDefinitions, shown: &ShownTerms) -> bool {
     let is_present = |c: &String| told.terms.contains_key(c);
     !commitments(told, shown).iter().any(is_present)
         && others(told, shown).into_iter().any(is_present)
@@ -373,7 +373,11 @@ pub(super) fn row(what: ChangeOf, at: UtcMs) -> ReportedChange {
 
 /// What a report tells of terms that came on record only after its period began, although something
 /// was recorded before them.
-pub fn came_later(told: &Premises, period: Span, shown: &ShownTerms) -> Option<ReportedChange> {
+pub fn came_later(
+    told: &RecordedDefinitions,
+    period: Span,
+    shown: &ShownTerms,
+) -> Option<ReportedChange> {
     let began = told.configs.first().map(|(at, _)| *at)?;
     let since =
         since(told, shown).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
@@ -388,20 +392,25 @@ mod tests {
     const DAY: UtcMs = 86_400_000;
 
     /// Told of a config on day 10, and of the given terms on the given days.
-    fn told(terms: &[(&str, UtcMs)], key: &TermsKey) -> Premises {
+    fn told(terms: &[(&str, UtcMs)], key: &TermsKey) -> RecordedDefinitions {
         let configs = vec![(10 * DAY, String::new())];
         let ever = terms
             .iter()
             .map(|(text, day)| (key.commitment(text), format_utc(day * DAY)))
             .collect();
-        Premises {
+        RecordedDefinitions {
             configs,
             ever,
-            ..Premises::default()
+            ..RecordedDefinitions::default()
         }
     }
 
-    fn day(told: &Premises, period: (UtcMs, UtcMs), terms: &str, key: &TermsKey) -> Option<UtcMs> {
+    fn day(
+        told: &RecordedDefinitions,
+        period: (UtcMs, UtcMs),
+        terms: &str,
+        key: &TermsKey,
+    ) -> Option<UtcMs> {
         let shown = shown(told, key, (terms.to_owned(), None), None);
         let row = came_later(told, Span::new(period.0 * DAY, period.1 * DAY), &shown)?;
         parse_utc(&row.at).map(|at| at / DAY)

@@ -1,14 +1,5 @@
 //! The words of a report in the languages of its readers, and how each writes numbers and dates.
 
-/// What changed, as people read it; JSON keeps its words.
-pub fn change_in_words(what: &str) -> String {
-    match what {
-        "clock_set" => "clock was set".to_owned(),
-        "combine" => "combination of endpoints".to_owned(),
-        "limits" => "limits of probes at once".to_owned(),
-        other => other.replace('_', " "),
-    }
-}
 use crate::judgement::sla::contract::DecideBy;
 use crate::judgement::sla::judged::ContractVerdict;
 
@@ -45,7 +36,7 @@ impl Language {
         }
     }
 
-    fn column(self) -> usize {
+    pub(super) fn column(self) -> usize {
         self as usize
     }
 

@@ -17,7 +17,7 @@ use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::{Span, Sums};
 use crate::judgement::zones;
 use crate::report::object::ListedOutage;
-use crate::report::outages::{Marks, outage_shown};
+use crate::report::outages::{OutageCorrections, outage_shown};
 use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
 
 /// `probity-endpoints/1`.
@@ -193,10 +193,10 @@ pub fn chosen_outages(
         now,
     } = *wanted;
     let blind = not_seen_below(reader, extents, Span::new(since.max(0), now))?;
-    let mut marks = Marks::default();
+    let mut corrections = OutageCorrections::default();
     let mut list = Vec::new();
     for o in reader.outages(endpoint, since, limit)? {
-        let excluded = marks.of(reader, &o)?;
+        let excluded = corrections.of(reader, &o)?;
         list.push((o, excluded));
     }
     Ok(ChosenOutages {

@@ -141,7 +141,7 @@ pub fn json(
         .max()
         .unwrap_or(0);
     let frame = json!({
-        "schema": "probity-components/1",
+        "schema": "probity-components/2",
         "zone_data": crate::judgement::zones::in_use().to_json(),
         "components": [], "not_seen_below_ms": blind,
     });
@@ -169,6 +169,7 @@ fn one(f: &ComponentFigures) -> Value {
         "availability_percent": r.availability_percent,
         "lower_bound_percent": r.lower_bound_percent,
         "upper_bound_percent": r.upper_bound_percent,
-        "complete": r.complete, "not_seen_below_ms": f.not_seen_below, "spells": r.spells,
+        "complete": r.complete, "not_seen_below_ms": f.not_seen_below,
+        "outage_summary": r.outage_summary,
     })
 }

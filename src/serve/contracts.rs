@@ -13,7 +13,7 @@ use crate::account::recorded::told;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::Premises;
+use crate::history::definitions::RecordedDefinitions;
 use crate::history::past::Which;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts};
@@ -21,12 +21,12 @@ use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
 use crate::judgement::sla::judged::Judged;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
-use crate::report::answer::in_one;
+use crate::report::answer::{SCHEMA as ANSWER_SCHEMA, in_one};
 use crate::report::build::of_prober;
 use crate::report::changed::changed;
 use crate::report::latency::{Latency, latency, latency_shown};
 use crate::report::object::{LaterEvaluation, ReportedChange, ReportedLatency};
-use crate::report::ruling::{Books, is_in_force, under_present_names};
+use crate::report::ruling::{ContractVersions, is_in_force, under_present_names};
 use crate::report::sla::{answer, period_shown};
 use crate::report::terms::{self, Of};
 use crate::serve::by_component::{self, ComponentFigures};
@@ -86,25 +86,25 @@ pub fn standings(
     not_seen: NotSeen,
 ) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
-    let nothing = Premises::default();
+    let nothing = RecordedDefinitions::default();
     let told = if plan.contracts.list.is_empty() {
         &nothing
     } else {
         reader.told()?
     };
-    let sight = Sight {
+    let input = JudgingInput {
         reader,
         parts: &parts_of(reader, board)?,
         told,
         key,
-        books: Books::new(told, key),
+        versions: ContractVersions::new(told, key),
         now,
         not_seen,
     };
     let mut list = Vec::new();
     for name in plan.contracts.names() {
         for which in ["current", "previous"] {
-            list.extend(sight.standing(&plan.contracts, &name, which)?);
+            list.extend(input.standing(&plan.contracts, &name, which)?);
         }
     }
     let components = by_component::figures(
@@ -118,17 +118,17 @@ pub fn standings(
 }
 
 /// What judging a contract reads.
-struct Sight<'s> {
+struct JudgingInput<'s> {
     reader: &'s HistoryReader,
     parts: &'s [Part],
-    told: &'s Premises,
+    told: &'s RecordedDefinitions,
     key: &'s TermsKey,
-    books: Books<'s>,
+    versions: ContractVersions<'s>,
     now: UtcMs,
     not_seen: NotSeen,
 }
 
-impl Sight<'_> {
+impl JudgingInput<'_> {
     /// Nothing where no terms of the contract are in force when the period begins.
     fn standing(
         &self,
@@ -158,7 +158,7 @@ impl Sight<'_> {
                 *span,
             )
         });
-        let ruling = self.books.ruling(
+        let ruling = self.versions.ruling(
             (name, None),
             present.as_ref().map(|(of, span)| (of, *span)),
             &asked,
@@ -365,7 +365,7 @@ impl ContractStanding {
                 }),
             ),
             Err(_) => json!({
-                "schema": "probity-sla/1", "sla": self.contract.name.as_str(),
+                "schema": ANSWER_SCHEMA, "sla": self.contract.name.as_str(),
                 "results": [], "components": [],
             }),
         };
@@ -377,7 +377,7 @@ impl Standings {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
         let frame = json!({
-            "schema": "probity-sla-list/1",
+            "schema": "probity-sla-list/2",
             "zone_data": crate::judgement::zones::in_use().to_json(),
             "contracts": [],
         });

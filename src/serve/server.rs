@@ -51,9 +51,9 @@ use crate::words::{Name, UtcMs, parse_utc};
 /// The scheduler makes progress when its last turn is not older than this.
 pub const PROGRESS_WITHIN_NS: u64 = 5_000_000_000;
 
-/// What the routes need.
+/// What the routes share.
 #[derive(Clone)]
-pub struct Site {
+pub struct ServerState {
     pub board: Arc<Board>,
     pub gauges: Arc<Gauges>,
     pub metrics: Arc<SelfMetrics>,
@@ -67,8 +67,8 @@ pub struct Site {
     pub standings: Arc<ArcSwap<Standings>>,
 }
 
-pub fn router(site: Site) -> Router {
-    let asked = Asked::new(site.board.clone(), site.metrics.refusals.clone());
+pub fn router(server: ServerState) -> Router {
+    let asked = Asked::new(server.board.clone(), server.metrics.refusals.clone());
     let of_endpoints = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/endpoints", get(endpoints))
@@ -76,7 +76,7 @@ pub fn router(site: Site) -> Router {
         .route("/api/v1/sla", get(sla))
         .route("/api/v1/components", get(of_components))
         .route("/", get(front))
-        .route_layer(middleware::from_fn_with_state(site.clone(), once_shown));
+        .route_layer(middleware::from_fn_with_state(server.clone(), once_shown));
     of_endpoints
         .route("/-/healthy", get(|| async { "Healthy\n" }))
         .route("/-/ready", get(ready))
@@ -104,7 +104,7 @@ pub fn router(site: Site) -> Router {
                 )
             }),
         )
-        .with_state(site)
+        .with_state(server)
         .layer(middleware::from_fn_with_state(asked, look_at_host))
 }
 
@@ -130,8 +130,8 @@ pub fn makes_progress(board: &Board) -> bool {
     age < PROGRESS_WITHIN_NS
 }
 
-async fn ready(State(site): State<Site>) -> Response {
-    let health = &site.board.health;
+async fn ready(State(server): State<ServerState>) -> Response {
+    let health = &server.board.health;
     let mut missing = Vec::new();
     if !health.history_writable.load(Ordering::Relaxed) {
         missing.push("the history is not writable");
@@ -139,7 +139,7 @@ async fn ready(State(site): State<Site>) -> Response {
     if !health.scheduled.load(Ordering::Relaxed) {
         missing.push("the first round is not scheduled yet");
     }
-    if !makes_progress(&site.board) {
+    if !makes_progress(&server.board) {
         missing.push("the scheduler makes no progress");
     }
     if missing.is_empty() {
@@ -156,13 +156,13 @@ async fn ready(State(site): State<Site>) -> Response {
 /// Reads the config again. Faults quote the config, which this client may not be able to read: they
 /// are in the log.
 async fn reload(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
-    let allowed = may_change(&headers, &site.board.plan.load().listen);
+    let allowed = may_change(&headers, &server.board.plan.load().listen);
     if let Err(denied) = allowed {
-        site.metrics.refusals.note(
+        server.metrics.refusals.note(
             Refusal::Forbidden,
             Peer::of(peer.ip()),
             Clock::Real.boot_ns() / NS_PER_MS,
@@ -177,7 +177,7 @@ async fn reload(
     let forwarded_for = forwarded.as_deref().unwrap_or("-");
     tracing::info!(peer = %peer.ip(), forwarded_for, "reload requested over HTTP");
     let (reply, answer) = oneshot::channel();
-    if site.reload.send(reply).await.is_err() {
+    if server.reload.send(reply).await.is_err() {
         return ReloadError::Ending.answer().into_response();
     }
     match answer.await {
@@ -191,8 +191,8 @@ async fn reload(
 
 /// Before the endpoints are taken into service an answer would say that there are none: then there
 /// is no answer yet.
-async fn once_shown(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if !site.board.health.scheduled.load(Ordering::Acquire) {
+async fn once_shown(State(server): State<ServerState>, request: Request, next: Next) -> Response {
+    if !server.board.health.scheduled.load(Ordering::Acquire) {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "the daemon is starting: its endpoints are being taken into service\n",
@@ -203,7 +203,7 @@ async fn once_shown(State(site): State<Site>, request: Request, next: Next) -> R
 }
 
 async fn metrics(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     line: ClientLink,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -228,13 +228,16 @@ async fn metrics(
     };
     let format = Format::accepted(text(header::ACCEPT));
     let gzip = takes(text(header::ACCEPT_ENCODING), "gzip");
-    let (gate, refusals) = (site.gates.scrapes.clone(), site.metrics.refusals.clone());
+    let (gate, refusals) = (
+        server.gates.scrapes.clone(),
+        server.metrics.refusals.clone(),
+    );
     let made = made(&gate, &line, &refusals, move |out| {
         if !gzip {
-            return Ok(write_metrics(out, &site, format, &parts)?);
+            return Ok(write_metrics(out, &server, format, &parts)?);
         }
         let mut encoder = GzEncoder::new(out, Compression::fast());
-        write_metrics(&mut encoder, &site, format, &parts)?;
+        write_metrics(&mut encoder, &server, format, &parts)?;
         encoder.finish()?;
         Ok(())
     });
@@ -293,14 +296,14 @@ async fn made(
 
 fn write_metrics(
     out: &mut dyn Write,
-    site: &Site,
+    server: &ServerState,
     format: Format,
     parts: &[Collect],
 ) -> std::io::Result<()> {
-    let picture = site.board.picture();
-    let plan = site.board.plan.load_full();
+    let snapshot = server.board.snapshot();
+    let plan = server.board.plan.load_full();
     let at = now();
-    let windows: Vec<Window> = site
+    let windows: Vec<Window> = server
         .board
         .windows
         .load()
@@ -308,12 +311,17 @@ fn write_metrics(
         .filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty())
         .map(|s| s.window.clone())
         .collect();
-    metrics::endpoint::write(out, format, parts, &picture, &plan, (&windows, at))?;
-    drop(picture);
+    metrics::endpoint::write(out, format, parts, &snapshot, &plan, (&windows, at))?;
+    drop(snapshot);
     if parts.contains(&Collect::Daemon) {
-        site.metrics
-            .write(out, format, &site.board, &site.gauges, &site.deliveries)?;
-        let standings = site.standings.load();
+        server.metrics.write(
+            out,
+            format,
+            &server.board,
+            &server.gauges,
+            &server.deliveries,
+        )?;
+        let standings = server.standings.load();
         if !standings.components.is_empty() {
             metrics::component::write(&standings.components, out, format)?;
         }
@@ -383,13 +391,16 @@ fn wrong(why: impl Into<String>) -> Response {
 /// returns what writes it: a slow reader holds no view of the database open, which would keep its
 /// log from being taken in.
 async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
-    site: Site,
+    server: ServerState,
     line: &ClientLink,
-    read: impl FnOnce(&Site, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
+    read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
-    let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
+    let (gate, refusals) = (
+        server.gates.questions.clone(),
+        server.metrics.refusals.clone(),
+    );
     made(&gate, line, &refusals, move |out| {
-        let write = read(&site, &schema::open_to_read(&site.state_dir)?)?;
+        let write = read(&server, &schema::open_to_read(&server.state_dir)?)?;
         write(out)
     })
     .await
@@ -410,21 +421,25 @@ fn json(made: Result<Body, Response>) -> Response {
 }
 
 async fn endpoints(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     line: ClientLink,
     Query(query): Query<EndpointsQuery>,
 ) -> Response {
     let Some(name) = query.endpoint else {
-        let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
+        let (gate, refusals) = (
+            server.gates.questions.clone(),
+            server.metrics.refusals.clone(),
+        );
         return json(
             made(&gate, &line, &refusals, move |out| {
-                api::endpoints(&site.board, out)
+                api::endpoints(&server.board, out)
             })
             .await,
         );
     };
-    let answer = ask(site, &line, move |site, reader| {
-        let list = api::one_endpoint(reader, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+    let answer = ask(server, &line, move |server, reader| {
+        let list =
+            api::one_endpoint(reader, &server.board, &name, now())?.ok_or(Unmade::Unknown)?;
         let value = serde_json::json!(list);
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
@@ -441,7 +456,7 @@ async fn endpoints(
 }
 
 async fn outages(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     line: ClientLink,
     Query(query): Query<OutagesQuery>,
 ) -> Response {
@@ -450,7 +465,7 @@ async fn outages(
         since => since.flatten().unwrap_or(0),
     };
     let limit = query.limit.unwrap_or(100).min(10_000);
-    let answer = ask(site, &line, move |site, reader| {
+    let answer = ask(server, &line, move |server, reader| {
         let endpoint = query.endpoint.as_deref();
         let is_asked =
             |e: &&Arc<Entry>| endpoint.is_none_or(|name| e.endpoint.load().name.as_str() == name);
@@ -460,7 +475,7 @@ async fn outages(
                 extent(&e.view().shown.settled, &e.endpoint.load().rules),
             )
         };
-        let extents: Vec<_> = site
+        let extents: Vec<_> = server
             .board
             .entries()
             .iter()
@@ -483,7 +498,7 @@ async fn outages(
 }
 
 async fn timeline(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     line: ClientLink,
     Query(query): Query<TimelineQuery>,
 ) -> Response {
@@ -499,23 +514,23 @@ async fn timeline(
         return wrong("to is not after from");
     }
     json(
-        ask(site, &line, move |site, reader| {
-            Ok(api::timeline(reader, &site.board, Span::new(from, to))?)
+        ask(server, &line, move |server, reader| {
+            Ok(api::timeline(reader, &server.board, Span::new(from, to))?)
         })
         .await,
     )
 }
 
-async fn sla(State(site): State<Site>, line: ClientLink) -> Response {
-    let answer = ask(site, &line, |site, reader| {
+async fn sla(State(server): State<ServerState>, line: ClientLink) -> Response {
+    let answer = ask(server, &line, |server, reader| {
         let fresh = Arc::new(standings(
             reader,
-            &site.board,
-            &site.terms,
+            &server.board,
+            &server.terms,
             now(),
             NotSeen::Told,
         )?);
-        site.standings.store(fresh.clone());
+        server.standings.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))
     });
     json(answer.await)
@@ -527,7 +542,7 @@ struct ComponentQuery {
 }
 
 async fn of_components(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     line: ClientLink,
     Query(query): Query<ComponentQuery>,
 ) -> Response {
@@ -538,10 +553,10 @@ async fn of_components(
         }
     };
     json(
-        ask(site, &line, move |site, reader| {
+        ask(server, &line, move |server, reader| {
             Ok(by_component::json(
                 reader,
-                &site.board,
+                &server.board,
                 only.as_ref(),
                 now(),
             )?)
@@ -550,8 +565,8 @@ async fn of_components(
     )
 }
 
-async fn checkpoint(State(site): State<Site>, line: ClientLink) -> Response {
-    let answer = ask(site, &line, |_, reader| {
+async fn checkpoint(State(server): State<ServerState>, line: ClientLink) -> Response {
+    let answer = ask(server, &line, |_, reader| {
         let body = reader.newest_checkpoint()?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{body}")?))
     });
@@ -567,16 +582,16 @@ async fn checkpoint(State(site): State<Site>, line: ClientLink) -> Response {
 }
 
 async fn front(
-    State(site): State<Site>,
+    State(server): State<ServerState>,
     line: ClientLink,
     Query(query): Query<PageQuery>,
 ) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
-    let answer = ask(site, &line, move |site, reader| {
+    let answer = ask(server, &line, move |server, reader| {
         Ok(page::html(
             reader,
-            &site.board,
-            &site.standings.load(),
+            &server.board,
+            &server.standings.load(),
             now(),
             page,
         )?)

@@ -1,8 +1,8 @@
-//! An observation's occasion and its phases: when a probe ran and where its time went.
+//! What a probe was started by, and its phases: where its time went.
 
 /// Why a probe was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
+pub enum ProbeTrigger {
     /// The schedule said so; counts as one slot.
     Slot,
     /// Outside the slots: confirmation, recovery, repetition of an unmeasured probe, first look

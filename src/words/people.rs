@@ -45,6 +45,16 @@ pub fn duration(ms: Ms) -> String {
     parts.join(" ")
 }
 
+/// `17 KiB`, `1 MiB`, `1500 B`: exactly.
+pub fn size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let (unit, name) = units
+        .into_iter()
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
+        .unwrap_or((1, "B"));
+    format!("{} {name}", bytes / unit)
+}
+
 /// `1 endpoint`, `2 endpoints`.
 pub fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
@@ -86,6 +96,20 @@ pub fn percent(text: &str, measured: Ms) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_exact_with_a_blank_before_its_unit() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1500, "1500 B"),
+            (17 << 10, "17 KiB"),
+            (1 << 20, "1 MiB"),
+            (1536 << 10, "1536 KiB"),
+            (3 << 30, "3 GiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
 
     #[test]
     fn words_are_listed_with_the_last_one_set_apart() {

@@ -74,11 +74,12 @@ fn a_combination_tells_its_components_by_themselves() {
         {"name": "c"},
     ]});
     let (_, value, text) = evaluated(directory.path(), &contract, &[timeline], "2026-11");
-    let spells = |place: &Value| {
-        ["count", "longest_ms", "mean_time_to_recover_ms"].map(|k| place["spells"][k].as_u64())
+    let summary = |place: &Value| {
+        ["count", "longest_ms", "mean_time_to_recover_ms"]
+            .map(|k| place["outage_summary"][k].as_u64())
     };
     assert_eq!(
-        spells(&value["results"][0]),
+        summary(&value["results"][0]),
         [Some(2), Some(10_800_000), Some(9_000_000)],
         "together: two hours and three"
     );
@@ -90,15 +91,15 @@ fn a_combination_tells_its_components_by_themselves() {
         ["a", "b", "c"]
     );
     assert_eq!(
-        spells(&each[0]),
+        summary(&each[0]),
         [Some(2), Some(10_800_000), Some(7_200_000)]
     );
     assert_eq!(
-        each[0]["spells"]["mean_time_between_failures_ms"],
+        each[0]["outage_summary"]["mean_time_between_failures_ms"],
         (30_u64 * 24 - 4) * 3_600_000 / 2
     );
     assert_eq!(
-        (spells(&each[2]), each[2]["availability"].as_str()),
+        (summary(&each[2]), each[2]["availability"].as_str()),
         ([Some(0), Some(0), None], Some("1/1"))
     );
     assert!(
@@ -316,7 +317,7 @@ async fn reported(
     // The component is there with and without a contract: API, metrics and page show one figure.
     daemon
         .until(|d| async move {
-            d.json("/api/v1/components").await["components"][0]["spells"]["count"] == 1
+            d.json("/api/v1/components").await["components"][0]["outage_summary"]["count"] == 1
         })
         .await;
     let told = checked(
@@ -448,8 +449,8 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     let settled = report["extents"][db]["watermark_ms"]
         .as_u64()
         .expect("a number");
-    type Deed<'d> = Box<dyn Fn(&mut Value) + 'd>;
-    let deeds: [(&str, Deed); 22] = [
+    type Manipulation<'d> = Box<dyn Fn(&mut Value) + 'd>;
+    let manipulations: [(&str, Manipulation); 22] = [
         (
             "extents: db belongs",
             Box::new(|r| drop(r["extents"].as_array_mut().expect("a list").remove(db))),
@@ -555,9 +556,9 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
             Box::new(|r| r["events"]["checkpoint"]["head"] = json!("00".repeat(32))),
         ),
     ];
-    for (place, deed) in deeds {
+    for (place, manipulation) in manipulations {
         let mut forged = report.clone();
-        deed(&mut forged);
+        manipulation(&mut forged);
         let (code, said) = verified(&forged, &[]);
         assert!(code == Some(1) && said.contains(place), "{place}: {said}");
     }
@@ -782,7 +783,7 @@ async fn a_report_that_was_issued_while_events_waited_for_the_disk_verifies_late
                 "--config",
                 config,
                 "--period",
-                &super::makeup::month(),
+                &super::component_history::month(),
                 "--provisional",
             ])
             .stdout,

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::cli::checked;
-use super::makeup::settled_for;
+use super::component_history::settled_for;
 use super::program::{program, program_after};
 use super::serve::{answering, answering_after, closed_port, ok, read_head, tcp};
 use super::waiting::until;

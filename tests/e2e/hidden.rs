@@ -67,7 +67,7 @@ async fn what_is_changed_beside_the_events_is_found() {
     );
     assert_eq!(verified().0, Some(0), "{:?}", verified());
     let kept = std::fs::read(&file).expect("read");
-    for deed in [
+    for manipulation in [
         format!("UPDATE endpoint SET digest = {lax}"),
         format!("UPDATE endpoint SET digest = {}", strict ^ 1),
         // Another definition whose digest begins with the same eight bytes.
@@ -83,9 +83,9 @@ async fn what_is_changed_beside_the_events_is_found() {
             IS NOT NULL"
             .to_owned(),
     ] {
-        open().execute_batch(&deed).expect("done");
+        open().execute_batch(&manipulation).expect("done");
         let found = verified();
-        assert_eq!(found.0, Some(1), "{deed}: {}", found.1);
+        assert_eq!(found.0, Some(1), "{manipulation}: {}", found.1);
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{end}", file.display()));
         }

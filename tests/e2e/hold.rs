@@ -1,5 +1,5 @@
-//! The longest stretch for which a probe holds its thread: patterns that are dear are held against
-//! texts apart from it.
+//! The longest stretch for which a probe holds its thread: expensive patterns are held against texts
+//! apart from it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -225,7 +225,7 @@ async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
     .await;
     let lines = format!(
         "timeout = \"600ms\"\nprobe.http.url \
-            = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.matches = \"{DEAR}\""
+            = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.matches = \"{EXPENSIVE}\""
     );
     // Without optimisation, on a busy machine, the judge may need more than the second that it has,
     // and the peer may begin so late that its end comes after the timeout.
@@ -244,7 +244,7 @@ async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
 }
 
 /// Each byte of `random` makes a new state of its automaton.
-const DEAR: &str = "[ab]*a[ab]{20}c";
+const EXPENSIVE: &str = "[ab]*a[ab]{20}c";
 
 fn random(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -260,11 +260,11 @@ fn random(length: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dear_pattern_holds_the_thread_for_no_more_than_5_ms() {
     // What is right of an answer that is no more work than it may be, without optimisation, too.
-    for (name, lines, expected) in dear(2000).await {
+    for (name, lines, expected) in expensive(2000).await {
         assert_eq!(cause(&probe(&lines).await), expected, "{name}");
     }
     // And however much work one is, it holds nothing up.
-    for (name, lines, expected) in dear(60_000).await {
+    for (name, lines, expected) in expensive(60_000).await {
         let found = cause(&probe(&lines).await);
         let may_be = [expected, Cause::JudgeLimit];
         assert!(may_be.contains(&found), "{name}: {found:?}");
@@ -273,9 +273,9 @@ async fn a_dear_pattern_holds_the_thread_for_no_more_than_5_ms() {
     }
 }
 
-/// Servers whose answers of so many bytes are dear to judge; the endpoints that probe them, and
-/// what is wrong with each.
-async fn dear(length: usize) -> Vec<(&'static str, String, Cause)> {
+/// Servers whose answers of so many bytes are expensive to judge; the endpoints that probe them,
+/// and what is wrong with each.
+async fn expensive(length: usize) -> Vec<(&'static str, String, Cause)> {
     let body = answering(ok("", &random(length))).await;
     let coded = answering(ok(
         "Content-Type: text/html; charset=gbk\r\n",
@@ -298,7 +298,7 @@ async fn dear(length: usize) -> Vec<(&'static str, String, Cause)> {
             "body",
             format!(
                 "probe.http.url = \"http://127.0.0.1:{body}/\"\nprobe.http.expect.body.matches \
-                    = \"{DEAR}\""
+                    = \"{EXPENSIVE}\""
             ),
             Cause::BodyMismatch,
         ),
@@ -306,7 +306,7 @@ async fn dear(length: usize) -> Vec<(&'static str, String, Cause)> {
             "charset",
             format!(
                 "probe.http.url = \"http://127.0.0.1:{coded}/\"\nprobe.http.expect.body.matches \
-                    = \"{DEAR}\""
+                    = \"{EXPENSIVE}\""
             ),
             Cause::BodyMismatch,
         ),
@@ -314,7 +314,7 @@ async fn dear(length: usize) -> Vec<(&'static str, String, Cause)> {
             "header",
             format!(
                 "probe.http.url = \"http://127.0.0.1:{header}/\"\nprobe.http.expect.headers.x-a = \
-                    {{ matches = \"{DEAR}\" }}"
+                    {{ matches = \"{EXPENSIVE}\" }}"
             ),
             Cause::HeaderMismatch,
         ),
@@ -330,7 +330,7 @@ async fn dear(length: usize) -> Vec<(&'static str, String, Cause)> {
             "dialogue",
             format!(
                 "probe.tcp.address = \"127.0.0.1:{talking}\"\nprobe.tcp.dialogue = [{{ expect \
-                    = \"{DEAR}\" }}]"
+                    = \"{EXPENSIVE}\" }}]"
             ),
             Cause::ExpectMismatch,
         ),

@@ -162,7 +162,7 @@ async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
 }
 
 /// A pattern to which each byte of [`made_for_it`] is a new state of its automaton.
-const DEAR: &str = "[ab]*a[ab]{20}c";
+const EXPENSIVE: &str = "[ab]*a[ab]{20}c";
 
 /// Seconds of work for the pattern.
 fn made_for_it() -> Vec<u8> {
@@ -210,11 +210,11 @@ async fn a_body_that_takes_too_long_to_check_is_down_however_late_it_came() {
         let plain = ending_after(pause, "", body.clone()).await;
         let coded = ending_after(pause, "Content-Encoding: gzip\r\n", gzip(&body)).await;
         for port in [plain, coded] {
-            let mut report = probe(&held_against(DEAR, port)).await;
+            let mut report = probe(&held_against(EXPENSIVE, port)).await;
             // On a busy machine a quarter of a second of work may take more than a second.
             for _ in 0..4 {
                 if matches!(report.outcome, Outcome::Unmeasured { .. }) {
-                    report = probe(&held_against(DEAR, port)).await;
+                    report = probe(&held_against(EXPENSIVE, port)).await;
                 }
             }
             assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
@@ -249,7 +249,7 @@ async fn a_text_that_an_expression_matches_for_too_long_is_down() {
     let began = tokio::time::Instant::now();
     let report = probe(&format!(
         "timeout = \"9s\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
-            probe.http.expect.json = \"!body.text.matches('{DEAR}')\"\n"
+            probe.http.expect.json = \"!body.text.matches('{EXPENSIVE}')\"\n"
     ))
     .await;
     assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
@@ -281,7 +281,7 @@ async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn
     let lines = format!(
         "timeout = \"300ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
             probe.http.redirects = 2\nprobe.http.auth.bearer = {{ env = \"TEST_SECRET\" }}\n\
-            probe.http.expect.body.not_matches = \"{DEAR}\"\n"
+            probe.http.expect.body.not_matches = \"{EXPENSIVE}\"\n"
     );
     let all = async {
         let net = Rc::new(Net::default());
@@ -323,7 +323,7 @@ async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn
 /// Before, each of them held memory for decoded bodies and a thread as long as it liked.
 #[tokio::test]
 async fn answers_of_one_host_that_take_long_to_check_make_nothing_of_others_unknown() {
-    let dear = ending_after(
+    let expensive = ending_after(
         Duration::ZERO,
         "Content-Encoding: gzip\r\n",
         gzip(&made_for_it()),
@@ -338,7 +338,7 @@ async fn answers_of_one_host_that_take_long_to_check_make_nothing_of_others_unkn
             spawn_local(async move { run(&net, &endpoint).await })
         };
         let mut of_one: Vec<_> = (0..12)
-            .map(|_| start(&held_against(DEAR, dear), "127.0.0.1"))
+            .map(|_| start(&held_against(EXPENSIVE, expensive), "127.0.0.1"))
             .collect();
         let first = of_one.remove(0).await.expect("joined");
         assert_eq!(cause(&first), Cause::JudgeLimit, "{first:?}");

@@ -11,8 +11,8 @@ use probity::judgement::state_codec::{decode_with, encode_with};
 use serde_json::{Value, json};
 
 use super::cli::{checked, probity};
+use super::component_history::settled_for;
 use super::daemon::Daemon;
-use super::makeup::settled_for;
 use super::pruning::cut;
 use super::serve::{answering, closed_port, ok};
 
@@ -79,8 +79,8 @@ async fn whatever_is_done_to_the_events_a_checkpoint_from_outside_shows_it() {
     let file = directory.path().join("state/history.sqlite");
     let original = std::fs::read(&file).expect("read");
     // (what is done, whether the chain alone shows it)
-    type Deed = fn(&rusqlite::Connection);
-    let deeds: [(&str, Deed); 10] = [
+    type Manipulation = fn(&rusqlite::Connection);
+    let manipulations: [(&str, Manipulation); 10] = [
         ("other witnesses are edited away", |db| {
             drop(db.execute(
                 "UPDATE event SET body = replace(body, '\"quorum\":null', '\"quorum\":1') \
@@ -142,9 +142,9 @@ async fn whatever_is_done_to_the_events_a_checkpoint_from_outside_shows_it() {
             drop(db.execute("DELETE FROM checkpoint", []));
         }),
     ];
-    for (what, deed) in deeds {
+    for (what, manipulation) in manipulations {
         let database = rusqlite::Connection::open(&file).expect("opened");
-        deed(&database);
+        manipulation(&database);
         drop(database);
         let found = verify(directory.path(), Some(&outside));
         assert_eq!(found.0, Some(1), "{what}: {}", found.1);
@@ -447,9 +447,9 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
     let never_down = |db: &rusqlite::Connection| judge_of(0, db);
     let rows =
         |sql: &'static str| move |db: &rusqlite::Connection| db.execute_batch(sql).expect("done");
-    type Deed<'d> = Box<dyn Fn(&rusqlite::Connection) + 'd>;
+    type Manipulation<'d> = Box<dyn Fn(&rusqlite::Connection) + 'd>;
     // (what is done, whether it needs something from outside to be seen)
-    let deeds: [(&str, bool, Deed); 14] = [
+    let manipulations: [(&str, bool, Manipulation); 14] = [
         (
             "another key, and an event that names the old one",
             true,
@@ -509,9 +509,9 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
             Box::new(rows("UPDATE mark SET utc_ms = utc_ms + 86400000")),
         ),
     ];
-    for (what, needs_outside, deed) in deeds {
+    for (what, needs_outside, manipulation) in manipulations {
         let database = rusqlite::Connection::open(&file).expect("opened");
-        deed(&database);
+        manipulation(&database);
         drop(database);
         for (n, args) in [&[][..], &since, &both, &["--key", &own]]
             .into_iter()
@@ -1283,7 +1283,7 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
     }
     // Whoever forges the stub, what it carries or a checkpoint is seen.
     let original = std::fs::read(&file).expect("read");
-    for deed in [
+    for manipulation in [
         "DELETE FROM stub",
         "UPDATE stub SET body = replace(body, '\"seq\":1', '\"seq\":2')",
         "UPDATE stub SET carried = replace(carried, 'connect_refused', 'connect_timeout')",
@@ -1300,9 +1300,9 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
     ] {
         rusqlite::Connection::open(&file)
             .expect("opened")
-            .execute_batch(deed)
+            .execute_batch(manipulation)
             .expect("done");
-        assert_eq!(verify(directory.path(), None).0, Some(1), "{deed}");
+        assert_eq!(verify(directory.path(), None).0, Some(1), "{manipulation}");
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{end}", file.display()));
         }

@@ -48,7 +48,7 @@ async fn silent() -> (UdpSocket, u16) {
 }
 
 /// A pattern to which each byte of [`made_for_it`] is a new state of its automaton.
-const DEAR: &str = "[ab]*a[ab]{20}c";
+const EXPENSIVE: &str = "[ab]*a[ab]{20}c";
 
 /// The largest datagram, of letters for which the pattern takes seconds.
 fn made_for_it() -> Vec<u8> {
@@ -65,8 +65,8 @@ fn made_for_it() -> Vec<u8> {
 #[tokio::test]
 async fn an_answer_that_takes_too_long_to_check_is_down() {
     let port = server("127.0.0.1:0", |_| vec![made_for_it()]).await;
-    let dear: Vec<String> = (0..9).map(|n| format!("\"{DEAR}{n}\"")).collect();
-    let keys = format!("send = \"?\"\nexpect.matches = [{}]", dear.join(", "));
+    let expensive: Vec<String> = (0..9).map(|n| format!("\"{EXPENSIVE}{n}\"")).collect();
+    let keys = format!("send = \"?\"\nexpect.matches = [{}]", expensive.join(", "));
     let report = probe(&format!("timeout = \"9s\"\n{}", at(port, &keys))).await;
     assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
 }
@@ -350,12 +350,12 @@ async fn the_largest_datagram_is_read_as_a_whole() {
     assert_up(&report);
     let (_, found, _) = &findings(&report)[0];
     assert!(found.starts_with("65507 bytes: \"aaaa"), "{found}");
-    let dear = at(
+    let expensive = at(
         port,
         "send = \"x\"\nexpect.matches = \"[ab]*a[ab]{20}c|z$\"",
     );
-    assert_up(&probe(&dear).await);
-    let hold = longest_hold(&dear).await;
+    assert_up(&probe(&expensive).await);
+    let hold = longest_hold(&expensive).await;
     assert!(hold < HOLD_LIMIT, "{hold:?}");
 }
 

@@ -49,6 +49,7 @@ const REPLACED: &[(&str, &str)] = &[
     ("stood still", "stalled"),
     ("surely", "always"),
     ("put a backup in its place", "restore a backup"),
+    ("spells", "outages, or outage_summary"),
 ];
 
 /// Of a pattern that is fine in these.

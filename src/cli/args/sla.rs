@@ -91,7 +91,7 @@ pub struct SlaEvaluate {
     pub period: Option<String>,
     #[arg(long, help = "Only this contract")]
     pub sla: Option<String>,
-    #[arg(long, help = "Print JSON (schema probity-sla/1)")]
+    #[arg(long, help = "Print JSON (schema probity-sla/2)")]
     pub json: bool,
 }
 

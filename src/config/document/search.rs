@@ -14,8 +14,8 @@ use regex_automata::nfa::thompson::{self, NFA, State, WhichCaptures};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 
-/// Bytes between two looks at the clock. The dearest pattern takes some hundred microseconds for
-/// each.
+/// Bytes between two looks at the clock. The most expensive pattern takes some hundred microseconds
+/// for each.
 const PIECE: usize = 512;
 /// Places between two looks at it.
 const STEPS: usize = 4096;

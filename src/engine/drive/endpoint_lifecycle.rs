@@ -27,7 +27,7 @@ use crate::words::Ms;
 /// What there was of an endpoint before it arrived.
 struct WhatWas {
     judge: Judge,
-    /// Slots, re-probes and latency of an hour that an earlier course of this process began.
+    /// Slots, re-probes and latency of an hour that began before the endpoint left this process.
     hour: Option<(Slots, u64, LastHour)>,
     /// The cadence that was stored with the judge.
     stored_cadence: Option<Cadence>,
@@ -98,8 +98,8 @@ impl Driver {
         index
     }
 
-    /// What an endpoint goes on with: the judge of the history, of a time out of service, or of an
-    /// earlier course of this process.
+    /// What an endpoint goes on with: the judge of the history, of a time out of service, or of
+    /// this process before the endpoint left it.
     fn before(&mut self, arrival: &mut Arrival) -> WhatWas {
         let parked = self.parked.remove(&arrival.id);
         let left = self.retired.remove(&arrival.id);

@@ -4,14 +4,14 @@ use crate::kind::Kind;
 use crate::kind::run::Report;
 use crate::net::clock::Clock;
 use crate::net::echo;
-use crate::words::{Occasion, Outcome, PhaseTimes, Reason};
+use crate::words::{Outcome, PhaseTimes, ProbeTrigger, Reason};
 
 /// A probe of an endpoint that has ended.
 pub(super) struct Done {
     pub endpoint: usize,
     pub seq: u64,
     pub due_ns: u64,
-    pub occasion: Occasion,
+    pub trigger: ProbeTrigger,
     pub report: Report,
     /// Timeline.
     pub ended_ns: u64,

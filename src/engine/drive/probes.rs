@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use super::probe_task::{Done, Finished, Guarded, of_witness};
 use super::{Driver, LATENESS_BOUNDS_US, Running};
-use crate::engine::recorder::{Confirming, Happening, Probed};
+use crate::engine::recorder::{Confirming, Probed, SlotOutcome};
 use crate::engine::scheduler::DueAction;
 use crate::judgement::fault;
 use crate::kind;
 use crate::net::clock::NS_PER_MS;
-use crate::words::Occasion;
+use crate::words::ProbeTrigger;
 
 impl Driver {
     pub(super) fn act(&mut self, due: DueAction) {
@@ -18,8 +18,8 @@ impl Driver {
                 endpoint,
                 seq,
                 due_ns,
-                occasion,
-            } => self.launch(endpoint, seq, due_ns, occasion),
+                trigger,
+            } => self.launch(endpoint, seq, due_ns, trigger),
             DueAction::Busy {
                 endpoint,
                 seq,
@@ -29,7 +29,7 @@ impl Driver {
                 self.recorder.step(
                     endpoint,
                     seq,
-                    Happening::Busy { at },
+                    SlotOutcome::Busy { at },
                     self.now_ms(),
                     &mut self.wanted,
                 );
@@ -52,7 +52,7 @@ impl Driver {
                 self.recorder.step(
                     endpoint,
                     seq,
-                    Happening::Missed { at, reason, count },
+                    SlotOutcome::Missed { at, reason, count },
                     self.now_ms(),
                     &mut self.wanted,
                 );
@@ -60,7 +60,7 @@ impl Driver {
         }
     }
 
-    fn launch(&mut self, endpoint: usize, seq: u64, due_ns: u64, occasion: Occasion) {
+    fn launch(&mut self, endpoint: usize, seq: u64, due_ns: u64, trigger: ProbeTrigger) {
         let (net, reports) = (self.net.clone(), self.reports.clone());
         let target = self.recorder.entry(endpoint).endpoint.load_full();
         let (clock, timeline) = (self.clock.clone(), self.timeline);
@@ -72,7 +72,7 @@ impl Driver {
                 endpoint,
                 seq,
                 due_ns,
-                occasion,
+                trigger,
                 report,
                 ended_ns,
             }));
@@ -81,7 +81,7 @@ impl Driver {
             (endpoint, seq),
             Running {
                 start,
-                occasion,
+                trigger,
                 abort: task.abort_handle(),
             },
         );
@@ -135,7 +135,7 @@ impl Driver {
         self.running.remove(&(done.endpoint, done.seq));
         self.scheduler.ended(done.endpoint);
         let started_ns = self.timeline.ns(done.report.started_ns);
-        if done.occasion == Occasion::Slot {
+        if done.trigger == ProbeTrigger::Slot {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
         let cadence = self.recorder.cadence(done.endpoint);
@@ -148,8 +148,8 @@ impl Driver {
         let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.moved_ms);
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
-        let happening = Happening::Probe(Probed {
-            occasion: done.occasion,
+        let slot_outcome = SlotOutcome::Probe(Probed {
+            trigger: done.trigger,
             due: Some(done.due_ns / NS_PER_MS),
             start: started_ns / NS_PER_MS,
             end: end_ms,
@@ -157,8 +157,13 @@ impl Driver {
             held_up,
             confirming: Confirming::NotYet,
         });
-        self.recorder
-            .step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
+        self.recorder.step(
+            done.endpoint,
+            done.seq,
+            slot_outcome,
+            end_ms,
+            &mut self.wanted,
+        );
         self.recorder.show_next_slot(
             done.endpoint,
             self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS,

@@ -7,7 +7,7 @@ use super::Recorder;
 use super::message_text::{Notification, NotificationDetails};
 use super::receivers::{LISTED, TOGETHER_MS, ToldReceiver, UnknownStretch};
 use crate::history::outbox::ToldUnknown;
-use crate::history::{OutboxDraft, Posting};
+use crate::history::{OutboxChange, OutboxDraft};
 use crate::words::{Ms, Name, format_utc};
 
 impl Recorder {
@@ -65,7 +65,9 @@ impl Recorder {
             self.receivers.blind.told.remove(&receiver);
             let body = self.blind_body("known", begun, now, NotificationDetails::default());
             self.post_of_the_blind(&receiver, ("known", begun, now), body);
-            self.next_batch.outbox.push(Posting::ToldKnown(receiver));
+            self.next_batch
+                .outbox
+                .push(OutboxChange::ToldKnown(receiver));
         }
     }
 
@@ -79,7 +81,7 @@ impl Recorder {
         let Some(untold) = self.receivers.blind.untold(receiver, wait, now) else {
             return;
         };
-        let endpoint = |stretch: &UnknownStretch| self.courses[stretch.index].entry.endpoint.load();
+        let endpoint = |stretch: &UnknownStretch| self.tracked[stretch.index].entry.endpoint.load();
         let from = untold
             .iter()
             .map(|(_, stretch)| stretch.from)
@@ -134,14 +136,14 @@ impl Recorder {
         };
         self.next_batch
             .outbox
-            .push(Posting::ToldUnknown(untold.iter().map(row).collect()));
+            .push(OutboxChange::ToldUnknown(untold.iter().map(row).collect()));
     }
 
     /// Notes until when declared maintenance holds messages about these back.
     fn follow_maintenance(&mut self, candidates: Vec<(i64, UnknownStretch)>, now: Ms) {
         for (id, stretch) in candidates {
             let until = self
-                .maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now)
+                .maintenance_until(&self.tracked[stretch.index].entry.endpoint.load(), now)
                 .unwrap_or(0);
             self.receivers
                 .blind
@@ -179,13 +181,15 @@ impl Recorder {
             self.receivers.blind.messages
         );
         let not_before = self.utc(since);
-        self.next_batch.outbox.push(Posting::Message(OutboxDraft {
-            receiver: receiver.clone(),
-            key,
-            body,
-            not_before,
-            cancels: None,
-        }));
+        self.next_batch
+            .outbox
+            .push(OutboxChange::Message(OutboxDraft {
+                receiver: receiver.clone(),
+                key,
+                body,
+                not_before,
+                cancels: None,
+            }));
     }
 }
 
@@ -198,7 +202,7 @@ mod tests {
     use super::super::tests::{Kept, ops, recorder, recorder_of, window};
     use super::*;
     use crate::engine::inputs::Input;
-    use crate::history::outbox::Fate;
+    use crate::history::outbox::AttemptResult;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::words::StateName;
 
@@ -246,7 +250,7 @@ mod tests {
         recorder.tell_of_the_blind(now);
         kept.take(recorder, now);
         let waiting = kept.due(NEVER).len();
-        (waiting > 0).then(|| kept.try_one(NEVER, Fate::Over, now as i64))
+        (waiting > 0).then(|| kept.try_one(NEVER, AttemptResult::Over, now as i64))
     }
 
     /// Another process that begins with what the last one has left behind.
@@ -257,13 +261,13 @@ mod tests {
         let mut recorder = Recorder::new(board, 0, before.next_batch_number() - 1, now);
         configure(&mut recorder, vec![ops(&ALL, 0)]);
         recorder.restore_told_unknown(kept.told_unknown());
-        let course = &before.courses[0];
+        let tracked = &before.tracked[0];
         recorder.add(
             7,
-            course.entry.clone(),
-            course.judge.clone(),
-            course.definition,
-            Some(course.rules.cadence),
+            tracked.entry.clone(),
+            tracked.judge.clone(),
+            tracked.definition,
+            Some(tracked.rules.cadence),
             now,
         );
         recorder.tell(0, Input::Start(now), now);

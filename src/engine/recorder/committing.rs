@@ -11,12 +11,12 @@ use crate::judgement::state::Judge;
 
 impl Recorder {
     pub fn endpoints(&self) -> usize {
-        self.courses.len()
+        self.tracked.len()
     }
 
     /// The judge of an endpoint, as it stands.
     pub fn judge(&self, index: usize) -> &Judge {
-        &self.courses[index].judge
+        &self.tracked[index].judge
     }
 
     pub fn has_events(&self) -> bool {
@@ -43,10 +43,10 @@ impl Recorder {
             .append(&mut self.definitions.cadences_untold);
         self.settle_some(usize::MAX);
         for index in &self.next_batch.touched {
-            self.courses[*index].touched = false;
-            self.courses[*index].is_settling = true;
+            self.tracked[*index].touched = false;
+            self.tracked[*index].is_settling = true;
         }
-        let (batch, touched) = self.next_batch.close(stamp, results, &self.courses);
+        let (batch, touched) = self.next_batch.close(stamp, results, &self.tracked);
         self.publisher.settle_later(batch.id, touched);
         batch
     }
@@ -69,7 +69,7 @@ impl Recorder {
 
     /// The figures of an endpoint as of the last batch; called before anything changes them.
     pub(super) fn settle(&mut self, index: usize) {
-        if std::mem::take(&mut self.courses[index].is_settling) {
+        if std::mem::take(&mut self.tracked[index].is_settling) {
             let figures = self.settled(index);
             self.publisher.take_down(index, figures);
         }
@@ -86,14 +86,14 @@ impl Recorder {
     /// Shows some of the figures that are committed; a scrape that has just begun need not keep the
     /// old ones as well.
     pub fn show_some(&mut self, limit: usize) {
-        if self.board.is_pictured() {
+        if self.board.should_defer_figures() {
             return;
         }
         for _ in 0..limit.min(self.publisher.to_show.len()) {
             let Some((index, settled)) = self.publisher.to_show.pop_front() else {
                 return;
             };
-            let shown = self.board.change(&self.courses[index].entry, |view| {
+            let shown = self.board.change(&self.tracked[index].entry, |view| {
                 // An older figure that a reader had held up must not replace a newer one.
                 if settled.watermark >= view.shown.settled.watermark {
                     view.shown.settled = settled;
@@ -106,13 +106,13 @@ impl Recorder {
     }
 
     pub(super) fn settled(&self, index: usize) -> Settled {
-        let course = &self.courses[index];
+        let tracked = &self.tracked[index];
         let (ledger, base, t) = (
-            course.judge.ledger(),
-            course.judge.base(),
-            *course.judge.transitions(),
+            tracked.judge.ledger(),
+            tracked.judge.base(),
+            *tracked.judge.transitions(),
         );
-        let first_start = course.judge.first_start();
+        let first_start = tracked.judge.first_start();
         let [up, down, unknown] = ledger.maintenance;
         let [base_up, base_down, base_unknown] = base.maintenance;
         Settled {
@@ -127,7 +127,7 @@ impl Recorder {
             up: ledger.up - base.up,
             down: ledger.down - base.down,
             unknown: ledger.unknown - base.unknown,
-            down_lower: course.judge.down_lower() - base.down_lower,
+            down_lower: tracked.judge.down_lower() - base.down_lower,
             down_upper: ledger.down_upper - base.down_upper,
             maintenance: [up - base_up, down - base_down, unknown - base_unknown],
             transitions: Transitions {
@@ -135,12 +135,12 @@ impl Recorder {
                 down: t.down - base.transitions.down,
                 unknown: t.unknown - base.transitions.unknown,
             },
-            last_transition_utc: course.last_transition_utc,
-            open_unknown: course.judge.open_unknown(),
-            open_run: course.judge.open_run(),
+            last_transition_utc: tracked.last_transition_utc,
+            open_unknown: tracked.judge.open_unknown(),
+            open_run: tracked.judge.open_run(),
             out_of_service: ledger.out_of_service,
-            longest_blind: course.judge.longest_blind(),
-            blind_lately: course.judge.blind_lately(),
+            longest_blind: tracked.judge.longest_blind(),
+            blind_lately: tracked.judge.blind_lately(),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::config::plan::{Endpoint, Witness};
 use crate::history::EventDraft;
-use crate::history::definitions::Premises;
-use crate::history::event::{ComponentMakeup, LimitsEvent, WitnessTold, WitnessesEvent};
+use crate::history::definitions::RecordedDefinitions;
+use crate::history::event::{ComponentDefinition, LimitsEvent, WitnessTold, WitnessesEvent};
 
 /// As told last, or as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Definitions {
     /// The text of all contracts, encrypted; none without contracts.
     pub sealed: Option<String>,
     /// How each declared component combines, and from when on it is in service.
-    pub components: BTreeMap<String, ComponentMakeup>,
+    pub components: BTreeMap<String, ComponentDefinition>,
     /// The witnesses and their quorum; none where they were never told.
     pub witnesses: Option<WitnessesEvent>,
     /// The limits of probes at once; none where they were never told.
@@ -45,8 +45,8 @@ pub fn witnesses_of(witness: &Witness) -> WitnessesEvent {
     }
 }
 
-impl From<Premises> for Definitions {
-    fn from(told: Premises) -> Self {
+impl From<RecordedDefinitions> for Definitions {
+    fn from(told: RecordedDefinitions) -> Self {
         let config = told
             .configs
             .last()
@@ -69,9 +69,9 @@ impl From<Premises> for Definitions {
     }
 }
 
-/// What was told of the definitions.
+/// The definitions as they were recorded last.
 #[derive(Default)]
-pub(super) struct Teller {
+pub(super) struct LastRecorded {
     /// As it was told last.
     pub told: Definitions,
     /// Cadences that found no room; they go with the next batch.

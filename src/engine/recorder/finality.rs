@@ -14,16 +14,16 @@ impl Recorder {
         detail: Option<&str>,
         now: Ms,
     ) {
-        let course = &self.courses[index];
-        let name = course.entry.endpoint.load().name.clone();
+        let tracked = &self.tracked[index];
+        let name = tracked.entry.endpoint.load().name.clone();
         // Time before an endpoint was measured for the first time is no news.
-        let is_news =
-            !matches!(change, Change::UnknownFrom { .. }) || course.judge.transitions().unknown > 0;
+        let is_news = !matches!(change, Change::UnknownFrom { .. })
+            || tracked.judge.transitions().unknown > 0;
         if is_news {
             log(&name, change, detail, self.offset_ms);
         }
         self.follow(index, change);
-        let who = (self.courses[index].id, name);
+        let who = (self.tracked[index].id, name);
         let drafts = events::draft(who, change, now, self.offset_ms, self.utc(now));
         self.keep_events(index, change, drafts);
         let has_room = self.next_batch.outbox.len() < EVENTS_WAITING_LIMIT;
@@ -37,23 +37,23 @@ impl Recorder {
     fn follow(&mut self, index: usize, change: &Change) {
         let offset = self.offset_ms;
         let utc = |at: Ms| at as i64 + offset;
-        let course = &mut self.courses[index];
+        let tracked = &mut self.tracked[index];
         match *change {
             Change::Down { from: at, .. } | Change::Up { to: at, .. } | Change::FirstUp { at } => {
-                (course.last_transition_utc, course.since_utc) = (utc(at), utc(at));
+                (tracked.last_transition_utc, tracked.since_utc) = (utc(at), utc(at));
             }
             Change::OutageLeft { to, .. } | Change::OutOfService { to, .. } => {
-                course.since_utc = utc(to);
+                tracked.since_utc = utc(to);
             }
             Change::UnknownFrom { from, .. } => {
-                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
-                if course.judge.transitions().unknown > 0 {
-                    self.receivers.blind.begins(course.id, index, from);
+                (tracked.last_transition_utc, tracked.since_utc) = (utc(from), utc(from));
+                if tracked.judge.transitions().unknown > 0 {
+                    self.receivers.blind.begins(tracked.id, index, from);
                 }
             }
             Change::UnknownUntil { to, .. } => {
-                self.receivers.blind.ends(course.id);
-                course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
+                self.receivers.blind.ends(tracked.id);
+                tracked.since_utc = tracked.judge.outage().map_or(utc(to), |o| utc(o.from));
             }
             Change::Proven { .. } | Change::Unconfirmed { .. } => {}
         }

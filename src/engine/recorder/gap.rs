@@ -24,7 +24,7 @@ impl Recorder {
     /// A fleet that is taken into service has some events for each endpoint before the first batch
     /// can close.
     fn events_limit(&self) -> usize {
-        EVENTS_WAITING_LIMIT + EVENTS_OF_ARRIVAL * self.courses.len()
+        EVENTS_WAITING_LIMIT + EVENTS_OF_ARRIVAL * self.tracked.len()
     }
 
     pub fn push_event(&mut self, event: EventDraft) -> Kept {
@@ -44,7 +44,7 @@ impl Recorder {
     /// Where the judge stands before an input whose events may find no room.
     pub(super) fn keep_standing(&mut self, index: usize) {
         if self.next_batch.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
-            self.next_batch.overflow.snapshot = Some(self.courses[index].judge.snapshot());
+            self.next_batch.overflow.snapshot = Some(self.tracked[index].judge.snapshot());
         }
     }
 
@@ -64,8 +64,8 @@ impl Recorder {
             Change::UnknownUntil {
                 from, to, reason, ..
             } => self.publisher.counts.unknown_ms[reason as usize] += to - from,
-            Change::Down { from, .. } => self.courses[index].told_outage = Some(from),
-            Change::Up { .. } | Change::OutageLeft { .. } => self.courses[index].told_outage = None,
+            Change::Down { from, .. } => self.tracked[index].told_outage = Some(from),
+            Change::Up { .. } | Change::OutageLeft { .. } => self.tracked[index].told_outage = None,
             _ => {}
         }
     }
@@ -90,8 +90,8 @@ impl Recorder {
             self.settle(index);
             let from = before.recorded_until();
             let (told, outage) = (
-                self.courses[index].told_outage,
-                self.courses[index].judge.outage().copied(),
+                self.tracked[index].told_outage,
+                self.tracked[index].judge.outage().copied(),
             );
             let is_told = outage.map(|o| o.from) == told;
             if told.is_some() && !is_told {
@@ -106,7 +106,7 @@ impl Recorder {
                     .push(EventDraft::of_endpoint(who, now, utc, lost));
             }
             let mut changes = Vec::new();
-            self.courses[index].judge.lose_since(&before, &mut changes);
+            self.tracked[index].judge.lose_since(&before, &mut changes);
             let since = changes
                 .iter()
                 .position(|c| matches!(c, Change::UnknownFrom { .. }))
@@ -131,9 +131,9 @@ impl Recorder {
                     .events
                     .extend(events::draft(who, change, now, self.offset_ms, utc));
             }
-            self.next_batch.touch(index, &mut self.courses[index]);
+            self.next_batch.touch(index, &mut self.tracked[index]);
             self.next_batch.to_store.push(index);
-            self.courses[index].told_outage = outage.map(|o| o.from);
+            self.tracked[index].told_outage = outage.map(|o| o.from);
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
             at += 500;
             observe(&mut recorder, at, failed);
         }
-        let outage = *recorder.courses[0].judge.outage().expect("an open outage");
+        let outage = *recorder.tracked[0].judge.outage().expect("an open outage");
         let batch = recorder.close_batch(Stamp {
             timeline_ms: at + 10,
             ..Stamp::default()
@@ -215,7 +215,7 @@ mod tests {
             (known.from_ms, known.to_ms, known.reason.as_ref()),
             (
                 hole_from,
-                recorder.courses[0].judge.ledger().watermark,
+                recorder.tracked[0].judge.ledger().watermark,
                 "history"
             )
         );
@@ -257,7 +257,7 @@ mod tests {
             told,
             ["history_gap", "outage_lost", "proven", "known", "doubt"]
         );
-        assert_eq!(recorder.courses[0].told_outage, None);
+        assert_eq!(recorder.tracked[0].told_outage, None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::course::{Course, Probed};
-use crate::engine::witness::{Vouched, Witnesses};
+use super::tracked::{Probed, TrackedEndpoint};
+use crate::engine::witness::{NetworkVerdict, Witnesses};
 use crate::history::event::WitnessesEvent;
 use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork};
 
@@ -19,15 +19,15 @@ pub(super) struct WitnessGate {
 
 impl WitnessGate {
     /// What is known of the prober itself about this probe.
-    pub fn own(&self, course: &Course, seq: u64, probed: &Probed) -> OwnFaults {
+    pub fn own(&self, tracked: &TrackedEndpoint, seq: u64, probed: &Probed) -> OwnFaults {
         let network = match self.witnesses.verdict(probed.start, probed.end) {
-            Some(Vouched::Yes) => OwnNetwork::Works,
-            Some(Vouched::No) => OwnNetwork::Fails(self.witnesses.reason_against()),
+            Some(NetworkVerdict::Works) => OwnNetwork::Works,
+            Some(NetworkVerdict::Fails) => OwnNetwork::Fails(self.witnesses.reason_against()),
             None => OwnNetwork::Open,
         };
         OwnFaults {
             held_up: probed.held_up,
-            definition: if seq < course.void_before {
+            definition: if seq < tracked.void_before {
                 InForce::Replaced
             } else {
                 InForce::Yes
@@ -44,11 +44,11 @@ mod tests {
     use crate::engine::recorder::Confirming;
     use crate::judgement::fault::HeldUp;
     use crate::kind::run::Report;
-    use crate::words::{Ms, Occasion, Outcome, PhaseTimes, Reason};
+    use crate::words::{Ms, Outcome, PhaseTimes, ProbeTrigger, Reason};
 
     fn probed(start: Ms, end: Ms) -> Probed {
         Probed {
-            occasion: Occasion::Slot,
+            trigger: ProbeTrigger::Slot,
             due: Some(start),
             start,
             end,
@@ -68,17 +68,17 @@ mod tests {
     #[test]
     fn the_gate_knows_definition_and_network_of_each_probe() {
         let mut recorder = recorder("1h");
-        recorder.courses[0].void_before = 3;
-        let course = &recorder.courses[0];
+        recorder.tracked[0].void_before = 3;
+        let tracked = &recorder.tracked[0];
         let mut gate = WitnessGate::default();
-        let own = gate.own(course, 2, &probed(100, 200));
+        let own = gate.own(tracked, 2, &probed(100, 200));
         assert_eq!(own.definition, InForce::Replaced);
         assert_eq!(
             (own.network, own.held_up),
             (OwnNetwork::Works, Some(HeldUp::Overrun))
         );
         gate.witnesses = Witnesses::new(1, None);
-        let own = gate.own(course, 3, &probed(100, 200));
+        let own = gate.own(tracked, 3, &probed(100, 200));
         assert_eq!(
             (own.definition, own.network),
             (InForce::Yes, OwnNetwork::Open)
@@ -90,14 +90,14 @@ mod tests {
         };
         let _ = gate.witnesses.hear(round, 0, &silent, 310);
         let lost = OwnNetwork::Fails(Reason::LocalNetwork);
-        assert_eq!(gate.own(course, 3, &probed(100, 200)).network, lost);
+        assert_eq!(gate.own(tracked, 3, &probed(100, 200)).network, lost);
         assert_eq!(
-            gate.own(course, 3, &probed(400, 500)).network,
+            gate.own(tracked, 3, &probed(400, 500)).network,
             lost,
             "it ran meanwhile"
         );
         gate.witnesses.end();
         let ended = OwnNetwork::Fails(Reason::NotRunning);
-        assert_eq!(gate.own(course, 3, &probed(400, 500)).network, ended);
+        assert_eq!(gate.own(tracked, 3, &probed(400, 500)).network, ended);
     }
 }

@@ -5,7 +5,7 @@ use super::message_text::{About, OutageMessage, SendTime, begin_key, message_of}
 use super::windows::windows_of;
 use super::{Kept, Recorder};
 use crate::config::plan::{Endpoint, Notify};
-use crate::history::{EventDraft, Posting};
+use crate::history::{EventDraft, OutboxChange};
 use crate::words::Ms;
 
 /// How far ahead a maintenance window is followed that holds messages back.
@@ -19,9 +19,9 @@ impl Recorder {
         index: usize,
         message: OutageMessage,
         now: Ms,
-    ) -> Vec<Posting> {
-        let course = &self.courses[index];
-        let endpoint = course.entry.endpoint.load();
+    ) -> Vec<OutboxChange> {
+        let tracked = &self.tracked[index];
+        let endpoint = tracked.entry.endpoint.load();
         let about = About {
             name: endpoint.name.as_str(),
             component: endpoint.component.as_str(),
@@ -37,13 +37,13 @@ impl Recorder {
                     held_until: None,
                 },
             };
-            message_of(receiver, &about, course.id, &message, due, self.offset_ms)
+            message_of(receiver, &about, tracked.id, &message, due, self.offset_ms)
         };
         self.receivers
             .list
             .iter()
             .filter_map(draft)
-            .map(Posting::Message)
+            .map(OutboxChange::Message)
             .collect()
     }
 
@@ -52,29 +52,29 @@ impl Recorder {
         // What was asked for before and is not committed yet is asked for again.
         self.next_batch
             .outbox
-            .retain(|posting| !matches!(posting, Posting::Hold { .. }));
-        for index in 0..self.courses.len() {
+            .retain(|change| !matches!(change, OutboxChange::Hold { .. }));
+        for index in 0..self.tracked.len() {
             self.hold_messages_of(index, now);
         }
     }
 
     pub(super) fn hold_messages_of(&mut self, index: usize, now: Ms) {
-        let course = &self.courses[index];
-        let Some(outage) = course.judge.outage().filter(|_| course.in_service) else {
+        let tracked = &self.tracked[index];
+        let Some(outage) = tracked.judge.outage().filter(|_| tracked.in_service) else {
             return;
         };
-        let endpoint = course.entry.endpoint.load();
+        let endpoint = tracked.entry.endpoint.load();
         let hold = |receiver: &Notify| {
             let due = self.due(&endpoint, outage.confirmed_at + receiver.after, now);
-            let (receiver, key) = (receiver.name.clone(), begin_key(course.id, outage.from));
-            Posting::Hold {
+            let (receiver, key) = (receiver.name.clone(), begin_key(tracked.id, outage.from));
+            OutboxChange::Hold {
                 receiver,
                 key,
                 not_before: self.utc(due.at),
                 held_until: due.held_until.map(|until| self.utc(until)),
             }
         };
-        let holds: Vec<Posting> = self
+        let holds: Vec<OutboxChange> = self
             .receivers
             .list
             .iter()
@@ -90,7 +90,7 @@ impl Recorder {
         let by = offset_ms - self.offset_ms;
         self.offset_ms = offset_ms;
         if self.push_event(event) == Kept::Yes {
-            self.next_batch.outbox.push(Posting::ClockStep(by));
+            self.next_batch.outbox.push(OutboxChange::ClockStep(by));
         }
         self.tell_windows(now);
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::engine::inputs::Input;
     use crate::history::event::ClockStepEvent;
-    use crate::history::outbox::{Fate, QueuedMessage};
+    use crate::history::outbox::{AttemptResult, QueuedMessage};
     use crate::judgement::maintenance::Origin;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::words::Cause;
@@ -319,7 +319,7 @@ mod tests {
         set_clock(&mut recorder, 0, 10_000);
         kept.take(&mut recorder, 10_001);
         let states = ["down", "up"].map(|_| {
-            kept.try_one(10_001, Fate::Over, 10_001)["state"]
+            kept.try_one(10_001, AttemptResult::Over, 10_001)["state"]
                 .as_str()
                 .unwrap_or_default()
                 .to_owned()
@@ -341,7 +341,10 @@ mod tests {
     #[test]
     fn a_receiver_that_asks_for_down_only_is_not_told_of_an_outage_that_is_over() {
         let (mut recorder, kept) = down(ops(&[StateName::Down], 0), &[], 0);
-        assert_eq!(kept.try_one(5000, Fate::Again, 6000)["state"], "down");
+        assert_eq!(
+            kept.try_one(5000, AttemptResult::Again, 6000)["state"],
+            "down"
+        );
         observe(&mut recorder, 5500, Verdict::Success);
         kept.take(&mut recorder, 6000);
         assert!(kept.due(i64::MAX / 4).is_empty(), "the endpoint is up");

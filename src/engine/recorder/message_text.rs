@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::config::plan::Notify;
-use crate::history::{OutboxDraft, Posting};
+use crate::history::{OutboxChange, OutboxDraft};
 use crate::words::{Cause, Ms, format_utc};
 
 /// The fields of a message, as docs/schemas/probity-notification-2.json has them.
@@ -99,7 +99,7 @@ pub(super) fn closings(
     id: i64,
     (from, at): (Ms, Ms),
     offset_ms: i64,
-) -> Vec<Posting> {
+) -> Vec<OutboxChange> {
     let about = About {
         name,
         component: name,
@@ -121,7 +121,7 @@ pub(super) fn closings(
                 offset_ms,
             )
         })
-        .map(Posting::Message)
+        .map(OutboxChange::Message)
         .collect()
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::course::Course;
+use super::tracked::TrackedEndpoint;
 use crate::engine::inputs::{Input, InputLog};
-use crate::history::{Batch, EventDraft, Posting, Service, Stamp};
+use crate::history::{Batch, EventDraft, OutboxChange, Service, Stamp};
 use crate::judgement::loss::JudgeSnapshot;
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Ms, UtcMs};
@@ -21,10 +21,10 @@ pub(super) struct NextBatch {
     pub log: InputLog,
     pub events: Vec<EventDraft>,
     /// Messages, and what became of earlier ones.
-    pub outbox: Vec<Posting>,
+    pub outbox: Vec<OutboxChange>,
     /// Coming and going of endpoints.
     pub service: Vec<Service>,
-    /// Courses whose judges heard something.
+    /// Tracked endpoints whose judges received something.
     pub touched: Vec<usize>,
     /// Judges that must be stored: new, or with another cadence.
     pub to_store: Vec<usize>,
@@ -72,23 +72,23 @@ impl NextBatch {
         }
     }
 
-    /// The figures of this course are to be taken down with the batch.
-    pub fn touch(&mut self, index: usize, course: &mut Course) {
-        if !std::mem::replace(&mut course.touched, true) {
+    /// The figures of this endpoint are to be taken down with the batch.
+    pub fn touch(&mut self, index: usize, tracked: &mut TrackedEndpoint) {
+        if !std::mem::replace(&mut tracked.touched, true) {
             self.touched.push(index);
         }
     }
 
-    /// The batch, and the courses whose figures belong to it.
+    /// The batch, and the tracked endpoints whose figures belong to it.
     pub fn close(
         &mut self,
         stamp: Stamp,
         results: Vec<(i64, UtcMs, bool)>,
-        courses: &[Course],
+        tracked: &[TrackedEndpoint],
     ) -> (Batch, Vec<usize>) {
         self.last += 1;
         let log = std::mem::replace(&mut self.log, InputLog::new(stamp.timeline_ms));
-        let states = self.states(courses);
+        let states = self.states(tracked);
         let batch = Batch {
             id: self.last,
             stamp,
@@ -108,24 +108,24 @@ impl NextBatch {
     }
 
     /// Judges that go with this batch: those that must, and the next few of the rotation.
-    fn states(&mut self, courses: &[Course]) -> Vec<(i64, Vec<u8>)> {
+    fn states(&mut self, all: &[TrackedEndpoint]) -> Vec<(i64, Vec<u8>)> {
         let mut states = std::mem::take(&mut self.foreign);
         let to_store = std::mem::take(&mut self.to_store);
-        states.extend(to_store.into_iter().map(|index| stored(&courses[index])));
+        states.extend(to_store.into_iter().map(|index| stored(&all[index])));
         if std::mem::take(&mut self.dropped_inputs) {
-            states.extend(courses.iter().filter(|c| !c.is_taken_over).map(stored));
+            states.extend(all.iter().filter(|c| !c.is_taken_over).map(stored));
             return states;
         }
-        if courses.is_empty() {
+        if all.is_empty() {
             self.prune_before = self.last;
         }
-        for _ in 0..courses.len().div_ceil(STATE_ROUNDS) {
-            let course = &courses[self.next_state];
-            if !course.is_taken_over {
-                states.push(stored(course));
+        for _ in 0..all.len().div_ceil(STATE_ROUNDS) {
+            let tracked = &all[self.next_state];
+            if !tracked.is_taken_over {
+                states.push(stored(tracked));
             }
             self.next_state += 1;
-            if self.next_state >= courses.len() {
+            if self.next_state >= all.len() {
                 // All judges are stored as of the begin of this round or later.
                 self.next_state = 0;
                 self.prune_before = self.round_began;
@@ -148,8 +148,11 @@ pub(super) struct Overflow {
     pub snapshot: Option<JudgeSnapshot>,
 }
 
-fn stored(course: &Course) -> (i64, Vec<u8>) {
-    (course.id, encode_with(&course.rules.cadence, &course.judge))
+fn stored(tracked: &TrackedEndpoint) -> (i64, Vec<u8>) {
+    (
+        tracked.id,
+        encode_with(&tracked.rules.cadence, &tracked.judge),
+    )
 }
 
 #[cfg(test)]
@@ -165,7 +168,7 @@ mod tests {
         let mut next_batch = NextBatch::after(9, 1);
         let mut close = || {
             next_batch
-                .close(Stamp::default(), Vec::new(), &recorder.courses)
+                .close(Stamp::default(), Vec::new(), &recorder.tracked)
                 .0
         };
         let batches: Vec<Batch> = (0..500).map(|_| close()).collect();
@@ -195,7 +198,7 @@ mod tests {
         let recorder = recorder_of(&["a", "b", "c"], "1h", "probe.tcp = \"127.0.0.1:1\"");
         let mut next_batch = NextBatch::after(0, 1);
         let stored = |next_batch: &mut NextBatch| {
-            let (batch, _) = next_batch.close(Stamp::default(), Vec::new(), &recorder.courses);
+            let (batch, _) = next_batch.close(Stamp::default(), Vec::new(), &recorder.tracked);
             batch.states.iter().map(|(id, _)| *id).collect::<Vec<i64>>()
         };
         assert_eq!(stored(&mut next_batch), [7], "one of the rotation");

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::course::Counts;
+use super::tracked::Counts;
 use crate::config::plan::Metrics;
 use crate::engine::board::{LastProbe, Settled};
 use crate::judgement::latency::Ending;

@@ -1,12 +1,12 @@
 //! What shows on the board at once: raw counters, latency, the live state. A view that a reader
 //! holds is not waited for.
 
-use super::course::difference;
 use super::publisher::{AnswerFacts, Raw};
+use super::tracked::difference;
 use super::{Probed, Recorder};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
-use crate::words::{CertificateFacts, Facts, Ms, Occasion, Outcome, Phase, Reason, StateName};
+use crate::words::{CertificateFacts, Facts, Ms, Outcome, Phase, ProbeTrigger, Reason, StateName};
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
@@ -23,8 +23,8 @@ impl Recorder {
         if let Outcome::Unmeasured { reason, .. } = &report.outcome {
             self.publisher.counts.unmeasured[*reason as usize] += 1;
         }
-        if probed.occasion == Occasion::Reprobe {
-            self.courses[index].reprobes += 1;
+        if probed.trigger == ProbeTrigger::Reprobe {
+            self.tracked[index].reprobes += 1;
             self.publisher.counts.reprobes
                 [ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
@@ -61,23 +61,23 @@ impl Recorder {
     /// A certificate that lives too short for `expiring_within` is logged once, as it is seen:
     /// before the endpoint is down for it, where that is not from the first day on.
     fn note_a_short_life(&mut self, index: usize, certificate: &CertificateFacts) {
-        let course = &self.courses[index];
-        let endpoint = course.entry.endpoint.load();
+        let tracked = &self.tracked[index];
+        let endpoint = tracked.entry.endpoint.load();
         let lifetime = certificate.not_after - certificate.not_before;
         let note = endpoint
             .probe
             .tls()
             .and_then(|tls| tls.expiring_within.note(lifetime));
         match note {
-            Some(note) if self.publisher.short_lives.get(&course.id) != Some(&note) => {
+            Some(note) if self.publisher.short_lives.get(&tracked.id) != Some(&note) => {
                 tracing::warn!(
                     endpoint = endpoint.name.as_str(),
                     "the certificate is short-lived: {note}"
                 );
-                self.publisher.short_lives.insert(course.id, note);
+                self.publisher.short_lives.insert(tracked.id, note);
             }
             Some(_) => {}
-            None => drop(self.publisher.short_lives.remove(&course.id)),
+            None => drop(self.publisher.short_lives.remove(&tracked.id)),
         }
     }
 
@@ -94,7 +94,7 @@ impl Recorder {
         LastProbe {
             slot_utc: probed
                 .due
-                .filter(|_| probed.occasion == Occasion::Slot)
+                .filter(|_| probed.trigger == ProbeTrigger::Slot)
                 .map(|at| self.utc(at)),
             started_utc: self.utc(probed.start),
             duration_us: report.duration_us,
@@ -140,7 +140,7 @@ impl Recorder {
     pub(super) fn show_raw(&self, index: usize, raw: Box<Raw>) -> Result<(), Box<Raw>> {
         let mut raw = Some(raw);
         let (buckets, with_phases) = (&self.publisher.buckets_us, self.publisher.phases);
-        self.board.change(&self.courses[index].entry, |view| {
+        self.board.change(&self.tracked[index].entry, |view| {
             let Some(raw) = raw.take() else { return };
             if let Some(cause) = raw.cause {
                 match view.shown.failures.iter_mut().find(|(c, _)| *c == cause) {
@@ -178,18 +178,18 @@ impl Recorder {
     }
 
     pub(super) fn publish_live(&mut self, index: usize) {
-        let course = &self.courses[index];
-        let state = course.judge.state();
-        let outage = course
+        let tracked = &self.tracked[index];
+        let state = tracked.judge.state();
+        let outage = tracked
             .judge
             .outage()
             .filter(|_| state == StateName::Down)
             .map(|o| (self.utc(o.from), o.cause));
         let (slots, since_utc) = (
-            difference(course.judge.slots(), &course.slots_before),
-            course.since_utc,
+            difference(tracked.judge.slots(), &tracked.slots_before),
+            tracked.since_utc,
         );
-        let published = self.board.change(&course.entry, |view| {
+        let published = self.board.change(&tracked.entry, |view| {
             view.shown.state = state;
             view.shown.since_utc = since_utc;
             view.shown.outage = outage;
@@ -203,14 +203,14 @@ impl Recorder {
     pub fn show_next_slot(&self, index: usize, at: Ms) {
         let utc = self.utc(at);
         self.board
-            .change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
+            .change(&self.tracked[index].entry, |view| view.next_slot_utc = utc);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{recorder, recorder_of};
-    use super::super::{Confirming, Happening, Probed};
+    use super::super::{Confirming, Probed, SlotOutcome};
     use super::*;
     use crate::judgement::fault::HeldUp;
     use crate::kind::run::Report;
@@ -218,7 +218,7 @@ mod tests {
     use crate::words::PhaseTimes;
     use std::sync::Arc;
 
-    fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
+    fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> SlotOutcome {
         let report = Box::new(Report {
             outcome,
             phases: PhaseTimes::default(),
@@ -227,8 +227,8 @@ mod tests {
             moved_ms: 0,
             stood_ns: 0,
         });
-        Happening::Probe(Probed {
-            occasion: Occasion::Slot,
+        SlotOutcome::Probe(Probed {
+            trigger: ProbeTrigger::Slot,
             due: Some(start),
             start,
             end: start + 1,
@@ -247,8 +247,8 @@ mod tests {
             facts: Box::<Facts>::default(),
         };
         let mut wanted = Vec::new();
-        let mut shown = |seq, happening, now| {
-            recorder.step(0, seq, happening, now, &mut wanted);
+        let mut shown = |seq, slot_outcome, now| {
+            recorder.step(0, seq, slot_outcome, now, &mut wanted);
             let last = recorder.entry(0).view().last.clone().expect("a probe");
             (last.result, last.why, last.slot_utc)
         };
@@ -288,8 +288,8 @@ mod tests {
         let mut recorder = recorder_of(&["e", "f"], "1h", tls);
         let mut wanted = Vec::new();
         let mut noted = |seq, lifetime_days| {
-            let happening = probe(seq * 1000, seen(lifetime_days), None);
-            recorder.step(0, seq, happening, seq * 1000 + 2, &mut wanted);
+            let slot_outcome = probe(seq * 1000, seen(lifetime_days), None);
+            recorder.step(0, seq, slot_outcome, seq * 1000 + 2, &mut wanted);
             let noted: Vec<(i64, String)> =
                 recorder.publisher.short_lives.clone().into_iter().collect();
             noted

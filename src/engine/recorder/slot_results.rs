@@ -21,13 +21,13 @@ impl Recorder {
         if !contracts.count_slices() && self.slot_results.recording.is_empty() {
             return;
         }
-        for index in 0..self.courses.len() {
-            let course = &self.courses[index];
-            if !course.in_service {
+        for index in 0..self.tracked.len() {
+            let tracked = &self.tracked[index];
+            if !tracked.in_service {
                 continue;
             }
-            let is_wanted = contracts.count_slices_of(&course.entry.endpoint.load().component);
-            self.courses[index].is_counted_singly = is_wanted;
+            let is_wanted = contracts.count_slices_of(&tracked.entry.endpoint.load().component);
+            self.tracked[index].is_counted_singly = is_wanted;
             if is_wanted {
                 self.record_from(index, now);
             } else {
@@ -48,23 +48,23 @@ impl Recorder {
     }
 
     fn record_from(&mut self, index: usize, now: Ms) {
-        let course = &self.courses[index];
-        if self.slot_results.recording.contains(&course.id) {
+        let tracked = &self.tracked[index];
+        if self.slot_results.recording.contains(&tracked.id) {
             return;
         }
         // An endpoint that has no slot yet has missed none.
-        let from = course
+        let from = tracked
             .judge
             .first_start()
-            .filter(|_| course.judge.slots().all() == 0)
+            .filter(|_| tracked.judge.slots().all() == 0)
             .unwrap_or(now);
         if self.event_of(index, now, ResultsFromEvent { from_ms: from }) == Kept::Yes {
-            self.slot_results.recording.insert(self.courses[index].id);
+            self.slot_results.recording.insert(self.tracked[index].id);
         }
     }
 
     pub(super) fn record_no_more(&mut self, index: usize, now: Ms) {
-        let id = self.courses[index].id;
+        let id = self.tracked[index].id;
         if self.slot_results.recording.contains(&id)
             && self.event_of(index, now, ResultsUntilEvent { to_ms: now }) == Kept::Yes
         {
@@ -74,7 +74,7 @@ impl Recorder {
 
     /// Keeps what a slot found, if it was measured.
     pub(super) fn keep_result(&mut self, index: usize, result: &ProbeResult) {
-        if !self.courses[index].is_counted_singly || !result.slot {
+        if !self.tracked[index].is_counted_singly || !result.slot {
             return;
         }
         let ok = match result.verdict {
@@ -85,13 +85,13 @@ impl Recorder {
         let at = self.utc(result.start);
         if self.slot_results.results.len() >= EVENTS_WAITING_LIMIT {
             // The record says that it has a hole from here on, until there is room again.
-            self.courses[index].is_counted_singly = false;
+            self.tracked[index].is_counted_singly = false;
             self.slot_results.overflowed = true;
             self.record_no_more(index, result.start);
             if self
                 .slot_results
                 .recording
-                .contains(&self.courses[index].id)
+                .contains(&self.tracked[index].id)
             {
                 self.slot_results.untold.push((index, result.start));
             }
@@ -99,6 +99,6 @@ impl Recorder {
         }
         self.slot_results
             .results
-            .push((self.courses[index].id, at, ok));
+            .push((self.tracked[index].id, at, ok));
     }
 }

@@ -1,7 +1,7 @@
 //! The recorder's counts by the hour of the calendar, for the history's tallies.
 
 use super::Recorder;
-use super::course::{Complete, HourCount, difference};
+use super::tracked::{Complete, HourCount, difference};
 use crate::history::TallyDraft;
 use crate::judgement::counts::Slots;
 use crate::judgement::latency::Series;
@@ -11,11 +11,11 @@ impl Recorder {
     /// The calendar has entered another hour: the counts of the last one are complete.
     pub fn begin_hour(&mut self, number: i64, now: Ms) {
         self.tell_windows(now);
-        for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
-            let hour = &mut course.hour;
-            let slots = difference(course.judge.slots(), &hour.slots_before);
-            let reprobes = course.reprobes - hour.reprobes_before + hour.reprobes_carried;
-            let longest_blind = course.judge.begin_blind(&course.rules, now);
+        for tracked in self.tracked.iter_mut().filter(|c| !c.is_taken_over) {
+            let hour = &mut tracked.hour;
+            let slots = difference(tracked.judge.slots(), &hour.slots_before);
+            let reprobes = tracked.reprobes - hour.reprobes_before + hour.reprobes_carried;
+            let longest_blind = tracked.judge.begin_blind(&tracked.rules, now);
             let last = Complete {
                 number: hour.number,
                 slots,
@@ -25,8 +25,8 @@ impl Recorder {
             };
             *hour = HourCount {
                 number,
-                slots_before: *course.judge.slots(),
-                reprobes_before: course.reprobes,
+                slots_before: *tracked.judge.slots(),
+                reprobes_before: tracked.reprobes,
                 last,
                 ..HourCount::default()
             };
@@ -36,7 +36,7 @@ impl Recorder {
     /// What a tally of the present hour held before a restart: the slots when the hour began, and
     /// its re-probes.
     pub fn carry_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64) {
-        let hour = &mut self.courses[index].hour;
+        let hour = &mut self.tracked[index].hour;
         (hour.slots_before, hour.reprobes_carried) = (slots_before, reprobes);
     }
 
@@ -52,12 +52,12 @@ impl Recorder {
         next: Option<Slots>,
         now: Ms,
     ) {
-        let course = &mut self.courses[index];
-        let slots = difference(&next.unwrap_or(course.slots_before), &slots_before);
+        let tracked = &mut self.tracked[index];
+        let slots = difference(&next.unwrap_or(tracked.slots_before), &slots_before);
         // Of both hours, as nobody can tell any more which of them it was: it is never too short.
-        let longest_blind = stored.max(course.judge.blind_until(&course.rules, now));
-        course.hour.last = Complete {
-            number: course.hour.number - 1,
+        let longest_blind = stored.max(tracked.judge.blind_until(&tracked.rules, now));
+        tracked.hour.last = Complete {
+            number: tracked.hour.number - 1,
             slots,
             slots_before,
             reprobes,
@@ -67,19 +67,19 @@ impl Recorder {
 
     /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
     pub fn tally(&self, index: usize, hour: i64) -> Option<TallyDraft> {
-        let course = &self.courses[index];
-        if course.is_taken_over {
+        let tracked = &self.tracked[index];
+        if tracked.is_taken_over {
             return None;
         }
-        let count = &course.hour;
+        let count = &tracked.hour;
         let (slots, slots_before, reprobes, longest_blind) = match hour {
             present if present == count.number => {
-                let reprobes = course.reprobes - count.reprobes_before + count.reprobes_carried;
+                let reprobes = tracked.reprobes - count.reprobes_before + count.reprobes_carried;
                 (
-                    difference(course.judge.slots(), &count.slots_before),
+                    difference(tracked.judge.slots(), &count.slots_before),
                     count.slots_before,
                     reprobes,
-                    course.judge.blind_lately(),
+                    tracked.judge.blind_lately(),
                 )
             }
             left if left == count.last.number => (
@@ -91,7 +91,7 @@ impl Recorder {
             _ => return None,
         };
         let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);
-        let view = course.entry.view();
+        let view = tracked.entry.view();
         let latency: Vec<_> = Series::all()
             .map(|s| (s, view.hour.between(from, to, s)))
             .collect();
@@ -99,9 +99,9 @@ impl Recorder {
         let is_empty = latency.iter().all(|(_, b)| b.is_empty())
             && slots == Slots::default()
             && longest_blind == 0;
-        let name = course.entry.endpoint.load().name.clone();
+        let name = tracked.entry.endpoint.load().name.clone();
         (!is_empty).then_some(TallyDraft {
-            endpoint: course.id,
+            endpoint: tracked.id,
             name,
             hour,
             slots,
@@ -139,7 +139,7 @@ mod tests {
             success,
             ..Slots::default()
         };
-        recorder.courses[0].slots_before = slots(9);
+        recorder.tracked[0].slots_before = slots(9);
         recorder.carry_hour(0, slots(1), 0);
         recorder.carry_last_hour(0, (slots(0), 2, 900), Some(slots(1)), 3500);
         let last = recorder.tally(0, -1).expect("a tally");

@@ -118,7 +118,7 @@ mod tests {
     use super::super::tests::recorder;
     use super::*;
     use crate::history::Stamp;
-    use crate::history::event::{ComponentMakeup, LimitsEvent, WitnessesEvent};
+    use crate::history::event::{ComponentDefinition, LimitsEvent, WitnessesEvent};
 
     #[test]
     fn only_what_is_not_as_it_was_told_is_told() {
@@ -132,7 +132,7 @@ mod tests {
                 .map(|e| Value::Object(e.event.fields()))
                 .collect::<Vec<_>>()
         };
-        let series = ComponentMakeup::UNDECLARED;
+        let series = ComponentDefinition::UNDECLARED;
         let mut present = Definitions {
             config: "c1".into(),
             terms: ["t1".to_owned(), "t2".to_owned()].into(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Course, Kept, Recorder};
+use super::{Kept, Recorder, TrackedEndpoint};
 use crate::history::event::{MaintenanceDeclaredEvent, MaintenanceEndedEvent};
 use crate::judgement::maintenance::{Origin, Stored, Window, spans_for};
 use crate::judgement::timeline::Span;
@@ -159,24 +159,24 @@ impl Recorder {
         if all.is_empty() {
             return;
         }
-        for course in self.courses.iter_mut().filter(|c| c.in_service) {
-            tell_course(course, &all, now, offset);
+        for tracked in self.tracked.iter_mut().filter(|c| c.in_service) {
+            set_windows_of(tracked, &all, now, offset);
         }
     }
 
     /// Tells one endpoint's judge of the windows, as it is new or belongs to another component.
     pub fn tell_windows_to(&mut self, index: usize, now: Ms) {
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
-        tell_course(&mut self.courses[index], &all, now, offset);
+        set_windows_of(&mut self.tracked[index], &all, now, offset);
         self.hold_messages_of(index, now);
         self.receivers.blind.windows_changed();
     }
 }
 
-fn tell_course(course: &mut Course, all: &[Stored], now: Ms, offset: i64) {
-    let endpoint = course.entry.endpoint.load();
-    let settled = course.judge.ledger().watermark;
-    course.judge.set_windows(windows_of(
+fn set_windows_of(tracked: &mut TrackedEndpoint, all: &[Stored], now: Ms, offset: i64) {
+    let endpoint = tracked.entry.endpoint.load();
+    let settled = tracked.judge.ledger().watermark;
+    tracked.judge.set_windows(windows_of(
         all,
         endpoint.name.as_str(),
         endpoint.component.as_str(),

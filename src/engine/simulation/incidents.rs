@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::flight::Flight;
 use super::world::Incident;
-use super::{Simulation, occasion_of};
+use super::{Simulation, trigger_of};
 use crate::engine::board::Board;
 use crate::engine::inputs::Input;
 use crate::engine::recorder::Recorder;
@@ -51,7 +51,7 @@ impl Simulation<'_> {
                         start_ns,
                         (to * NS_PER_MS).max(start_ns),
                         outcome,
-                        occasion_of(slot),
+                        trigger_of(slot),
                     );
                 }
                 self.place_wishes();
@@ -88,7 +88,7 @@ impl Simulation<'_> {
                     start_ns,
                     (from * NS_PER_MS).max(start_ns),
                     outcome,
-                    occasion_of(slot),
+                    trigger_of(slot),
                 );
             }
             for k in (0..self.present.len()).filter(|k| self.serves[*k]) {

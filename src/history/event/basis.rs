@@ -82,12 +82,12 @@ pub struct ComponentEvent {
 }
 
 impl ComponentEvent {
-    pub fn declared(component: &str, makeup: ComponentMakeup) -> Self {
+    pub fn declared(component: &str, definition: ComponentDefinition) -> Self {
         Self {
             component: component.to_owned(),
             gone: None,
-            combine: Some(makeup.combine.into()),
-            in_service_from_ms: Some(makeup.in_service_from),
+            combine: Some(definition.combine.into()),
+            in_service_from_ms: Some(definition.in_service_from),
         }
     }
 
@@ -101,8 +101,8 @@ impl ComponentEvent {
     }
 
     /// What the component is from now on.
-    pub fn makeup(&self) -> ComponentMakeup {
-        ComponentMakeup {
+    pub fn definition(&self) -> ComponentDefinition {
+        ComponentDefinition {
             combine: self.combine.map_or(Combine::Series, Combine::from),
             in_service_from: self.in_service_from_ms.flatten(),
         }
@@ -111,12 +111,12 @@ impl ComponentEvent {
 
 /// What a component is: how its endpoints make it up, and since when it is in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ComponentMakeup {
+pub struct ComponentDefinition {
     pub combine: Combine,
     pub in_service_from: Option<UtcMs>,
 }
 
-impl ComponentMakeup {
+impl ComponentDefinition {
     /// One that no config declares.
     pub const UNDECLARED: Self = Self {
         combine: Combine::Series,

@@ -12,7 +12,7 @@ use super::contract::{
 };
 use super::credit::{Basis, Due, due};
 use super::exact::{Exact, whole};
-use super::figures::{Figures, lengths, probe_counts, spells, times};
+use super::figures::{Figures, lengths, outage_summary, probe_counts, times};
 use super::judged::{Judged, NotJudged, Times};
 use super::measure::{Measured, Windows, component, end_of, parallel, series};
 use super::outages::{Case, Joined};
@@ -225,7 +225,7 @@ impl Case<'_> {
             tenant: None,
             span,
             times,
-            spells: spells(&outages, &sets, &times),
+            outage_summary: outage_summary(&outages, &sets, &times),
             verdict: figures.verdict(contract),
             point_meets_target: figures.point_meets_target(contract),
             due: self.due(&figures, &sets, &times, &outages),

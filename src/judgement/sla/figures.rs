@@ -1,10 +1,11 @@
-//! The figures of a judged set of time: sums, availability with its bounds, budget, and spells.
+//! The figures of a judged set of time: sums, availability with its bounds, budget, and the
+//! summary of outages.
 
 use num_traits::One;
 
 use super::contract::{Contract, Treat, Unknown};
 use super::exact::{Exact, share, whole};
-use super::judged::{ContractVerdict, Spells, Times};
+use super::judged::{ContractVerdict, OutageSummary, Times};
 use super::measure::Measured;
 use super::record::{Outage, Recorded};
 use crate::judgement::timeline::{Span, Spans};
@@ -115,9 +116,9 @@ pub(super) fn lengths(outages: &[Outage], within: &Spans) -> Vec<Ms> {
         .collect()
 }
 
-pub(super) fn spells(outages: &[Outage], sets: &Measured, times: &Times) -> Spells {
+pub(super) fn outage_summary(outages: &[Outage], sets: &Measured, times: &Times) -> OutageSummary {
     let count = outages.len() as u64;
-    Spells {
+    OutageSummary {
         count,
         longest: lengths(outages, &sets.down).into_iter().max().unwrap_or(0),
         mean_to_recover: times.down.checked_div(count),

@@ -70,7 +70,7 @@ pub struct Times {
 
 /// Number of outages, the longest, and the means between and of them. Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spells {
+pub struct OutageSummary {
     pub count: u64,
     pub longest: Ms,
     pub mean_to_recover: Option<Ms>,
@@ -101,7 +101,7 @@ pub struct Judged {
     pub due: Vec<(DecideBy, Due)>,
     pub fee: Option<Exact>,
     pub outages: Vec<Outage>,
-    pub spells: Spells,
+    pub outage_summary: OutageSummary,
     pub windows: Windows,
     pub unknown: Vec<(Span, Option<String>)>,
     /// (probes, failures), where raw results are known.

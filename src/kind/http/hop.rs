@@ -76,16 +76,16 @@ fn unquoted(text: String) -> String {
     }
 }
 
-/// Where a chain of redirects has been.
+/// The addresses that a chain of redirects has visited.
 #[derive(Debug)]
-pub struct Journey {
+pub struct VisitedAddresses {
     first: Option<Network>,
     been: Vec<IpAddr>,
     was_public: bool,
     is_of_this_host: fn(IpAddr) -> bool,
 }
 
-impl Default for Journey {
+impl Default for VisitedAddresses {
     fn default() -> Self {
         Self {
             first: None,
@@ -96,7 +96,7 @@ impl Default for Journey {
     }
 }
 
-impl Journey {
+impl VisitedAddresses {
     /// A request of the chain went to this address.
     pub fn arrived(&mut self, address: IpAddr) {
         let address = address.to_canonical();
@@ -225,22 +225,22 @@ mod tests {
     fn a_chain_stays_in_the_networks_it_was_let_into() {
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         for (been, next, public, same) in JOURNEYS {
-            let mut journey = Journey {
+            let mut visited = VisitedAddresses {
                 is_of_this_host: of_this_host,
-                ..Journey::default()
+                ..VisitedAddresses::default()
             };
             assert_eq!(
-                journey.allows(RedirectsTo::Public, address(next)),
+                visited.allows(RedirectsTo::Public, address(next)),
                 Ok(()),
                 "the config's own address is free"
             );
-            been.iter().for_each(|at| journey.arrived(address(at)));
+            been.iter().for_each(|at| visited.arrived(address(at)));
             for (to, is_allowed) in [
                 (RedirectsTo::Public, public),
                 (RedirectsTo::SameNetwork, same),
                 (RedirectsTo::Any, true),
             ] {
-                let found = journey.allows(to, address(next));
+                let found = visited.allows(to, address(next));
                 assert_eq!(
                     found.is_ok(),
                     is_allowed,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::HttpTarget;
-use super::hop::{self, Journey};
+use super::hop::{self, VisitedAddresses};
 use super::judge::{beyond_limit, judge};
 use super::redirect::{Cookies, next_method};
 pub use super::redirect::{followed, redirect_of};
@@ -59,7 +59,7 @@ pub async fn probe(
             led_from: url.host_str().filter(|_| chain.redirects > 0),
             spec,
             standing,
-            journey: &chain.journey,
+            visited: &chain.visited,
             deadline: trace.moved(deadline),
         };
         let answered = fetch(way, trace, hop).await;
@@ -100,7 +100,7 @@ struct Chain<'c> {
     has_body: bool,
     cookies: Cookies,
     redirects: u32,
-    journey: Journey,
+    visited: VisitedAddresses,
 }
 
 impl<'c> Chain<'c> {
@@ -112,7 +112,7 @@ impl<'c> Chain<'c> {
             has_body: true,
             cookies: Cookies::default(),
             redirects: 0,
-            journey: Journey::default(),
+            visited: VisitedAddresses::default(),
         }
     }
 
@@ -137,7 +137,7 @@ impl<'c> Chain<'c> {
             ));
         }
         if let Some(address) = trace.facts.borrow().address {
-            self.journey.arrived(address);
+            self.visited.arrived(address);
         }
         self.cookies.keep(response, &self.at);
         self.at = followed(&self.at, location, spec.cross_origin)
@@ -190,7 +190,7 @@ struct Way<'w> {
     spec: &'w Arc<Http>,
     standing: HopOrigin,
     /// The hops before it.
-    journey: &'w Journey,
+    visited: &'w VisitedAddresses,
     deadline: Instant,
 }
 
@@ -219,12 +219,12 @@ async fn connected<'t>(
         led_from,
         spec,
         standing,
-        journey,
+        visited,
         deadline,
     } = way;
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
-    let may = |address| journey.allows(spec.redirects.to, address);
+    let may = |address| visited.allows(spec.redirects.to, address);
     let stream = dial::connect_where(
         net,
         trace,

@@ -52,12 +52,12 @@ impl Verdicts {
 
     /// Nothing is decided, and what follows would not be either.
     pub fn spent(&mut self, expectation: String, work: &Work) {
-        self.add(Cause::JudgeLimit, expectation, too_dear(work), false);
+        self.add(Cause::JudgeLimit, expectation, too_expensive(work), false);
     }
 }
 
 /// What is found of what costs too much to look at.
-pub fn too_dear(work: &Work) -> String {
+pub fn too_expensive(work: &Work) -> String {
     format!(
         "that it takes more than {} ms of processor time to check",
         work.limit_ms()

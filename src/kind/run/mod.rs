@@ -6,8 +6,8 @@
 pub mod charset;
 pub mod coding;
 pub mod cost;
-pub mod dear;
 pub mod expect;
+pub mod expensive_patterns;
 pub mod json;
 pub mod search;
 pub mod work;

@@ -11,7 +11,7 @@ use super::spec::DialogueStep;
 use crate::config::plan::Dial;
 use crate::config::plan::probe::Pattern;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::{shown, too_dear};
+use crate::kind::run::expect::{shown, too_expensive};
 use crate::kind::run::search::{self, End};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::clock::{Clock, thread_cpu_ns};
@@ -68,9 +68,9 @@ async fn expect(
     let mut pace = Pace::begin();
     let own_ns = trace.own_ns();
     let mut came_ns = Clock::Real.boot_ns();
-    let mut read = WentOn::More;
+    let mut read = ReadProgress::More;
     loop {
-        let is_last = !matches!(read, WentOn::More) || dialogue.is_full();
+        let is_last = !matches!(read, ReadProgress::More) || dialogue.is_full();
         if is_last || pace.is_due(dialogue) {
             let step = looked((net, trace), dialogue, pattern, (&mut pace, work)).await?;
             if step != Step::More {
@@ -113,7 +113,7 @@ async fn expect(
 }
 
 /// How reading went on.
-enum WentOn {
+enum ReadProgress {
     More,
     Closed,
     Failed(std::io::Error),
@@ -127,19 +127,19 @@ async fn more(
     dialogue: &mut Dialogue,
     pace: &Pace,
     deadline: Instant,
-) -> WentOn {
+) -> ReadProgress {
     let is_over = Instant::now() >= deadline;
     if is_over {
         dialogue.buffer().reserve(REPLY_LIMIT);
     }
     let until = pace.next(dialogue).map_or(deadline, |at| at.min(deadline));
     match timeout_at(until, stream.read_buf(dialogue.buffer())).await {
-        Ok(Ok(0)) => WentOn::Closed,
-        Ok(Ok(_)) if is_over => WentOn::TimedOut,
-        Ok(Ok(_)) => WentOn::More,
-        Ok(Err(error)) => WentOn::Failed(error),
-        Err(_) if until < deadline => WentOn::More,
-        Err(_) => WentOn::TimedOut,
+        Ok(Ok(0)) => ReadProgress::Closed,
+        Ok(Ok(_)) if is_over => ReadProgress::TimedOut,
+        Ok(Ok(_)) => ReadProgress::More,
+        Ok(Err(error)) => ReadProgress::Failed(error),
+        Err(_) if until < deadline => ReadProgress::More,
+        Err(_) => ReadProgress::TimedOut,
     }
 }
 
@@ -191,22 +191,22 @@ impl Pace {
 }
 
 /// Why no further line is waited for.
-fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: WentOn) -> Halt {
+fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: ReadProgress) -> Halt {
     let said = peer::heard(&dialogue.said());
     let (cause, found) = match read {
-        WentOn::More => (
+        ReadProgress::More => (
             Cause::ExpectMismatch,
             format!("{} bytes without it, {said}", dialogue.heard().len()),
         ),
-        WentOn::Closed => (
+        ReadProgress::Closed => (
             Cause::ExpectMismatch,
             format!("{said} before the peer closed the connection"),
         ),
-        WentOn::TimedOut => (
+        ReadProgress::TimedOut => (
             Cause::ExpectTimeout,
             format!("{said} until the timeout{}", silence(trace, dialogue)),
         ),
-        WentOn::Failed(error) => match stream_error(&error, Cause::ExpectMismatch) {
+        ReadProgress::Failed(error) => match stream_error(&error, Cause::ExpectMismatch) {
             Halt::Down(cause, detail) => (cause, format!("{said} before the {detail}")),
             ours @ Halt::Unmeasured(..) => return ours,
         },
@@ -263,7 +263,7 @@ async fn looked(
     pace.has_looked(dialogue, Duration::from_nanos(took_ns));
     *work = mine;
     if !matches!(step, Step::Matched(_)) && work.ended().is_some() {
-        let found = too_dear(work);
+        let found = too_expensive(work);
         return Err(unmet(trace, dialogue, pattern, Cause::JudgeLimit, &found));
     }
     Ok(step)

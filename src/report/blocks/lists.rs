@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{Block, LocalizedReport, NOTHING, or_nothing};
 use crate::account::shown::{ShownComponent, ShownSums, ShownUnknown, ShownWindow};
+use crate::report::change_words::change_in_words;
 use crate::report::object::{AdmittedSpan, ListedOutage, ReportedChange, ReportedLatency};
 use crate::report::outages::excluded_text;
-use crate::report::words::{Language, Word, change_in_words};
+use crate::report::words::{Language, Word};
 use crate::words::shortened;
 
 impl LocalizedReport<'_> {
@@ -180,7 +181,7 @@ impl LocalizedReport<'_> {
             self.at(&c.at),
             or_nothing(c.component.as_deref()),
             or_nothing(c.endpoint.as_deref()),
-            change_in_words(c.what.as_str()),
+            change_in_words(c.what, self.language).to_owned(),
             step,
             figure(&c.figure_before),
             figure(&c.figure_after),

@@ -2,7 +2,9 @@
 
 use super::{Block, LocalizedReport, NOTHING, or_nothing};
 use crate::judgement::sla::judged::ContractVerdict;
-use crate::report::answer::{AnswerCredit, AnswerResult, AnswerSpells, CreditShare, CreditStep};
+use crate::report::answer::{
+    AnswerCredit, AnswerOutageSummary, AnswerResult, CreditShare, CreditStep,
+};
 use crate::report::object::LaterEvaluation;
 use crate::report::words::{Language, Word};
 
@@ -118,11 +120,12 @@ impl LocalizedReport<'_> {
             self.say(Word::Coverage),
             format!("{} %{least}", percent(&r.coverage_percent)),
         ]);
-        block
-            .rows
-            .push(vec![self.say(Word::Outages), r.spells.count.to_string()]);
+        block.rows.push(vec![
+            self.say(Word::Outages),
+            r.outage_summary.count.to_string(),
+        ]);
         let means = [Word::Longest, Word::MeanToRecover, Word::MeanBetween];
-        let rows = means.into_iter().zip(self.lengths(&r.spells));
+        let rows = means.into_iter().zip(self.lengths(&r.outage_summary));
         block
             .rows
             .extend(rows.map(|(word, length)| vec![self.say(word), length]));
@@ -146,11 +149,11 @@ impl LocalizedReport<'_> {
     }
 
     /// The longest outage and the means of them.
-    fn lengths(&self, spells: &AnswerSpells) -> [String; 3] {
+    fn lengths(&self, summary: &AnswerOutageSummary) -> [String; 3] {
         [
-            Some(spells.longest_ms),
-            spells.mean_time_to_recover_ms,
-            spells.mean_time_between_failures_ms,
+            Some(summary.longest_ms),
+            summary.mean_time_to_recover_ms,
+            summary.mean_time_between_failures_ms,
         ]
         .map(|ms| self.seconds(ms))
     }
@@ -186,9 +189,9 @@ impl LocalizedReport<'_> {
                 or_nothing(c.component.as_deref()),
                 self.percent(c.availability_percent.as_deref()),
                 self.between_bounds(c),
-                c.spells.count.to_string(),
+                c.outage_summary.count.to_string(),
             ];
-            row.extend(self.lengths(&c.spells));
+            row.extend(self.lengths(&c.outage_summary));
             block.rows.push(row);
         }
         Some(block)

@@ -10,9 +10,9 @@ use crate::account::figures::Part;
 use crate::account::recorded::ServiceStart;
 use crate::history::HistoryError;
 use crate::history::checkpoint::commitment;
-use crate::history::definitions::Premises;
-use crate::history::event::{Combined, ComponentMakeup, Event, recorded};
-use crate::history::makeup::Moves;
+use crate::history::component_history::Moves;
+use crate::history::definitions::RecordedDefinitions;
+use crate::history::event::{Combined, ComponentDefinition, Event, recorded};
 use crate::history::read::Extent;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous, day_of};
 use crate::judgement::sla::contract::Contract;
@@ -80,7 +80,10 @@ pub(crate) fn vantage_of<'r>(
 }
 
 /// Terms and components are what the events committed to.
-pub(crate) fn definitions_held(report: &ContractReport, told: &Premises) -> Result<(), Difference> {
+pub(crate) fn definitions_held(
+    report: &ContractReport,
+    told: &RecordedDefinitions,
+) -> Result<(), Difference> {
     let own = (&report.terms, &report.terms_salt, &report.terms_recorded_at);
     terms_held("", own, told)?;
     if let Some(l) = &report.later_terms {
@@ -101,7 +104,7 @@ pub(crate) fn definitions_held(report: &ContractReport, told: &Premises) -> Resu
 fn terms_held(
     place: &str,
     (terms, salt, said): (&String, &String, &Option<String>),
-    told: &Premises,
+    told: &RecordedDefinitions,
 ) -> Result<(), Difference> {
     let recorded = told
         .on_record(&commitment(salt, terms))
@@ -120,9 +123,13 @@ fn terms_held(
 }
 
 /// An extent says of its component what the events say.
-fn component_held(k: usize, e: &ReportedExtent, told: &Premises) -> Result<(), Difference> {
+fn component_held(
+    k: usize,
+    e: &ReportedExtent,
+    told: &RecordedDefinitions,
+) -> Result<(), Difference> {
     let known = told.components.get(&e.component);
-    let known = known.unwrap_or(&ComponentMakeup::UNDECLARED);
+    let known = known.unwrap_or(&ComponentDefinition::UNDECLARED);
     for (key, is, said) in [
         (
             "combine",

@@ -28,6 +28,7 @@ use super::answer::{AnswerPeriod, ContractAnswer};
 use super::build::{admitted, evaluated, of_prober, of_tenants, refused, with_terms};
 use super::changed::changed;
 use super::difference::{Difference, differs, first_difference};
+use super::earlier;
 use super::latency::{latency, latency_shown};
 use super::listing::{Listing, configs};
 use super::object::{
@@ -117,7 +118,7 @@ pub fn check(
 /// that is not known.
 fn signed(report: &Value) -> Result<ContractReport, Difference> {
     match report.get("schema").and_then(Value::as_str) {
-        Some(SCHEMA) => {}
+        Some(SCHEMA | earlier::SCHEMA) => {}
         Some("probity-report/1") => {
             return Err(differs(
                 "schema",
@@ -125,7 +126,12 @@ fn signed(report: &Value) -> Result<ContractReport, Difference> {
                     that version, or issue it anew",
             ));
         }
-        _ => return Err(differs("schema", "not a report of schema probity-report/2")),
+        _ => {
+            return Err(differs(
+                "schema",
+                "not a report of schema probity-report/3 or probity-report/2",
+            ));
+        }
     }
     verify_signature(report).map_err(|why| differs("signature", why))?;
     ContractReport::read(report)
@@ -201,12 +207,14 @@ struct Again {
     latency: Option<Vec<ReportedLatency>>,
 }
 
-/// The first difference of some figures, in this order, each named by its key.
+/// The first difference of some figures, in this order, each named as the report names it.
 macro_rules! same {
     ($again:ident, $report:ident: $($key:ident),+) => {{
         $(
-            let (own, said) = (json!($again.$key), json!($report.$key));
-            if let Some(difference) = first_difference(stringify!($key), &own, &said) {
+            let key = stringify!($key);
+            let [own, said] = [json!({key: $again.$key}), json!({key: $report.$key})]
+                .map(|figure| $report.in_its_names(figure));
+            if let Some(difference) = first_difference(key, &own[key], &said[key]) {
                 return Err(difference);
             }
         )+

@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
 use super::gate::{ClientLink, PROMPT_MS};
-use super::hall::Hall;
 use super::head::{After, Head, MOST_HEAD, head};
+use super::open_connections::OpenConnections;
 use super::peer::Asker;
 use super::refusal::Refusal;
 use super::table::{ConnectionPhase, LATE_MS};
@@ -34,14 +34,14 @@ const READ: usize = 2 << 10;
 const LINGER: Duration = Duration::from_secs(1);
 const MOST_LINGERING: usize = 256 << 10;
 
-/// How long a client may be waited for until the hall is told.
+/// How long a client is waited for until [`OpenConnections`] notes it: as late, as not prompt.
 const WAITS: &[Duration] = &[
     Duration::from_millis(LATE_MS),
     Duration::from_millis(PROMPT_MS),
 ];
 
 pub struct Connection {
-    pub hall: Rc<Hall>,
+    pub connections: Rc<OpenConnections>,
     pub seat: u64,
     pub address: SocketAddr,
     pub asker: Asker,
@@ -51,17 +51,17 @@ pub struct Connection {
 /// The place is free when the connection is over, however it ends.
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.hall.leaves(self.seat);
+        self.connections.leaves(self.seat);
     }
 }
 
 impl Connection {
     pub async fn serve(mut self, stream: tokio::net::TcpStream) {
-        let (hall, seat) = (self.hall.clone(), self.seat);
+        let (connections, seat) = (self.connections.clone(), self.seat);
         let mut wire = Wire::new(
             stream,
             WAITS,
-            Box::new(move |waited| hall.waits(seat, waited)),
+            Box::new(move |waited| connections.waits(seat, waited)),
         );
         let mut ahead = Vec::new();
         let mut phase = ConnectionPhase::Unfinished;
@@ -75,15 +75,18 @@ impl Connection {
             if let Err(refusal) = self.skip_body(&wire, &mut ahead, head.body).await {
                 return self.refuse(&mut wire, refusal).await;
             }
-            self.hall.enters(self.seat, ConnectionPhase::Answering);
+            self.connections
+                .enters(self.seat, ConnectionPhase::Answering);
             match self.answer(&mut wire, head).await {
                 Ok(After::Keep) => {}
                 Ok(After::Close) => return self.linger(&wire).await,
                 Err(Interrupted::MadeRoom) => {
-                    return self.hall.note(Refusal::SlowReader, self.asker.peer);
+                    return self.connections.note(Refusal::SlowReader, self.asker.peer);
                 }
                 Err(Interrupted::Slow) => {
-                    return self.hall.note(Refusal::AnswerTimeout, self.asker.peer);
+                    return self
+                        .connections
+                        .note(Refusal::AnswerTimeout, self.asker.peer);
                 }
                 Err(Interrupted::Gone) => return,
             }
@@ -105,18 +108,19 @@ impl Connection {
     ) -> Result<Option<Head>, Refusal> {
         // Not the plan itself: one that has left must go while clients are idle.
         let (idle, head_timeout) = {
-            let listen = &self.hall.plan().listen;
+            let listen = &self.connections.plan().listen;
             (millis(listen.idle_timeout), millis(listen.head_timeout))
         };
         if phase == ConnectionPhase::Idle && ahead.is_empty() {
             wire.is_even();
-            self.hall.enters(self.seat, ConnectionPhase::Idle);
+            self.connections.enters(self.seat, ConnectionPhase::Idle);
             match timeout(idle, wire.read(ahead, READ)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) | Err(_) => return Ok(None),
             }
         }
-        self.hall.enters(self.seat, ConnectionPhase::Unfinished);
+        self.connections
+            .enters(self.seat, ConnectionPhase::Unfinished);
         let deadline = Instant::now() + head_timeout;
         loop {
             if let Some(head) = head(ahead)? {
@@ -138,7 +142,7 @@ impl Connection {
         ahead: &mut Vec<u8>,
         length: usize,
     ) -> Result<(), Refusal> {
-        let deadline = Instant::now() + millis(self.hall.plan().listen.head_timeout);
+        let deadline = Instant::now() + millis(self.connections.plan().listen.head_timeout);
         let mut left = length;
         loop {
             let there = left.min(ahead.len());
@@ -159,7 +163,7 @@ impl Connection {
         let (method, version) = (parts.method.clone(), parts.version);
         parts.extensions.insert(ConnectInfo(self.address));
         let line = ClientLink {
-            asker: self.hall.asker(self.asker),
+            asker: self.connections.asker(self.asker),
             ..ClientLink::default()
         };
         let (cut, wait) = (line.cut.clone(), line.wait.clone());
@@ -170,7 +174,7 @@ impl Connection {
             () = wire.reset() => return Err(Interrupted::Gone),
         };
         let is_success = response.status().is_success();
-        wire.has_patience(millis(self.hall.plan().listen.answer_timeout));
+        wire.has_patience(millis(self.connections.plan().listen.answer_timeout));
         let sent = tokio::select! {
             sent = send(wire, response, &method, version, head.after) => sent,
             () = cut.notified() => Err(Interrupted::MadeRoom),
@@ -178,12 +182,12 @@ impl Connection {
         match sent {
             // Who was only told to come again has taken nothing.
             Ok(_) if is_success && wire.waited() < millis(PROMPT_MS) && wait.was_prompt() => {
-                self.hall.was_prompt(self.asker.peer)
+                self.connections.was_prompt(self.asker.peer)
             }
-            Ok(_) if is_success => self.hall.behaved_well(self.asker.peer),
+            Ok(_) if is_success => self.connections.behaved_well(self.asker.peer),
             Ok(_) => {}
             // It may come again as often as it likes, and would never be slow.
-            Err(_) if wait.kept_its_maker() => self.hall.is_not_prompt(self.asker.peer),
+            Err(_) if wait.kept_its_maker() => self.connections.is_not_prompt(self.asker.peer),
             Err(_) => {}
         }
         sent
@@ -191,12 +195,12 @@ impl Connection {
 
     /// It makes room for others meanwhile.
     async fn linger(&self, wire: &Wire) {
-        self.hall.enters(self.seat, ConnectionPhase::Idle);
+        self.connections.enters(self.seat, ConnectionPhase::Idle);
         linger(wire).await;
     }
 
     async fn refuse(&self, wire: &mut Wire, refusal: Refusal) {
-        self.hall.note(refusal, self.asker.peer);
+        self.connections.note(refusal, self.asker.peer);
         if let Some(text) = refusal.response() {
             wire.has_patience(LINGER);
             if wire.put(&[text.as_bytes()]).await.is_ok() {

@@ -9,9 +9,9 @@
 
 mod connection;
 pub mod gate;
-mod hall;
 pub mod head;
 pub mod making;
+mod open_connections;
 mod peer;
 pub mod refusal;
 mod table;
@@ -19,4 +19,4 @@ mod thread;
 mod wire;
 
 pub use peer::{Asker, Peer, PeerStanding};
-pub use thread::{Door, ListenerThread, bind, run};
+pub use thread::{ListenerSetup, ListenerThread, bind, run};

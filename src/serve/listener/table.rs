@@ -74,14 +74,14 @@ struct PeerRecord {
     bad_ms: Option<Ms>,
 }
 
-pub struct Table<H> {
+pub struct ConnectionTable<H> {
     /// By number, which ascends: the first of two that have waited equally long is the older.
     seats: BTreeMap<u64, Seat<H>>,
     peers: HashMap<Peer, PeerRecord>,
     next: u64,
 }
 
-impl<H> Default for Table<H> {
+impl<H> Default for ConnectionTable<H> {
     fn default() -> Self {
         Self {
             seats: BTreeMap::new(),
@@ -105,7 +105,7 @@ pub struct Displaced<H> {
     pub why: Refusal,
 }
 
-impl<H> Table<H> {
+impl<H> ConnectionTable<H> {
     pub fn open(&self) -> usize {
         self.seats.len()
     }
@@ -379,7 +379,7 @@ mod tests {
 
     /// The seat, and the peer that made room.
     fn admit(
-        table: &mut Table<()>,
+        table: &mut ConnectionTable<()>,
         who: Peer,
         trusted: Option<PeerStanding>,
         bounds: Bounds,
@@ -390,13 +390,13 @@ mod tests {
         Ok((admitted.seat, admitted.displaced.map(|one| one.peer)))
     }
 
-    fn seated(table: &mut Table<()>, who: Peer, now_ms: Ms) -> u64 {
+    fn seated(table: &mut ConnectionTable<()>, who: Peer, now_ms: Ms) -> u64 {
         admit(table, who, None, FOUR, now_ms).expect("a place").0
     }
 
     #[test]
     fn a_full_table_takes_a_newcomer_in_place_of_what_the_busiest_peer_left_waiting_longest() {
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         seated(&mut table, peer(2), 0);
         let answered = seated(&mut table, peer(1), 1);
         table.enters(answered, ConnectionPhase::Answering, 1);
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn nobody_makes_room_while_all_are_being_answered_or_have_fewer() {
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         for n in 1..=4 {
             let seat = seated(&mut table, peer(n), 0);
             table.enters(seat, ConnectionPhase::Answering, 0);
@@ -426,7 +426,7 @@ mod tests {
             admit(&mut table, peer(5), None, FOUR, 1),
             Err(Refusal::Connections)
         );
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         seated(&mut table, peer(1), 0);
         let seats: Vec<u64> = (0..3).map(|_| seated(&mut table, peer(2), 0)).collect();
         seats
@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn who_does_not_read_makes_room_for_a_better_peer_after_a_second() {
         let trusted = Some(PeerStanding::Trusted);
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         for n in 1..=4 {
             let seat = seated(&mut table, peer(n), 0);
             table.enters(seat, ConnectionPhase::Answering, u64::from(n) * 100);
@@ -470,7 +470,7 @@ mod tests {
 
     #[test]
     fn one_peer_has_so_many_and_then_gives_up_its_own() {
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         let seats: Vec<u64> = (0..3).map(|n| seated(&mut table, peer(1), n)).collect();
         assert_eq!(
             admit(&mut table, peer(1), None, FOUR, 5)
@@ -479,7 +479,7 @@ mod tests {
             Some(peer(1))
         );
         assert!(table.leave(seats[0]).is_none());
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         for n in 0..3 {
             let seat = seated(&mut table, peer(1), n);
             table.enters(seat, ConnectionPhase::Answering, n);
@@ -513,7 +513,7 @@ mod tests {
             connections: 8,
             per_peer: 8,
         };
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         table.behaved_well(peer(9), 0);
         for n in 1..=7 {
             let seat = admit(&mut table, peer(n), None, eight, 0)
@@ -549,7 +549,7 @@ mod tests {
             connections: 80,
             per_peer: 80,
         };
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         table.behaved_well(peer(1), 0);
         let standings: Vec<PeerStanding> = (0..10)
             .map(|_| {
@@ -567,7 +567,7 @@ mod tests {
 
     #[test]
     fn who_took_its_answer_promptly_is_prompt_until_it_behaves_badly() {
-        let mut table: Table<()> = Table::default();
+        let mut table: ConnectionTable<()> = ConnectionTable::default();
         table.behaved_well(peer(1), 0);
         assert_eq!(table.standing(peer(1), 1), PeerStanding::Good);
         table.was_prompt(peer(1), 1);
@@ -586,8 +586,8 @@ mod tests {
     }
 
     /// Four connections of prompt peers that are being answered, the first of them late.
-    fn prompt_and_one_late() -> Table<()> {
-        let mut table = Table::default();
+    fn prompt_and_one_late() -> ConnectionTable<()> {
+        let mut table = ConnectionTable::default();
         for n in 1..=4 {
             table.was_prompt(peer(n), u64::from(n));
             let seat = seated(&mut table, peer(n), 10);
@@ -677,7 +677,7 @@ mod tests {
 
     #[test]
     fn one_that_waits_makes_room_for_a_better_standing_and_never_for_a_worse() {
-        let mut table = Table::default();
+        let mut table = ConnectionTable::default();
         table.behaved_well(peer(1), 0);
         let good = seated(&mut table, peer(1), 0);
         table.enters(good, ConnectionPhase::Idle, 0);
@@ -700,7 +700,7 @@ mod tests {
 
     #[test]
     fn peers_of_a_moment_are_forgotten_before_those_that_behaved_well() {
-        let mut table: Table<()> = Table::default();
+        let mut table: ConnectionTable<()> = ConnectionTable::default();
         table.behaved_well(peer(1), 0);
         for n in 0..2 * MOST_PEERS as u32 {
             let seat = seated(&mut table, peer(100 + n), 1);

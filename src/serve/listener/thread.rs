@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use super::connection::Connection;
-use super::hall::Hall;
+use super::open_connections::OpenConnections;
 use super::peer::Peer;
 use super::refusal::{Refusal, Refusals};
 use crate::engine::board::Board;
@@ -35,7 +35,7 @@ const WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 const LOOK_FOR_WARNINGS: Duration = Duration::from_millis(500);
 
 /// What the listener needs.
-pub struct Door {
+pub struct ListenerSetup {
     pub listener: std::net::TcpListener,
     pub router: Router,
     pub board: Arc<Board>,
@@ -78,7 +78,7 @@ impl ListenerThread {
     }
 }
 
-pub fn run(door: Door) -> io::Result<ListenerThread> {
+pub fn run(setup: ListenerSetup) -> io::Result<ListenerThread> {
     let (end, is_ended) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("listener".into())
@@ -92,7 +92,7 @@ pub fn run(door: Door) -> io::Result<ListenerThread> {
                 .build()?;
             let served = LocalSet::new().block_on(&runtime, async {
                 tokio::select! {
-                    served = serve(door) => served,
+                    served = serve(setup) => served,
                     _ = is_ended => Ok(()),
                 }
             });
@@ -102,10 +102,14 @@ pub fn run(door: Door) -> io::Result<ListenerThread> {
     Ok(ListenerThread { thread, end })
 }
 
-async fn serve(door: Door) -> io::Result<()> {
-    let listener = TcpListener::from_std(door.listener)?;
-    let hall = Rc::new(Hall::new(door.board, door.refusals, door.places));
-    let warned = hall.clone();
+async fn serve(setup: ListenerSetup) -> io::Result<()> {
+    let listener = TcpListener::from_std(setup.listener)?;
+    let connections = Rc::new(OpenConnections::new(
+        setup.board,
+        setup.refusals,
+        setup.places,
+    ));
+    let warned = connections.clone();
     tokio::task::spawn_local(async move {
         loop {
             tokio::time::sleep(LOOK_FOR_WARNINGS).await;
@@ -119,13 +123,13 @@ async fn serve(door: Door) -> io::Result<()> {
             tokio::task::yield_now().await;
         }
         match listener.accept().await {
-            Ok((stream, address)) => welcome(&hall, stream, address, &door.router),
+            Ok((stream, address)) => serve_or_refuse(&connections, stream, address, &setup.router),
             // The client has gone before its turn (accept(2) passes on such errors).
             Err(error) if is_of_the_client(&error) => {}
             // No descriptor, no memory, or whatever else this host lacks: it would fail at once
             // again.
             Err(_) => {
-                hall.note(
+                connections.note(
                     Refusal::Descriptors,
                     Peer::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
                 );
@@ -156,30 +160,35 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 /// Serves a connection that has a place, and refuses another.
-fn welcome(hall: &Rc<Hall>, stream: TcpStream, address: SocketAddr, router: &Router) {
+fn serve_or_refuse(
+    connections: &Rc<OpenConnections>,
+    stream: TcpStream,
+    address: SocketAddr,
+    router: &Router,
+) {
     let peer = Peer::of(address.ip());
-    let admitted = match hall.admit(address.ip()) {
+    let admitted = match connections.admit(address.ip()) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             // It has not asked yet: what fits into the buffers of a fresh connection is all
             // that it gets.
             let answer = refusal.response().unwrap_or_default();
             let _ = SockRef::from(&stream).send(answer.as_bytes());
-            return hall.note(refusal, peer);
+            return connections.note(refusal, peer);
         }
     };
     if let Some(displaced) = admitted.displaced {
         displaced.handle.abort();
-        hall.note(displaced.why, displaced.peer);
+        connections.note(displaced.why, displaced.peer);
     }
     let _ = stream.set_nodelay(true);
     let connection = Connection {
-        hall: hall.clone(),
+        connections: connections.clone(),
         seat: admitted.seat,
         address,
         asker: admitted.asker,
         router: router.clone(),
     };
     let task = tokio::task::spawn_local(connection.serve(stream));
-    hall.holds(admitted.seat, task.abort_handle());
+    connections.holds(admitted.seat, task.abort_handle());
 }

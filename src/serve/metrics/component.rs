@@ -62,7 +62,7 @@ pub const METRICS: &[Metric] = &[
         help: "Outages of the component in the month.",
         query: "sum by (component) (probity_component_outages)",
         writer: MetricWriter::Component(OfComponent {
-            value: |j| Some(j.spells.count as f64),
+            value: |j| Some(j.outage_summary.count as f64),
         }),
     },
     Metric {
@@ -74,7 +74,7 @@ pub const METRICS: &[Metric] = &[
         help: "Longest outage of the month, by the point estimate. 0 if there was none.",
         query: "probity_component_longest_outage_seconds > 600",
         writer: MetricWriter::Component(OfComponent {
-            value: |j| Some(j.spells.longest as f64 / 1000.0),
+            value: |j| Some(j.outage_summary.longest as f64 / 1000.0),
         }),
     },
     Metric {
@@ -86,7 +86,11 @@ pub const METRICS: &[Metric] = &[
         help: "Downtime of the month divided by the number of outages. Absent without an outage.",
         query: "probity_component_mean_time_to_recover_seconds{period=\"previous\"}",
         writer: MetricWriter::Component(OfComponent {
-            value: |j| j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0),
+            value: |j| {
+                j.outage_summary
+                    .mean_to_recover
+                    .map(|ms| ms as f64 / 1000.0)
+            },
         }),
     },
     Metric {
@@ -98,7 +102,11 @@ pub const METRICS: &[Metric] = &[
         help: "Uptime of the month divided by the number of outages. Absent without an outage.",
         query: "probity_component_mean_time_between_failures_seconds / 86400",
         writer: MetricWriter::Component(OfComponent {
-            value: |j| j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0),
+            value: |j| {
+                j.outage_summary
+                    .mean_between_failures
+                    .map(|ms| ms as f64 / 1000.0)
+            },
         }),
     },
 ];

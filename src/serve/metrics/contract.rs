@@ -102,7 +102,7 @@ pub const METRICS: &[Metric] = &[
         labels: &["sla", "component", "period"],
         help: "Outages in the period, as the contract counts them.",
         query: "sum by (sla, component) (probity_sla_outages)",
-        writer: MetricWriter::Contract(OfContract::One(|_, j| Some(j.spells.count as f64))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| Some(j.outage_summary.count as f64))),
     },
     Metric {
         name: "probity_sla_longest_outage_seconds",
@@ -112,7 +112,9 @@ pub const METRICS: &[Metric] = &[
         labels: &["sla", "component", "period"],
         help: "Longest outage of the period, by the point estimate. 0 if there was none.",
         query: "probity_sla_longest_outage_seconds > 600",
-        writer: MetricWriter::Contract(OfContract::One(|_, j| seconds(Some(j.spells.longest)))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| {
+            seconds(Some(j.outage_summary.longest))
+        })),
     },
     Metric {
         name: "probity_sla_mean_time_to_recover_seconds",
@@ -122,7 +124,9 @@ pub const METRICS: &[Metric] = &[
         labels: &["sla", "component", "period"],
         help: "Downtime of the period divided by the number of outages. Absent without an outage.",
         query: "probity_sla_mean_time_to_recover_seconds{period=\"previous\"}",
-        writer: MetricWriter::Contract(OfContract::One(|_, j| seconds(j.spells.mean_to_recover))),
+        writer: MetricWriter::Contract(OfContract::One(|_, j| {
+            seconds(j.outage_summary.mean_to_recover)
+        })),
     },
     Metric {
         name: "probity_sla_mean_time_between_failures_seconds",
@@ -133,7 +137,7 @@ pub const METRICS: &[Metric] = &[
         help: "Uptime of the period divided by the number of outages. Absent without an outage.",
         query: "probity_sla_mean_time_between_failures_seconds / 86400",
         writer: MetricWriter::Contract(OfContract::One(|_, j| {
-            seconds(j.spells.mean_between_failures)
+            seconds(j.outage_summary.mean_between_failures)
         })),
     },
     Metric {

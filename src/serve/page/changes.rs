@@ -13,11 +13,12 @@ use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::judged::Judged;
 use crate::judgement::timeline::Span;
+use crate::report::change_words::change_in_words;
 use crate::report::changed::changed_last as changed;
 use crate::report::object::{ChangeOf, ReportedChange};
-use crate::report::outages::{Marks, excluded_text, outage};
+use crate::report::outages::{OutageCorrections, excluded_text, outage};
 use crate::report::prober;
-use crate::report::words::change_in_words;
+use crate::report::words::Language;
 use crate::serve::contracts::{ContractStanding, Standings};
 use crate::words::{Ms, UtcMs, format_utc, parse_utc, shortened};
 
@@ -57,10 +58,10 @@ pub fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryErro
         a.zip(b)
             .map_or(String::new(), |(a, b)| format!("{} … {}", time(a), time(b)))
     };
-    let mut marks = Marks::default();
+    let mut corrections = OutageCorrections::default();
     let mut rows = Vec::new();
     for o in reader.outages(None, i64::MIN / 4, OUTAGES)? {
-        let told = outage(reader, &o, &mut marks)?;
+        let told = outage(reader, &o, &mut corrections)?;
         rows.push(OutageRow {
             from: clock(calendar.utc(o.from)),
             from_between: between(Some(o.from_earliest), Some(o.from_latest)),
@@ -160,7 +161,7 @@ fn change_row(c: &ReportedChange) -> ChangeRow {
             .or_else(|| c.component.clone())
             .unwrap_or_else(|| "this prober".to_owned()),
         at: parse_utc(&c.at).map_or(String::new(), clock),
-        what: change_in_words(c.what.as_str()),
+        what: change_in_words(c.what, Language::En).to_owned(),
         step: if c.before.is_null() && c.after.is_null() {
             String::new()
         } else {
@@ -191,11 +192,7 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     let row = |c: &ReportedChange, who: String, step: String, figures: String| ChangeRow {
         who,
         at: parse_utc(&c.at).map_or(String::new(), clock),
-        what: if c.what == ChangeOf::Terms {
-            "terms recorded after the period started".to_owned()
-        } else {
-            "terms changed".to_owned()
-        },
+        what: change_in_words(c.what, Language::En).to_owned(),
         step,
         figures,
     };

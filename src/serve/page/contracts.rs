@@ -17,7 +17,7 @@ pub struct ComponentRow {
     pub month: String,
     pub availability: Cell,
     pub outages: String,
-    pub spells: String,
+    pub longest_and_means: String,
 }
 
 /// One contract in its present period.
@@ -38,7 +38,7 @@ pub struct ContractRow {
     pub terms: String,
     /// How many outages, the longest, and the means of and between them.
     pub outages: String,
-    pub spells: String,
+    pub longest_and_means: String,
     /// Share of probes within the bound of the contract; empty without one.
     pub latency: String,
 }
@@ -61,8 +61,8 @@ pub fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
                     .as_ref()
                     .map_or(String::new(), |each| bounds(each, &f.judged)),
             },
-            outages: f.judged.spells.count.to_string(),
-            spells: spells(&f.judged),
+            outages: f.judged.outage_summary.count.to_string(),
+            longest_and_means: longest_and_means(&f.judged),
         })
         .collect()
 }
@@ -103,18 +103,21 @@ pub fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
             } else {
                 ""
             },
-            outages: j.spells.count.to_string(),
-            spells: spells(j),
+            outages: j.outage_summary.count.to_string(),
+            longest_and_means: longest_and_means(j),
             latency: latency(s, j),
         })
         .collect()
 }
 
-fn spells(j: &Judged) -> String {
-    match (j.spells.mean_to_recover, j.spells.mean_between_failures) {
+fn longest_and_means(j: &Judged) -> String {
+    match (
+        j.outage_summary.mean_to_recover,
+        j.outage_summary.mean_between_failures,
+    ) {
         (Some(recover), Some(between)) => {
             let [longest, recover, between] =
-                [j.spells.longest, recover, between].map(people::duration);
+                [j.outage_summary.longest, recover, between].map(people::duration);
             format!("longest {longest}, mean time to recover {recover}, between failures {between}")
         }
         _ => String::new(),

@@ -246,7 +246,8 @@ fn rem<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     .unwrap_or_else(|| refused("%", &args))
 }
 
-/// Bytes of a text through which any pattern is led at once: the dearest takes some milliseconds.
+/// Bytes of a text through which any pattern is led at once: the most expensive takes some
+/// milliseconds.
 const SMALL: usize = 256;
 
 /// A text may be long, and made so that the search takes long: it ends when the time is over.

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use super::metric::{Collect, Context, Metric, MetricWriter};
 use super::samples::{Format, Line};
 use crate::config::plan::Plan;
-use crate::engine::board::Picture;
+use crate::engine::board::BoardSnapshot;
 use crate::judgement::maintenance::Window;
 use crate::words::UtcMs;
 
@@ -21,7 +21,7 @@ pub fn write(
     out: &mut dyn Write,
     format: Format,
     parts: &[Collect],
-    picture: &Picture,
+    snapshot: &BoardSnapshot,
     plan: &Plan,
     (windows, now): (&[Window], UtcMs),
 ) -> io::Result<()> {
@@ -45,8 +45,8 @@ pub fn write(
         metric.header(out, format)?;
         // Samples go into a small buffer while the view is held, and out of it after.
         let mut buffer = Vec::with_capacity(2048);
-        for entry in picture.entries.iter() {
-            picture.look(entry, |shown| {
+        for entry in snapshot.entries.iter() {
+            snapshot.look(entry, |shown| {
                 let mut line = Line {
                     out: &mut buffer,
                     name: metric.name,

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use super::HistoryError;
 use super::calendar::Calendar;
 use super::dates::Dates;
-use super::definitions::Premises;
-use super::event::{ComponentMakeup, Event, EventRecord};
+use super::definitions::RecordedDefinitions;
+use super::event::{ComponentDefinition, Event, EventRecord};
 use super::stub::Stub;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
@@ -25,34 +25,34 @@ pub(super) const AT_ONCE_MS: i64 = 5000;
 
 /// What the events tell of it. UTC.
 #[derive(Debug, Clone, Default)]
-pub struct Makeup {
+pub struct ComponentHistory {
     /// When a config was recorded for the first time; nothing is told of components without.
     first_config: Option<UtcMs>,
     /// Definitions of a component, with when each was recorded.
-    versions: BTreeMap<String, Vec<(UtcMs, ComponentMakeup)>>,
+    versions: BTreeMap<String, Vec<(UtcMs, ComponentDefinition)>>,
 }
 
-impl Makeup {
+impl ComponentHistory {
     pub(super) fn read(
         connection: &Connection,
-        (told, stub): (&Premises, Option<&Stub>),
+        (told, stub): (&RecordedDefinitions, Option<&Stub>),
         (calendar, dates): (&Calendar, &Dates),
     ) -> Result<Self, HistoryError> {
-        let mut makeup = Self {
+        let mut history = Self {
             first_config: told.configs.first().map(|(at, _)| *at),
             ..Self::default()
         };
         for event in stub.iter().flat_map(|stub| stub.told()) {
-            makeup.hear(&event, (calendar, dates));
+            history.hear(&event, (calendar, dates));
         }
         let mut statement = connection
             .prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
             if let Some(event) = EventRecord::parse(&body?) {
-                makeup.hear(&event, (calendar, dates));
+                history.hear(&event, (calendar, dates));
             }
         }
-        Ok(makeup)
+        Ok(history)
     }
 
     /// A damaged index finds other events, too.
@@ -62,9 +62,9 @@ impl Makeup {
         };
         let at = dates.counts_from(e.at, calendar.utc(e.at));
         let definition = if c.gone == Some(true) {
-            ComponentMakeup::UNDECLARED
+            ComponentDefinition::UNDECLARED
         } else {
-            c.makeup()
+            c.definition()
         };
         let versions = self.versions.entry(c.component.clone()).or_default();
         versions.push((at, definition));
@@ -75,15 +75,19 @@ impl Makeup {
     ///
     /// The first counts for the time before it as well, unless the component was there before it
     /// was declared.
-    pub fn versions(&self, component: &str, began: UtcMs) -> Option<Vec<(UtcMs, ComponentMakeup)>> {
+    pub fn versions(
+        &self,
+        component: &str,
+        began: UtcMs,
+    ) -> Option<Vec<(UtcMs, ComponentDefinition)>> {
         let first_config = self.first_config?;
         let Some(own) = self.versions.get(component).filter(|own| !own.is_empty()) else {
-            return Some(vec![(-EVER, ComponentMakeup::UNDECLARED)]);
+            return Some(vec![(-EVER, ComponentDefinition::UNDECLARED)]);
         };
         let mut list = own.clone();
         let first = list[0].0;
         if first > first_config && began + AT_ONCE_MS < first {
-            list.insert(0, (-EVER, ComponentMakeup::UNDECLARED));
+            list.insert(0, (-EVER, ComponentDefinition::UNDECLARED));
         } else {
             list[0].0 = -EVER;
         }
@@ -216,34 +220,34 @@ mod tests {
     use super::*;
     use crate::judgement::timeline::Combine;
 
-    fn makeup(first_config: UtcMs, shop: &[(UtcMs, Combine)]) -> Makeup {
-        let made = |combine| ComponentMakeup {
+    fn history(first_config: UtcMs, shop: &[(UtcMs, Combine)]) -> ComponentHistory {
+        let made = |combine| ComponentDefinition {
             combine,
             in_service_from: None,
         };
         let list = shop.iter().map(|(at, combine)| (*at, made(*combine)));
         let list = list.collect();
-        Makeup {
+        ComponentHistory {
             first_config: Some(first_config),
             versions: [("shop".to_owned(), list)].into(),
         }
     }
 
-    fn combines(makeup: &Makeup, began: UtcMs) -> Vec<(UtcMs, Combine)> {
-        let list = makeup.versions("shop", began).expect("told");
+    fn combines(history: &ComponentHistory, began: UtcMs) -> Vec<(UtcMs, Combine)> {
+        let list = history.versions("shop", began).expect("told");
         list.into_iter().map(|(at, v)| (at, v.combine)).collect()
     }
 
     #[test]
     fn a_definition_counts_from_when_it_was_recorded() {
         let [parallel, series] = [Combine::Parallel, Combine::Series];
-        let two = makeup(1000, &[(1000, parallel), (90_000, series)]);
+        let two = history(1000, &[(1000, parallel), (90_000, series)]);
         assert_eq!(
             combines(&two, 1000),
             [(-EVER, parallel), (90_000, series)],
             "the first for the time before it as well"
         );
-        let declared_later = makeup(1000, &[(90_000, parallel)]);
+        let declared_later = history(1000, &[(90_000, parallel)]);
         assert_eq!(
             combines(&declared_later, 1000),
             [(-EVER, series), (90_000, parallel)],
@@ -256,16 +260,16 @@ mod tests {
         );
         assert_eq!(
             combines(
-                &Makeup {
+                &ComponentHistory {
                     first_config: Some(1),
-                    ..Makeup::default()
+                    ..ComponentHistory::default()
                 },
                 0
             ),
             [(-EVER, series)]
         );
         assert!(
-            Makeup::default().versions("shop", 0).is_none(),
+            ComponentHistory::default().versions("shop", 0).is_none(),
             "histories of before tell nothing"
         );
     }

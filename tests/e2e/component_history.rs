@@ -553,8 +553,7 @@ async fn an_endpoint_that_is_disabled_before_its_outage_is_confirmed_is_not_cove
     );
 }
 
-/// A fourth deed: the component is renamed after an outage, in its table, its endpoints and the
-/// contract at once.
+/// The component is renamed after an outage, in its table, its endpoints and the contract at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_that_is_renamed_goes_on_with_its_outages() {
     let (directory, switch) = (
@@ -1132,7 +1131,7 @@ async fn an_outage_of_a_component_that_has_just_begun_is_listed_everywhere() {
     let result = &report["evaluation"]["results"][0];
     assert_eq!(
         (
-            &result["spells"]["count"],
+            &result["outage_summary"]["count"],
             &result["outages"][0]["to"],
             &result["outages"][0]["down_ms"]
         ),
@@ -1146,5 +1145,8 @@ async fn an_outage_of_a_component_that_has_just_begun_is_listed_everywhere() {
         report["timeline"]
     );
     let month = daemon.json("/api/v1/components?component=shop").await;
-    assert_eq!(month["components"][0]["spells"]["count"], 1, "{month}");
+    assert_eq!(
+        month["components"][0]["outage_summary"]["count"], 1,
+        "{month}"
+    );
 }

@@ -1,8 +1,8 @@
 //! SIGHUP from the first instruction on: it asks for a reload, and never ends a daemon that is only
 //! starting.
 //!
-//! `main` calls [`watch`] before it does anything else; the running daemon asks [`was_asked`] once
-//! it can reload.
+//! `main` calls [`watch`] before it does anything else; the running daemon asks
+//! [`reload_was_asked`] once it can reload.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -23,7 +23,7 @@ pub fn watch() {
 }
 
 /// Whether a reload was asked for since the last time this was called.
-pub fn was_asked() -> bool {
+pub fn reload_was_asked() -> bool {
     ASKED
         .get()
         .is_some_and(|asked| asked.swap(false, Ordering::Relaxed))

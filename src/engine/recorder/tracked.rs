@@ -1,4 +1,5 @@
-//! An endpoint's course through the recorder, and what happens to its starts and slots.
+//! An endpoint as the recorder tracks it, from a start or reload until it leaves, and what becomes
+//! of its starts and slots.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::judgement::fault::HeldUp;
 use crate::judgement::rules::Rules;
 use crate::judgement::state::Judge;
 use crate::kind::run::Report;
-use crate::words::{Digest, Ms, Occasion, Reason, UtcMs};
+use crate::words::{Digest, Ms, ProbeTrigger, Reason, UtcMs};
 
 /// Whether a failed probe's repetition was asked for before its witnesses were heard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Confirming {
 /// A probe that has ended.
 #[derive(Debug)]
 pub struct Probed {
-    pub occasion: Occasion,
+    pub trigger: ProbeTrigger,
     /// When the slot was, of a probe that is one's.
     pub due: Option<Ms>,
     pub start: Ms,
@@ -32,9 +33,9 @@ pub struct Probed {
     pub confirming: Confirming,
 }
 
-/// What happened to one start or slot.
+/// What became of one start or slot.
 #[derive(Debug)]
-pub enum Happening {
+pub enum SlotOutcome {
     Probe(Probed),
     Busy { at: Ms },
     Missed { at: Ms, reason: Reason, count: u64 },
@@ -56,7 +57,8 @@ pub struct Reprobe {
     pub at: Ms,
 }
 
-pub struct Course {
+/// An endpoint in one stretch of being configured.
+pub struct TrackedEndpoint {
     pub id: i64,
     pub entry: Arc<Entry>,
     pub rules: Rules,
@@ -64,7 +66,7 @@ pub struct Course {
     /// The next start to be judged.
     pub expected: u64,
     /// Results whose turn has not come.
-    pub early: Vec<(u64, Happening)>,
+    pub early: Vec<(u64, SlotOutcome)>,
     pub reprobes: u64,
     pub hour: HourCount,
     /// The judge's slots when this process took it over: /metrics counts from there.
@@ -72,7 +74,7 @@ pub struct Course {
     pub in_service: bool,
     /// A contract counts the results of its slots one by one.
     pub is_counted_singly: bool,
-    /// Another course of the same endpoint goes on with its judge.
+    /// The endpoint is back, and its later entry goes on with this judge.
     pub is_taken_over: bool,
     /// In the batch that is being gathered.
     pub touched: bool,

@@ -1,11 +1,11 @@
-//! Deeds that need neither key nor file: after an outage the config is changed, and no figure of
-//! the time before gets better in silence.
+//! Manipulations that need neither key nor file: after an outage the config is changed, and no
+//! figure of the time before gets better in silence.
 
 use super::cli::probity;
-use super::daemon::{Daemon, Switch, http};
-use super::makeup::{
+use super::component_history::{
     after_an_outage, figures, month, proven, proven_of, reload, settled, settled_for,
 };
+use super::daemon::{Daemon, Switch, http};
 use super::serve::{answering, ok};
 
 /// Where the two endpoints are: one that fails when it is told to, and one that answers.
@@ -43,7 +43,7 @@ enum Left {
     Nothing,
 }
 
-struct Deed {
+struct Manipulation {
     name: &'static str,
     before: fn(Ports) -> String,
     /// Configs that are loaded one after the other.
@@ -101,15 +101,15 @@ fn named(web: &str, renamed_from: &str, spare: &str, ports: Ports) -> String {
     )
 }
 
-const DEEDS: [Deed; 22] = [
-    Deed {
+const MANIPULATIONS: [Manipulation; 22] = [
+    Manipulation {
         name: "two endpoints swap what they probe",
         before: usual,
         after: &[|p| swapped(["", ""], p)],
         after_terms: None,
         told: &["definition"],
     },
-    Deed {
+    Manipulation {
         name: "two endpoints swap names",
         before: usual,
         after: &[
@@ -120,7 +120,7 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &["joined", "left"],
     },
-    Deed {
+    Manipulation {
         name: "the endpoint moves and another takes its place",
         before: usual,
         after: &[|p| {
@@ -133,7 +133,7 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &["joined", "left"],
     },
-    Deed {
+    Manipulation {
         name: "the endpoint goes and comes again",
         before: usual,
         after: &[
@@ -148,7 +148,7 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &["back_in_service", "joined", "left", "out_of_service"],
     },
-    Deed {
+    Manipulation {
         name: "the endpoint is renamed",
         before: usual,
         after: &[|p| {
@@ -160,14 +160,14 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &[],
     },
-    Deed {
+    Manipulation {
         name: "the endpoint goes, and one of another name is there",
         before: usual,
         after: &[|p| usual(p).replace("name = \"web\"", "name = \"web-2\"")],
         after_terms: None,
         told: &["out_of_service"],
     },
-    Deed {
+    Manipulation {
         name: "it takes longer to confirm",
         before: usual,
         after: &[|p| {
@@ -178,7 +178,7 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &["cadence"],
     },
-    Deed {
+    Manipulation {
         name: "a window that began before the outage",
         before: usual,
         after: &[|p| {
@@ -192,7 +192,7 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &[],
     },
-    Deed {
+    Manipulation {
         name: "a group of its own with another cadence",
         before: usual,
         after: &[|p| {
@@ -209,70 +209,70 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &["cadence"],
     },
-    Deed {
+    Manipulation {
         name: "the contract is renamed",
         before: usual,
         after: &[|p| usual(p).replace("[sla.s]", "[sla.t]")],
         after_terms: Some(Left::Whole),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "another fee",
         before: usual,
         after: &[|p| usual(p) + "fee = \"1.00\"\ncurrency = \"EUR\"\n"],
         after_terms: Some(Left::Whole),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "another time zone",
         before: usual,
         after: &[|p| usual(p) + "time_zone = \"Europe/Helsinki\"\n"],
         after_terms: Some(Left::Whole),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "one component is dropped",
         before: of_two,
         after: &[|p| both(p) + &CONTRACT.replace("shop", "spare")],
         after_terms: Some(Left::Nothing),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "short outages do not count",
         before: usual,
         after: &[|p| usual(p) + "min_outage = \"1h\"\n"],
         after_terms: Some(Left::Nothing),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "other weights",
         before: |p| weighted("0.9", "0.1", p),
         after: &[|p| weighted("0.1", "0.9", p)],
         after_terms: Some(Left::Whole),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "the contract goes and comes again otherwise",
         before: usual,
         after: &[both, |p| usual(p) + "min_outage = \"1h\"\n"],
         after_terms: Some(Left::Nothing),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "a lower objective",
         before: usual,
         after: &[|p| usual(p).replace("99.9", "50")],
         after_terms: Some(Left::Whole),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "the contract gets another name, and short outages do not count",
         before: usual,
         after: &[|p| usual(p).replace("[sla.s]", "[sla.t]") + "min_outage = \"1h\"\n"],
         after_terms: Some(Left::Nothing),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "a version that is said to be in force since long ago",
         before: usual,
         after: &[|p| {
@@ -285,14 +285,14 @@ const DEEDS: [Deed; 22] = [
         after_terms: Some(Left::Nothing),
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "slices of which no results are recorded",
         before: usual,
         after: &[|p| usual(p) + "measure = { slices = \"1m\", down_if = \"all_fail\" }\n"],
         after_terms: None,
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "service hours that leave it out",
         before: usual,
         after: &[|p| {
@@ -301,7 +301,7 @@ const DEEDS: [Deed; 22] = [
         after_terms: None,
         told: &["terms_changed"],
     },
-    Deed {
+    Manipulation {
         name: "the contract names the spare component",
         before: usual,
         after: &[|p| usual(p).replace("[\"shop\"]", "[\"spare\"]")],
@@ -311,7 +311,7 @@ const DEEDS: [Deed; 22] = [
 ];
 
 /// In two steps, so that the component is another's for a while.
-const TWO_STEPS: Deed = Deed {
+const TWO_STEPS: Manipulation = Manipulation {
     name: "the contract names a component that a fresh endpoint filled before the old one came",
     before: usual,
     after: &[
@@ -327,7 +327,7 @@ const TWO_STEPS: Deed = Deed {
 };
 
 /// `apart_ms`: how much time is settled before each step.
-async fn done(deed: &Deed, apart_ms: Option<i64>) {
+async fn done(manipulation: &Manipulation, apart_ms: Option<i64>) {
     let (directory, switch) = (
         tempfile::tempdir().expect("a directory"),
         Switch::new().await,
@@ -336,7 +336,7 @@ async fn done(deed: &Deed, apart_ms: Option<i64>) {
         web: switch.port,
         steady: answering(ok("", b"")).await,
     };
-    let daemon = Daemon::start(directory.path(), &(deed.before)(ports)).await;
+    let daemon = Daemon::start(directory.path(), &(manipulation.before)(ports)).await;
     daemon.until_state("spare", "up").await;
     let outage = after_an_outage(&daemon, &switch, "web").await;
     daemon
@@ -345,7 +345,7 @@ async fn done(deed: &Deed, apart_ms: Option<i64>) {
     let down = figures(&daemon, "shop").await["down_ms"]
         .as_u64()
         .expect("a number");
-    for text in deed.after {
+    for text in manipulation.after {
         if let Some(ms) = apart_ms {
             settled_for(&daemon, ms).await;
         }
@@ -361,7 +361,7 @@ async fn done(deed: &Deed, apart_ms: Option<i64>) {
         .flatten()
         .filter_map(|c| c["what"].as_str())
         .collect();
-    let missing: Vec<_> = deed
+    let missing: Vec<_> = manipulation
         .told
         .iter()
         .filter(|what| !told.contains(*what))
@@ -369,16 +369,19 @@ async fn done(deed: &Deed, apart_ms: Option<i64>) {
     assert!(
         missing.is_empty(),
         "{}: no {missing:?} in {}",
-        deed.name,
+        manipulation.name,
         report["changed"]
     );
-    assert_eq!(result["down_ms"], down, "{}: {result}", deed.name);
-    let (later, is_changed) = (&report["later_terms"], deed.told.contains(&"terms_changed"));
+    assert_eq!(result["down_ms"], down, "{}: {result}", manipulation.name);
+    let (later, is_changed) = (
+        &report["later_terms"],
+        manipulation.told.contains(&"terms_changed"),
+    );
     assert_eq!(
         (later.is_null(), told.contains("terms")),
         (!is_changed, false),
         "{}: {later}",
-        deed.name
+        manipulation.name
     );
     let comes_later = "Judged by the terms that were in force before they were changed";
     let head = shown
@@ -389,14 +392,15 @@ async fn done(deed: &Deed, apart_ms: Option<i64>) {
         head.starts_with(comes_later),
         is_changed,
         "{}: {head}",
-        deed.name
+        manipulation.name
     );
     let after = later["evaluation"]["results"][0]["down_ms"].as_u64();
     assert!(
-        deed.after_terms
+        manipulation
+            .after_terms
             .is_none_or(|expected| after == Some(if expected == Left::Whole { down } else { 0 })),
         "{}: {later}",
-        deed.name
+        manipulation.name
     );
 }
 
@@ -404,10 +408,10 @@ async fn done(deed: &Deed, apart_ms: Option<i64>) {
 async fn no_line_of_config_makes_the_past_better_in_silence() {
     // A few at a time: each has a daemon of its own.
     let mut failed = Vec::new();
-    for some in DEEDS.chunks(4) {
+    for some in MANIPULATIONS.chunks(4) {
         let all: Vec<_> = some
             .iter()
-            .map(|deed| (deed.name, tokio::spawn(done(deed, None))))
+            .map(|manipulation| (manipulation.name, tokio::spawn(done(manipulation, None))))
             .collect();
         for (name, one) in all {
             failed.extend(one.await.err().map(|_| name));
@@ -422,8 +426,8 @@ async fn a_component_that_others_filled_before_gives_the_contract_no_clean_past(
     done(&TWO_STEPS, Some(5500)).await;
 }
 
-/// Deeds while it is down: what is done ends the outage at most, and begins time of which nothing
-/// is measured.
+/// Manipulations while it is down: what is done ends the outage at most, and begins time of which
+/// nothing is measured.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_changed_while_it_is_down_hides_nothing_that_was() {
     for moves in [true, false] {

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use super::definitions::witnesses_of;
-use super::{Confirming, Happening, Recorder, Reprobe};
+use super::{Confirming, Recorder, Reprobe, SlotOutcome};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::witness::{RoundProgress, Standing, Vouched, Witnesses};
+use crate::engine::witness::{NetworkVerdict, RoundProgress, Standing, Witnesses};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
@@ -66,15 +66,19 @@ impl Recorder {
         let before = self.gate.witnesses.quorum_met;
         let heard = self.gate.witnesses.hear(round, witness, outcome, now);
         let view = self.board.witnesses.load();
-        let met = self.gate.witnesses.quorum_met.map(|v| v == Vouched::Yes);
+        let met = self
+            .gate
+            .witnesses
+            .quorum_met
+            .map(|v| v == NetworkVerdict::Works);
         self.board.witnesses.store(Arc::new(WitnessView {
             names: view.names.clone(),
             standings: self.gate.witnesses.latest().to_vec(),
             quorum_met: met,
         }));
-        let vouched = match heard {
+        let network = match heard {
             RoundProgress::Nothing => return,
-            RoundProgress::Decided(vouched) => vouched,
+            RoundProgress::Decided(network) => network,
             RoundProgress::OnTrial { rounds } => {
                 if rounds == 1 {
                     tracing::warn!(
@@ -82,11 +86,11 @@ impl Recorder {
                         count as they did before the reload"
                     );
                 }
-                Vouched::Yes
+                NetworkVerdict::Works
             }
         };
         let after = self.gate.witnesses.quorum_met;
-        if after == Some(Vouched::No) && before != Some(Vouched::No) {
+        if after == Some(NetworkVerdict::Fails) && before != Some(NetworkVerdict::Fails) {
             tracing::warn!(
                 "witness quorum lost; failures are now recorded as unknown \
                 (local_network)"
@@ -98,7 +102,10 @@ impl Recorder {
             };
             let _ = self.event(now, silent);
         }
-        if vouched == Vouched::Yes && after != Some(Vouched::No) && before == Some(Vouched::No) {
+        if network == NetworkVerdict::Works
+            && after != Some(NetworkVerdict::Fails)
+            && before == Some(NetworkVerdict::Fails)
+        {
             tracing::info!("witness quorum restored");
             let (answering, witnesses) = self.quorum();
             let answer = WitnessesAnswerEvent {
@@ -139,30 +146,30 @@ impl Recorder {
         &mut self,
         index: usize,
         seq: u64,
-        happening: &mut Happening,
+        slot_outcome: &mut SlotOutcome,
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
         if self.gate.witnesses.are_off() {
             return;
         }
-        let course = &self.courses[index];
-        let Happening::Probe(probed) = happening else {
+        let tracked = &self.tracked[index];
+        let SlotOutcome::Probe(probed) = slot_outcome else {
             return;
         };
         let own = OwnFaults {
             network: OwnNetwork::Open,
-            ..self.gate.own(course, seq, probed)
+            ..self.gate.own(tracked, seq, probed)
         };
         if attribute(&probed.report.outcome, &own).is_some() {
             return;
         }
-        let retry = course.rules.cadence.retry_interval;
+        let retry = tracked.rules.cadence.retry_interval;
         self.gate.witnesses.want(now, retry);
         // While our own network is lost, what is repeated is bounded like everything that is
         // unmeasured.
-        if course.judge.state() != StateName::Down
-            && self.gate.witnesses.quorum_met != Some(Vouched::No)
+        if tracked.judge.state() != StateName::Down
+            && self.gate.witnesses.quorum_met != Some(NetworkVerdict::Fails)
         {
             probed.confirming = Confirming::Asked;
             wanted.push(Reprobe {

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::gate::PROMPT_MS;
 use super::peer::{Asker, Peer, PeerStanding};
 use super::refusal::{Refusal, Refusals};
-use super::table::{Admitted, Bounds, ConnectionPhase, Table};
+use super::table::{Admitted, Bounds, ConnectionPhase, ConnectionTable};
 use crate::config::Plan;
 use crate::engine::board::Board;
 use crate::net::clock::{Clock, NS_PER_MS};
@@ -30,8 +30,8 @@ fn now_ms() -> Ms {
 }
 
 /// What all connections share. They are tasks of one thread, so that nothing is locked.
-pub struct Hall {
-    table: RefCell<Table<AbortHandle>>,
+pub struct OpenConnections {
+    table: RefCell<ConnectionTable<AbortHandle>>,
     board: Arc<Board>,
     refusals: Arc<Refusals>,
     places: Arc<AtomicUsize>,
@@ -40,7 +40,7 @@ pub struct Hall {
     left_at: Cell<Option<Ms>>,
 }
 
-impl Hall {
+impl OpenConnections {
     pub fn new(board: Arc<Board>, refusals: Arc<Refusals>, places: Arc<AtomicUsize>) -> Self {
         Self {
             table: RefCell::default(),

@@ -12,7 +12,6 @@ use regex_automata::util::start;
 use super::{cost, work};
 use crate::config::Plan;
 use crate::config::document::search;
-use crate::config::document::value::show_size;
 use crate::config::plan::probe::Pattern;
 use crate::kind::Probe;
 use crate::kind::http::spec::{Http, TextRule};
@@ -21,9 +20,9 @@ use crate::words::people;
 /// Different patterns of a config that are looked at: one may take some hundredths of a second.
 const MOST_PATTERNS: usize = 50;
 
-/// What `probity check` says of a plan's patterns: each dear one once.
+/// What `probity check` says of a plan's patterns: each expensive one once.
 pub fn notes(plan: &Plan) -> Vec<String> {
-    let mut are_dear: HashMap<&str, bool> = HashMap::new();
+    let mut are_expensive: HashMap<&str, bool> = HashMap::new();
     let mut found: Vec<(&Pattern, &Http, &str, u64)> = Vec::new();
     let mut unseen = 0;
     for endpoint in &plan.endpoints {
@@ -31,19 +30,19 @@ pub fn notes(plan: &Plan) -> Vec<String> {
             continue;
         };
         let (http, name) = (&*target.spec, endpoint.name.as_str());
-        for pattern in patterns(http).filter(|p| may_be_dear(p, http)) {
+        for pattern in patterns(http).filter(|p| may_be_expensive(p, http)) {
             if let Some(same) = found.iter_mut().find(|(p, ..)| p.text == pattern.text) {
                 same.3 += 1;
                 continue;
             }
-            if are_dear.len() >= MOST_PATTERNS && !are_dear.contains_key(&*pattern.text) {
+            if are_expensive.len() >= MOST_PATTERNS && !are_expensive.contains_key(&*pattern.text) {
                 unseen += 1;
                 continue;
             }
-            let is_dear = are_dear
+            let is_expensive = are_expensive
                 .entry(&pattern.text)
                 .or_insert_with(|| has_too_many_states(&pattern.text));
-            if *is_dear {
+            if *is_expensive {
                 found.push((pattern, http, name, 1));
             }
         }
@@ -57,7 +56,7 @@ pub fn notes(plan: &Plan) -> Vec<String> {
             people::count(*count, "endpoint"),
             pattern.text,
             people::duration(work::longest(&http.limits).as_millis() as u64),
-            show_size(http.limits.body)
+            people::size(http.limits.body)
         )
     };
     let others = (unseen > 0).then(|| {
@@ -78,7 +77,7 @@ fn patterns(http: &Http) -> impl Iterator<Item = &Pattern> {
 }
 
 /// Whether a new state for each byte of the longest body would take too long.
-fn may_be_dear(pattern: &Pattern, http: &Http) -> bool {
+fn may_be_expensive(pattern: &Pattern, http: &Http) -> bool {
     let bytes = usize::try_from(http.limits.body).unwrap_or(usize::MAX);
     u128::from(cost::pattern(pattern, bytes)) > work::longest(&http.limits).as_nanos()
 }
@@ -125,7 +124,7 @@ mod tests {
     use crate::config::{OneText, load};
 
     #[test]
-    fn a_pattern_is_dear_whose_states_do_not_fit_into_memory() {
+    fn a_pattern_is_expensive_whose_states_do_not_fit_into_memory() {
         for cheap in [
             "Shop",
             r"version \d+\.\d+",
@@ -138,18 +137,18 @@ mod tests {
         ] {
             assert!(!has_too_many_states(cheap), "{cheap}");
         }
-        for dear in [
+        for expensive in [
             "<title>.{0,200}Shop</title>",
             "(?i)error.{0,20}timeout",
             "[ab]*a[ab]{20}c",
             "[^<]{1,1000}</html>",
         ] {
-            assert!(has_too_many_states(dear), "{dear}");
+            assert!(has_too_many_states(expensive), "{expensive}");
         }
     }
 
     #[test]
-    fn a_dear_pattern_is_noted_once_unless_the_bodies_are_short() {
+    fn an_expensive_pattern_is_noted_once_unless_the_bodies_are_short() {
         let notes = |limits: &str| {
             let one = |name: &str, pattern: &str| {
                 format!(
@@ -170,7 +169,7 @@ mod tests {
         let found = notes("1MiB");
         assert_eq!(found.len(), 1, "{found:?}");
         let start = "2 endpoints (such as shop): the pattern \"[ab]*a[ab]{20}c\" can take more \
-            than 250 ms of processor time on a body of 1MiB";
+            than 250 ms of processor time on a body of 1 MiB";
         assert!(found[0].starts_with(start), "{found:?}");
         assert_eq!(notes("4KiB"), [""; 0]);
     }

@@ -1,11 +1,11 @@
-//! Deeds on the prober itself while an endpoint is down: other witnesses, other limits. They need
-//! one reload each, hide no outage that is already confirmed, and are named in the report.
+//! Manipulations of the prober itself while an endpoint is down: other witnesses, other limits. They
+//! need one reload each, hide no outage that is already confirmed, and are named in the report.
 
 use serde_json::{Value, json};
 
 use super::cli::probity;
+use super::component_history::{figures, proven, reload, settled};
 use super::daemon::{Daemon, Switch, http};
-use super::makeup::{figures, proven, reload, settled};
 use super::serve::{answering, closed_port, ok};
 
 const QUICK: &str =
