@@ -154,3 +154,23 @@ fn histories_of_the_build_before_give_the_same_figures_and_the_same_bytes() {
         assert_eq!(copied.expected("report-verified.exit"), "0\n", "{of}");
     }
 }
+
+/// The number of a row says which endpoint its name meant then, and from when it counts.
+#[test]
+fn a_correction_and_a_window_have_the_numbers_of_their_events() {
+    for manipulation in [
+        "UPDATE correction SET seq = seq - 1",
+        "UPDATE window SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM window)",
+    ] {
+        let copied = Copied::of("maintenance");
+        let verify = ["history", "verify", "--state-dir", "STATE"].map(str::to_owned);
+        let before = copied.says("verify", &verify);
+        assert!(before.starts_with("intact"), "{before}");
+        rusqlite::Connection::open(copied.state().join("history.sqlite"))
+            .expect("opened")
+            .execute_batch(manipulation)
+            .expect("done");
+        let after = copied.says("verify", &verify);
+        assert!(after.starts_with("altered"), "{manipulation}: {after}");
+    }
+}

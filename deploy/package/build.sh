@@ -100,8 +100,8 @@ deploy/container/build.sh "$work/probity" "$out/probity-$version-$oci_arch.image
 
 (cd "$out" && sha256sum -- * >"$work/sums" && install -m 644 "$work/sums" SHA256SUMS)
 size=$(stat -c %s "$work/probity")
-if ((size > 15000000)); then
-  echo "the binary has $size bytes, more than 15 MB" >&2
+if ((size > 30000000)); then
+  echo "the binary has $size bytes, more than 30 MB" >&2
   exit 1
 fi
 echo "in $out:"

@@ -27,7 +27,7 @@ from harness import QUICK, QUIET, ROOT, Server, children, free_port, get, read, 
 DIST = os.environ.get("DIST", os.path.join(ROOT, "target", "packages"))
 CACHE = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")) + "/probity-ci"
 METRICS = "http://127.0.0.1:9847/metrics"
-MOST_BINARY, MOST_IMAGE = 15_000_000, 20_000_000
+MOST_BINARY, MOST_IMAGE = 30_000_000, 30_000_000
 
 
 def made(pattern: str) -> str:

@@ -53,12 +53,12 @@ const TABLES: [ReadingTable; 8] = [
     },
     ReadingTable {
         name: "window",
-        columns: "recorded, ended, id, body",
+        columns: "recorded, ended, id, body, seq",
         read: window,
     },
     ReadingTable {
         name: "correction",
-        columns: "body",
+        columns: "body, seq",
         read: correction,
     },
 ];
@@ -88,15 +88,15 @@ fn window(r: &Row) -> rusqlite::Result<Said> {
     let is_it = value.get("id").and_then(Value::as_str) == Some(&id);
     let body = if is_it { canonical_text(&value) } else { id };
     let ended = r.get::<_, Option<i64>>(1)?.unwrap_or(-1);
-    Ok((vec![r.get(0)?, ended], body))
+    Ok((vec![r.get(0)?, ended, r.get(4)?], body))
 }
 
 fn correction(r: &Row) -> rusqlite::Result<Said> {
     let body: String = r.get(0)?;
     let value: Value = serde_json::from_str(&body).unwrap_or_default();
     let end = |key| value.get(key).and_then(Value::as_str).and_then(parse_utc);
-    let ends = ["from", "to"].map(|key| end(key).unwrap_or(-1));
-    Ok((ends.to_vec(), canonical_text(&value)))
+    let [from, to] = ["from", "to"].map(|key| end(key).unwrap_or(-1));
+    Ok((vec![from, to, r.get(1)?], canonical_text(&value)))
 }
 
 impl Retold {
@@ -167,7 +167,14 @@ impl Retold {
         let told = self.spans.get(table.name).map_or(&[][..], Vec::as_slice);
         let mut expected: Vec<(Vec<i64>, String, u64)> = told
             .iter()
-            .map(|(seq, row, what)| (row.clone(), what.clone(), *seq))
+            .map(|(seq, row, what)| {
+                let mut row = row.clone();
+                // The number says which endpoint a name meant, and from when the row counts.
+                if matches!(table.name, "window" | "correction") {
+                    row.push(*seq as i64);
+                }
+                (row, what.clone(), *seq)
+            })
             .collect();
         stored.sort_unstable();
         expected.sort_unstable();
