@@ -159,10 +159,10 @@ impl History {
     ) -> Result<Pruned, HistoryError> {
         let carried = canonical(&cut.carried);
         let Value::Object(object) = json!({
-            "schema": "probity-stub/1", "chain": self.chain_signer.chain, "first": 1, "last": cut.last,
-            "head": cut.head, "until": format_utc(cut.until), "until_ms": cut.until_ms,
-            "checkpoints": cut.checkpoints, "carried_sha256": hex(&sha256(carried.as_bytes())),
-            "time": format_utc(utc),
+            "schema": "probity-stub/1", "chain": self.chain_signer.chain, "first": 1,
+            "last": cut.last, "head": cut.head, "until": format_utc(cut.until),
+            "until_ms": cut.until_ms, "checkpoints": cut.checkpoints,
+            "carried_sha256": hex(&sha256(carried.as_bytes())), "time": format_utc(utc),
         }) else {
             return Ok(Pruned {
                 last: cut.last,

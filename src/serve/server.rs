@@ -67,8 +67,8 @@ pub struct ServerState {
     pub standings: Arc<ArcSwap<Standings>>,
 }
 
-pub fn router(server: ServerState) -> Router {
-    let asked = Asked::new(server.board.clone(), server.metrics.refusals.clone());
+pub fn router(state: ServerState) -> Router {
+    let asked = Asked::new(state.board.clone(), state.metrics.refusals.clone());
     let of_endpoints = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/endpoints", get(endpoints))
@@ -76,7 +76,7 @@ pub fn router(server: ServerState) -> Router {
         .route("/api/v1/sla", get(sla))
         .route("/api/v1/components", get(of_components))
         .route("/", get(front))
-        .route_layer(middleware::from_fn_with_state(server.clone(), once_shown));
+        .route_layer(middleware::from_fn_with_state(state.clone(), once_shown));
     of_endpoints
         .route("/-/healthy", get(|| async { "Healthy\n" }))
         .route("/-/ready", get(ready))
@@ -104,7 +104,7 @@ pub fn router(server: ServerState) -> Router {
                 )
             }),
         )
-        .with_state(server)
+        .with_state(state)
         .layer(middleware::from_fn_with_state(asked, look_at_host))
 }
 
@@ -130,8 +130,8 @@ pub fn makes_progress(board: &Board) -> bool {
     age < PROGRESS_WITHIN_NS
 }
 
-async fn ready(State(server): State<ServerState>) -> Response {
-    let health = &server.board.health;
+async fn ready(State(state): State<ServerState>) -> Response {
+    let health = &state.board.health;
     let mut missing = Vec::new();
     if !health.history_writable.load(Ordering::Relaxed) {
         missing.push("the history is not writable");
@@ -139,7 +139,7 @@ async fn ready(State(server): State<ServerState>) -> Response {
     if !health.scheduled.load(Ordering::Relaxed) {
         missing.push("the first round is not scheduled yet");
     }
-    if !makes_progress(&server.board) {
+    if !makes_progress(&state.board) {
         missing.push("the scheduler makes no progress");
     }
     if missing.is_empty() {
@@ -156,13 +156,13 @@ async fn ready(State(server): State<ServerState>) -> Response {
 /// Reads the config again. Faults quote the config, which this client may not be able to read: they
 /// are in the log.
 async fn reload(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
-    let allowed = may_change(&headers, &server.board.plan.load().listen);
+    let allowed = may_change(&headers, &state.board.plan.load().listen);
     if let Err(denied) = allowed {
-        server.metrics.refusals.note(
+        state.metrics.refusals.note(
             Refusal::Forbidden,
             Peer::of(peer.ip()),
             Clock::Real.boot_ns() / NS_PER_MS,
@@ -177,7 +177,7 @@ async fn reload(
     let forwarded_for = forwarded.as_deref().unwrap_or("-");
     tracing::info!(peer = %peer.ip(), forwarded_for, "reload requested over HTTP");
     let (reply, answer) = oneshot::channel();
-    if server.reload.send(reply).await.is_err() {
+    if state.reload.send(reply).await.is_err() {
         return ReloadError::Ending.answer().into_response();
     }
     match answer.await {
@@ -191,8 +191,8 @@ async fn reload(
 
 /// Before the endpoints are taken into service an answer would say that there are none: then there
 /// is no answer yet.
-async fn once_shown(State(server): State<ServerState>, request: Request, next: Next) -> Response {
-    if !server.board.health.scheduled.load(Ordering::Acquire) {
+async fn once_shown(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    if !state.board.health.scheduled.load(Ordering::Acquire) {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "the daemon is starting: its endpoints are being taken into service\n",
@@ -203,7 +203,7 @@ async fn once_shown(State(server): State<ServerState>, request: Request, next: N
 }
 
 async fn metrics(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     line: ClientLink,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -228,16 +228,13 @@ async fn metrics(
     };
     let format = Format::accepted(text(header::ACCEPT));
     let gzip = takes(text(header::ACCEPT_ENCODING), "gzip");
-    let (gate, refusals) = (
-        server.gates.scrapes.clone(),
-        server.metrics.refusals.clone(),
-    );
+    let (gate, refusals) = (state.gates.scrapes.clone(), state.metrics.refusals.clone());
     let made = made(&gate, &line, &refusals, move |out| {
         if !gzip {
-            return Ok(write_metrics(out, &server, format, &parts)?);
+            return Ok(write_metrics(out, &state, format, &parts)?);
         }
         let mut encoder = GzEncoder::new(out, Compression::fast());
-        write_metrics(&mut encoder, &server, format, &parts)?;
+        write_metrics(&mut encoder, &state, format, &parts)?;
         encoder.finish()?;
         Ok(())
     });
@@ -296,14 +293,14 @@ async fn made(
 
 fn write_metrics(
     out: &mut dyn Write,
-    server: &ServerState,
+    state: &ServerState,
     format: Format,
     parts: &[Collect],
 ) -> std::io::Result<()> {
-    let snapshot = server.board.snapshot();
-    let plan = server.board.plan.load_full();
+    let snapshot = state.board.snapshot();
+    let plan = state.board.plan.load_full();
     let at = now();
-    let windows: Vec<Window> = server
+    let windows: Vec<Window> = state
         .board
         .windows
         .load()
@@ -314,14 +311,10 @@ fn write_metrics(
     metrics::endpoint::write(out, format, parts, &snapshot, &plan, (&windows, at))?;
     drop(snapshot);
     if parts.contains(&Collect::Daemon) {
-        server.metrics.write(
-            out,
-            format,
-            &server.board,
-            &server.gauges,
-            &server.deliveries,
-        )?;
-        let standings = server.standings.load();
+        state
+            .metrics
+            .write(out, format, &state.board, &state.gauges, &state.deliveries)?;
+        let standings = state.standings.load();
         if !standings.components.is_empty() {
             metrics::component::write(&standings.components, out, format)?;
         }
@@ -391,16 +384,14 @@ fn wrong(why: impl Into<String>) -> Response {
 /// returns what writes it: a slow reader holds no view of the database open, which would keep its
 /// log from being taken in.
 async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
-    server: ServerState,
+    state: ServerState,
     line: &ClientLink,
     read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
-    let (gate, refusals) = (
-        server.gates.questions.clone(),
-        server.metrics.refusals.clone(),
-    );
+    let gate = state.gates.questions.clone();
+    let refusals = state.metrics.refusals.clone();
     made(&gate, line, &refusals, move |out| {
-        let write = read(&server, &schema::open_to_read(&server.state_dir)?)?;
+        let write = read(&state, &schema::open_to_read(&state.state_dir)?)?;
         write(out)
     })
     .await
@@ -421,25 +412,22 @@ fn json(made: Result<Body, Response>) -> Response {
 }
 
 async fn endpoints(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     line: ClientLink,
     Query(query): Query<EndpointsQuery>,
 ) -> Response {
     let Some(name) = query.endpoint else {
-        let (gate, refusals) = (
-            server.gates.questions.clone(),
-            server.metrics.refusals.clone(),
-        );
+        let gate = state.gates.questions.clone();
+        let refusals = state.metrics.refusals.clone();
         return json(
             made(&gate, &line, &refusals, move |out| {
-                api::endpoints(&server.board, out)
+                api::endpoints(&state.board, out)
             })
             .await,
         );
     };
-    let answer = ask(server, &line, move |server, reader| {
-        let list =
-            api::one_endpoint(reader, &server.board, &name, now())?.ok_or(Unmade::Unknown)?;
+    let answer = ask(state, &line, move |state, reader| {
+        let list = api::one_endpoint(reader, &state.board, &name, now())?.ok_or(Unmade::Unknown)?;
         let value = serde_json::json!(list);
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
@@ -456,7 +444,7 @@ async fn endpoints(
 }
 
 async fn outages(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     line: ClientLink,
     Query(query): Query<OutagesQuery>,
 ) -> Response {
@@ -465,7 +453,7 @@ async fn outages(
         since => since.flatten().unwrap_or(0),
     };
     let limit = query.limit.unwrap_or(100).min(10_000);
-    let answer = ask(server, &line, move |server, reader| {
+    let answer = ask(state, &line, move |state, reader| {
         let endpoint = query.endpoint.as_deref();
         let is_asked =
             |e: &&Arc<Entry>| endpoint.is_none_or(|name| e.endpoint.load().name.as_str() == name);
@@ -475,7 +463,7 @@ async fn outages(
                 extent(&e.view().shown.settled, &e.endpoint.load().rules),
             )
         };
-        let extents: Vec<_> = server
+        let extents: Vec<_> = state
             .board
             .entries()
             .iter()
@@ -498,7 +486,7 @@ async fn outages(
 }
 
 async fn timeline(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     line: ClientLink,
     Query(query): Query<TimelineQuery>,
 ) -> Response {
@@ -514,23 +502,23 @@ async fn timeline(
         return wrong("to is not after from");
     }
     json(
-        ask(server, &line, move |server, reader| {
-            Ok(api::timeline(reader, &server.board, Span::new(from, to))?)
+        ask(state, &line, move |state, reader| {
+            Ok(api::timeline(reader, &state.board, Span::new(from, to))?)
         })
         .await,
     )
 }
 
-async fn sla(State(server): State<ServerState>, line: ClientLink) -> Response {
-    let answer = ask(server, &line, |server, reader| {
+async fn sla(State(state): State<ServerState>, line: ClientLink) -> Response {
+    let answer = ask(state, &line, |state, reader| {
         let fresh = Arc::new(standings(
             reader,
-            &server.board,
-            &server.terms,
+            &state.board,
+            &state.terms,
             now(),
             NotSeen::Told,
         )?);
-        server.standings.store(fresh.clone());
+        state.standings.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))
     });
     json(answer.await)
@@ -542,7 +530,7 @@ struct ComponentQuery {
 }
 
 async fn of_components(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     line: ClientLink,
     Query(query): Query<ComponentQuery>,
 ) -> Response {
@@ -553,10 +541,10 @@ async fn of_components(
         }
     };
     json(
-        ask(server, &line, move |server, reader| {
+        ask(state, &line, move |state, reader| {
             Ok(by_component::json(
                 reader,
-                &server.board,
+                &state.board,
                 only.as_ref(),
                 now(),
             )?)
@@ -565,8 +553,8 @@ async fn of_components(
     )
 }
 
-async fn checkpoint(State(server): State<ServerState>, line: ClientLink) -> Response {
-    let answer = ask(server, &line, |_, reader| {
+async fn checkpoint(State(state): State<ServerState>, line: ClientLink) -> Response {
+    let answer = ask(state, &line, |_, reader| {
         let body = reader.newest_checkpoint()?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{body}")?))
     });
@@ -582,16 +570,16 @@ async fn checkpoint(State(server): State<ServerState>, line: ClientLink) -> Resp
 }
 
 async fn front(
-    State(server): State<ServerState>,
+    State(state): State<ServerState>,
     line: ClientLink,
     Query(query): Query<PageQuery>,
 ) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
-    let answer = ask(server, &line, move |server, reader| {
+    let answer = ask(state, &line, move |state, reader| {
         Ok(page::html(
             reader,
-            &server.board,
-            &server.standings.load(),
+            &state.board,
+            &state.standings.load(),
             now(),
             page,
         )?)

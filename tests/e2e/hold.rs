@@ -1,5 +1,5 @@
-//! The longest stretch for which a probe holds its thread: expensive patterns are held against texts
-//! apart from it.
+//! The longest stretch for which a probe holds its thread: expensive patterns are held against
+//! texts apart from it.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,5 +1,6 @@
-//! Manipulations of the prober itself while an endpoint is down: other witnesses, other limits. They
-//! need one reload each, hide no outage that is already confirmed, and are named in the report.
+//! Manipulations of the prober itself while an endpoint is down: other witnesses, other limits.
+//! They need one reload each, hide no outage that is already confirmed, and are named in the
+//! report.
 
 use serde_json::{Value, json};
 
