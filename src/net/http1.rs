@@ -15,13 +15,15 @@ use super::budget::{Budget, Incoming};
 use super::halt::{Halt, stream_error};
 use super::http_response::{Ask, Response};
 use super::trace::{Stage, Trace};
-use crate::config::plan::probe::{INTERIM_LIMIT, Limits};
+use crate::config::plan::probe::{INTERIM_LIMIT, Limits, too_many_pieces};
 use crate::words::Cause;
 
 const READ_START: usize = 2048;
 const CHUNK_LINE_LIMIT: usize = 1024;
 /// Bytes that are read before others have their turn.
 const TURN: usize = 32 << 10;
+/// What a chunk costs beside its bytes, in bytes.
+const CHUNK_COST: usize = 256;
 /// So much is set aside for a body that is announced.
 const RESERVED: usize = 1 << 20;
 
@@ -109,6 +111,14 @@ impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
         &self.buffer[self.at..]
     }
 
+    /// The thread is everybody's: others have their turn where this one was long.
+    async fn turn(&mut self) {
+        if self.trace.is_turn_over.take() || self.since_turn >= TURN {
+            self.since_turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Reads more; false at the end of the stream.
     async fn more(&mut self) -> Result<bool, Halt> {
         if self.at == self.buffer.len() {
@@ -118,11 +128,7 @@ impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
             self.buffer.drain(..self.at);
             self.at = 0;
         }
-        // Small chunks cost far more than their bytes; the thread is everybody's.
-        if self.trace.is_turn_over.take() || self.since_turn >= TURN {
-            self.since_turn = 0;
-            tokio::task::yield_now().await;
-        }
+        self.turn().await;
         self.buffer.reserve(READ_START);
         let room = (self.buffer.capacity() - self.buffer.len()).min(16_384);
         let count = self
@@ -286,9 +292,15 @@ async fn read_chunks<S: AsyncRead + Unpin>(
     body: &mut Body,
     limits: &Limits,
 ) -> Result<(), Halt> {
-    let mut framing_bytes = 0;
+    let (mut framing_bytes, mut chunks) = (0, 0);
     loop {
         let line = read_line(input, CHUNK_LINE_LIMIT).await?;
+        chunks += 1;
+        input.since_turn += CHUNK_COST;
+        input.turn().await;
+        if let Some(why) = too_many_pieces(chunks, body.count, "chunks") {
+            return Err(Halt::down(Cause::BodyLimit, why));
+        }
         // Small chunks with long extensions would carry far more than the body.
         let is_first = framing_bytes == 0;
         framing_bytes += line.len() as u64;
@@ -437,6 +449,23 @@ mod tests {
     async fn cause_as(response: &[u8], reading: Strictness) -> Cause {
         match read_as(response, "GET", reading).await {
             Err(Halt::Down(cause, _)) => cause,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_has_so_many_chunks_for_its_bytes_and_no_more() {
+        let answer = |chunks| {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            [head, &"1\r\nx\r\n".repeat(chunks), "0\r\n\r\n"].concat()
+        };
+        // The last one, without a byte, counts as well: 16,384 + 17,475 / 16.
+        let whole = read(answer(17_475).as_bytes(), "GET").await.expect("few");
+        assert_eq!(whole.body.len(), 17_475);
+        match read(answer(17_476).as_bytes(), "GET").await {
+            Err(Halt::Down(Cause::BodyLimit, why)) => {
+                assert_eq!(why, "the first 17476 bytes of the body are in 17477 chunks")
+            }
             other => panic!("{other:?}"),
         }
     }

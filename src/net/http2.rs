@@ -179,7 +179,7 @@ async fn read(
 /// What the peer did, in its terms.
 fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
     if let Some(flood) = watch.flood() {
-        return Halt::down(Cause::ProtocolError, flood).into();
+        return flood.into();
     }
     if let Some(name) = watch.other_protocol() {
         return Halt::down(

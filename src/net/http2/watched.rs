@@ -13,8 +13,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::config::plan::probe::too_many_pieces;
 use crate::net::first_bytes::FIRST_BYTES;
+use crate::net::halt::Halt;
 use crate::net::peer;
+use crate::words::Cause;
 
 /// Frames that carry nothing of the answer's body, in one exchange.
 const FRAME_LIMIT: u32 = 1000;
@@ -38,7 +41,18 @@ const HEADER: usize = 9;
 #[derive(Default)]
 pub struct Watch {
     first: RefCell<Vec<u8>>,
-    is_flood: Cell<bool>,
+    flood: Cell<Option<Flood>>,
+}
+
+/// Of which frames there were too many.
+#[derive(Debug, Clone, Copy)]
+enum Flood {
+    BesideBody,
+    /// With so few bytes of the body.
+    OfBody {
+        frames: u32,
+        bytes: u64,
+    },
 }
 
 impl Watch {
@@ -48,11 +62,19 @@ impl Watch {
     }
 
     /// What the peer did where it sent too many frames.
-    pub fn flood(&self) -> Option<String> {
-        self.is_flood.get().then(|| {
-            format!(
-                "the peer sent more than {FRAME_LIMIT} HTTP/2 frames beside the body of its answer"
-            )
+    pub fn flood(&self) -> Option<Halt> {
+        Some(match self.flood.get()? {
+            Flood::BesideBody => Halt::down(
+                Cause::ProtocolError,
+                format!(
+                    "the peer sent more than {FRAME_LIMIT} HTTP/2 frames beside the body of its \
+                        answer"
+                ),
+            ),
+            Flood::OfBody { frames, bytes } => {
+                let why = too_many_pieces(u64::from(frames), bytes, "DATA frames");
+                Halt::down(Cause::BodyLimit, why.unwrap_or_default())
+            }
         })
     }
 }
@@ -66,6 +88,9 @@ pub struct Watched<S> {
     /// Bytes of the payload that are yet to come.
     left: u32,
     frames: u32,
+    /// Those of the body, and its bytes.
+    data_frames: u32,
+    data_bytes: u64,
     turn_frames: u32,
     turn_bytes: usize,
     /// The answer ends with the header block that is being read.
@@ -84,6 +109,8 @@ impl<S> Watched<S> {
             have: 0,
             left: 0,
             frames: 0,
+            data_frames: 0,
+            data_bytes: 0,
             turn_frames: 0,
             turn_bytes: 0,
             ends: false,
@@ -124,10 +151,21 @@ impl<S> Watched<S> {
         self.turn_frames += 1;
         if kind != DATA || self.left == 0 {
             self.frames += 1;
+        } else {
+            self.data_frames += 1;
+            self.data_bytes += u64::from(self.left);
         }
         // Stream 1 is the only one that was opened.
         let is_ours = self.header[5..] == [0, 0, 0, 1];
         self.ends |= is_ours && matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
+    }
+
+    fn flood(&self) -> Option<Flood> {
+        let (frames, bytes) = (self.data_frames, self.data_bytes);
+        if self.frames > FRAME_LIMIT {
+            return Some(Flood::BesideBody);
+        }
+        too_many_pieces(u64::from(frames), bytes, "").map(|_| Flood::OfBody { frames, bytes })
     }
 
     fn is_last_of_block(&self) -> bool {
@@ -175,8 +213,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         let passed = self.follow(piece.filled());
         self.turn_bytes += read;
-        if self.frames > FRAME_LIMIT {
-            self.watch.is_flood.set(true);
+        if let Some(flood) = self.flood() {
+            self.watch.flood.set(Some(flood));
             return Poll::Ready(Err(io::Error::other("too many frames")));
         }
         buf.advance(passed);
@@ -302,5 +340,10 @@ mod tests {
             !read(&body, 4096).await.1,
             "a body in small frames is no flood"
         );
+        // 16,384 + 17,476 / 16.
+        let most = frame(DATA, 0, 1, b"x").repeat(17_476);
+        assert!(!read(&most, 4096).await.1);
+        let more = frame(DATA, 0, 1, b"x").repeat(17_477);
+        assert!(read(&more, 4096).await.1, "too small for their number");
     }
 }
