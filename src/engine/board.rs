@@ -193,6 +193,10 @@ pub struct Health {
     pub in_flight: AtomicUsize,
     pub reload_ok: AtomicBool,
     pub reload_utc_ms: AtomicU64,
+    /// When the newest backup was made; 0: none is known.
+    pub backup_utc_ms: AtomicU64,
+    /// The last try at a backup succeeded.
+    pub backup_ok: AtomicBool,
     pub stalls: AtomicU64,
     /// Certificate authorities that the system's trust store holds.
     pub authorities: AtomicU64,
@@ -229,6 +233,7 @@ impl Board {
         let health = Health {
             history_writable: AtomicBool::new(true),
             reload_ok: AtomicBool::new(true),
+            backup_ok: AtomicBool::new(true),
             ..Health::default()
         };
         Self {

@@ -46,13 +46,6 @@ impl Builder<'_> {
         let backup = layers.item("backup").and_then(|i| {
             let section = i.section()?;
             let dir = section.item("dir").and_then(|i| i.text());
-            if dir.is_none() && !section.table.contains_key("dir") {
-                section.source.fault(
-                    &section.span,
-                    "[history.backup] has no dir",
-                    "Add dir = \"/var/backups/probity\".",
-                );
-            }
             let plan = BackupPlan {
                 every: section
                     .item("every")
@@ -62,7 +55,7 @@ impl Builder<'_> {
                     .item("keep")
                     .and_then(|i| i.integer(1, 100_000))
                     .map_or(DEFAULT_BACKUP_KEEP, |n| n as usize),
-                dir: PathBuf::from(dir.unwrap_or_default()),
+                dir: dir.map(PathBuf::from),
             };
             section.end();
             Some(plan)
