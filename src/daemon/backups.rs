@@ -27,6 +27,7 @@ pub async fn make(board: Arc<Board>, state_dir: PathBuf) {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let Some(plan) = board.plan.load().history.backup.clone() else {
             schedule = None;
+            board.health.backup_ok.store(true, Ordering::Relaxed);
             continue;
         };
         let directory = plan.directory(&state_dir);

@@ -29,8 +29,8 @@ use crate::config::document::source::show_faults;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
-use crate::history::writer::Progress;
 use crate::history::schema;
+use crate::history::writer::Progress;
 use crate::kind::Kind;
 use crate::net::apart;
 use crate::net::authorities::Authorities;
@@ -88,7 +88,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     warn_about(&plan);
     filter_system_calls();
     let listener = start::listen(&plan)?;
-    let directory = start::state_directory(&plan);
+    let directory = start::state_directory(&plan, &config);
     let board = Arc::new(Board::new(plan.clone()));
     let begun = start::begin(&plan, &directory, &board)?;
     let gauges = Arc::new(Gauges::default());

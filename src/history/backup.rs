@@ -8,6 +8,7 @@ use super::copy::copy;
 use super::reader::HistoryReader;
 use super::schema::{open_alone, open_file, open_to_read};
 use crate::net::files::OwnFolder;
+use crate::net::guarded;
 use crate::net::sys::effective_user;
 use crate::words::{UtcMs, format_utc, parse_utc};
 
@@ -107,19 +108,17 @@ pub fn newest(directory: &Path, now: UtcMs) -> Option<UtcMs> {
     all.iter().rev().filter_map(made).find(|at| *at <= now)
 }
 
-/// Why this user could make no backup here, tried by making a folder where a backup is made. A
-/// folder that is not there is tried at the nearest one above it, and is not made.
+/// Why this user could make no backup here, tried by making a folder as a backup does. A folder
+/// that is not there is not made.
 pub fn tried(directory: &Path) -> Result<(), String> {
-    let there = directory.ancestors().find(|path| path.exists());
-    let place = there.unwrap_or(Path::new("."));
-    match OwnFolder::new(place, ".tried".as_ref()) {
-        Ok(_) => Ok(()),
-        Err(why) => Err(format!(
-            "{why} in {} as user {}",
-            place.display(),
-            effective_user()
-        )),
+    if !directory.exists() {
+        return guarded::makable(directory);
     }
+    let tried = OwnFolder::new(directory, ".tried".as_ref());
+    tried.map(drop).map_err(|why| {
+        let user = effective_user();
+        format!("{why} for user {user}")
+    })
 }
 
 /// Opens a backup to look at it. SQLite would play back a log that lies beside a database,

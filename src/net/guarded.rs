@@ -219,6 +219,19 @@ pub fn file_refused(path: &Path) -> Option<String> {
     ))
 }
 
+/// Why this user could not write to a directory, or could not make one that is not there.
+pub fn makable(path: &Path) -> Result<(), String> {
+    let there = path.ancestors().find(|above| above.exists());
+    let place = there.unwrap_or(Path::new("."));
+    if !place.is_dir() {
+        return Err(format!("{} is not a directory", place.display()));
+    }
+    sys::may_read_and_write(place).map_err(|why| {
+        let user = sys::effective_user();
+        format!("{why} for user {user} in {}", place.display())
+    })
+}
+
 /// Looks at the state directory before anything in it is believed. One of an older version becomes
 /// 0700 if it holds nothing that is not known to be the daemon's: `ours` tells that by the name.
 pub fn state_directory(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), String> {

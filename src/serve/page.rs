@@ -35,6 +35,8 @@ struct Page {
     worst: &'static str,
     now: String,
     recorded: bool,
+    /// Why the last reload was refused; empty where it was not.
+    refused: String,
     /// The last try at a backup failed.
     unsaved: bool,
     /// When the newest backup was made; empty where none is.
@@ -83,10 +85,14 @@ pub fn html(
         headline,
         worst,
         now: clock(now),
-        recorded: board
+        recorded: board.health.history_writable.load(Ordering::Relaxed),
+        refused: board
             .health
-            .history_writable
-            .load(Ordering::Relaxed),
+            .reload_refused
+            .load()
+            .as_deref()
+            .cloned()
+            .unwrap_or_default(),
         unsaved: !board.health.backup_ok.load(Ordering::Relaxed),
         backup: backup_line(board),
         rows,

@@ -35,7 +35,7 @@ impl Builder<'_> {
             let key = secret(&i, self.surroundings)?;
             let is_key = key.reveal().trim().len() == 64
                 && key.reveal().trim().bytes().all(|b| b.is_ascii_hexdigit());
-            if !is_key {
+            if !is_key && !key.is_unread() {
                 i.fault(
                     "the key that signs checkpoints is not 64 hexadecimal digits",
                     "Make one: openssl rand -hex 32",
@@ -208,7 +208,8 @@ pub(in crate::config) fn proxies(layers: &Layers) -> Proxies {
 
 /// The fault names the table only: the address is a secret.
 fn is_web_address(section: &Section, address: &Secret) -> bool {
-    let is_one = Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+    let is_one = address.is_unread()
+        || Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
     if !is_one {
         section.source.fault(
             &section.span,
