@@ -38,7 +38,7 @@ fn version() -> &'static str {
     about,
     propagate_version = true,
     after_help = "Examples:\n  probity demo                      a self-contained demo on \
-        loopback\n  probity check --config my.toml    validate a config and show what it \
+        loopback\n  probity check my.toml             validate a config and show what it \
         implies\n  probity run --config my.toml      run the daemon\n  probity probe \
         https://example.com probe once and show where the time went\n\nExit codes common to all \
         commands: 64 usage error, 74 output could not be written."
@@ -70,8 +70,8 @@ pub enum Command {
     /// user may.
     #[command(
         after_help = "Exit codes: 0 reloaded, 1 refused (the errors are printed), 69 no running \
-            daemon, 78 the config cannot be read and --state-dir is missing.\n\nExample:\n  \
-            probity reload --state-dir /var/lib/probity"
+            daemon.\n\nThe config only says where the daemon is. The daemon reads its own config \
+            again.\n\nExample:\n  probity reload --config /etc/probity/probity.toml"
     )]
     Reload {
         #[command(flatten)]
@@ -84,11 +84,13 @@ pub enum Command {
     #[command(after_help = "Example:\n  probity demo --seconds 60")]
     Demo(Demo),
     /// Validate a config: all errors with line and column, then detection times, series and disk
-    /// use.
+    /// use, and what this host lacks for it.
     #[command(
-        after_help = "Exit codes: 0 valid, 78 invalid.\n\nExamples:\n  probity check --config \
-            my.toml\n  probity check --config my.toml --print   show the effective config, \
-            secrets masked"
+        after_help = "Exit codes: 0 valid, 78 invalid, or a note with --strict.\n\nCredentials \
+            that only the service manager has are not checked; a note names them.\n\n\
+            Examples:\n  probity check my.toml\n  probity check my.toml --print   show the \
+            effective config, secrets masked\n  probity check my.toml --no-environment \
+            --strict   for a build server"
     )]
     Check(Check),
     /// Probe one endpoint or URL once and show where the time went.
@@ -213,8 +215,19 @@ pub struct Demo {
 
 #[derive(Debug, Args)]
 pub struct Check {
+    /// Config file, in place of --config.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub named: Option<PathBuf>,
     #[command(flatten)]
     pub config: ConfigArg,
+    #[arg(
+        long,
+        help = "Look at the config alone: not at this host's port, directories, names, ICMP, trust \
+            store and clock"
+    )]
+    pub no_environment: bool,
+    #[arg(long, help = "Fail if there is a note (exit code 78)")]
+    pub strict: bool,
     /// Print the effective config with all defaults; secrets are masked.
     #[arg(long)]
     pub print: bool,

@@ -6,22 +6,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::Check;
-use super::print;
+use super::{environment, print};
 use crate::account::figures::not_seen_text;
-use crate::config::Fault;
 use crate::config::document::source::show_faults;
 use crate::config::lint::{Implied, implied};
 use crate::config::print::effective;
+use crate::config::{Fault, load};
 use crate::daemon::exit::Exit;
-use crate::daemon::start::{read_config, state_directory};
+use crate::daemon::start::state_directory;
 use crate::daemon::streams::say_error;
-use crate::daemon::surroundings;
 use crate::judgement::zones::{self, ZoneSource};
-use crate::kind::Kind;
 use crate::kind::run::expensive_patterns;
-use crate::net::authorities::Authorities;
-use crate::net::clock_trust::ClockTrust;
-use crate::net::echo;
+use crate::net::config_files::{Unread, WithoutSecrets};
 use crate::net::guarded;
 use crate::net::zone_data;
 use crate::serve::metrics::estimate;
@@ -31,8 +27,10 @@ use crate::words::people;
 const LISTED: usize = 20;
 
 pub fn run(check: &Check) -> Exit {
-    let path = check.config.path();
-    let plan = match read_config(&path) {
+    let named = check.named.as_ref().or(check.config.config.as_ref());
+    let path = named.map_or_else(|| check.config.path(), Clone::clone);
+    let files = WithoutSecrets::new(Unread::MissingCredentials);
+    let plan = match load(&path, &files) {
         Ok(plan) => plan,
         Err(faults) => {
             if check.json {
@@ -51,28 +49,16 @@ pub fn run(check: &Check) -> Exit {
         return Exit::Fine;
     }
     let mut implied = implied(&plan, estimate::series(&plan));
-    let asks_icmp = plan
-        .endpoints
-        .iter()
-        .chain(&plan.witness.endpoints)
-        .any(|e| e.probe.kind() == Kind::Icmp);
-    if let Some(Err(why)) = asks_icmp.then(echo::permitted) {
-        implied.warnings.push(format!(
-            "this user may not send ICMP ({why}): icmp endpoints would be unknown (permission); \
-                allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
-        ));
+    implied.warnings.extend(files.notes());
+    if !check.no_environment {
+        let directory = state_directory(&plan, &path);
+        implied.warnings.extend(files.notes_of_this_host());
+        implied
+            .warnings
+            .extend(environment::notes(&plan, &directory));
     }
-    implied.warnings.extend(surroundings::notes(
-        &plan,
-        &Authorities::of_the_system(),
-        &ClockTrust::default(),
-    ));
     implied.warnings.extend(expensive_patterns::notes(&plan));
     implied.warnings.extend(guarded::open_secrets());
-    implied.warnings.extend(
-        guarded::state_directory_refused(&state_directory(&plan))
-            .map(|why| format!("the state directory cannot be used: {why}")),
-    );
     implied
         .warnings
         .extend(zone_note(zone_data::system_release().as_deref()));
@@ -87,6 +73,11 @@ pub fn run(check: &Check) -> Exit {
     print(check.json, &json!(valid), || {
         shown(&path.display().to_string(), &implied)
     });
+    if check.strict && !implied.warnings.is_empty() {
+        let count = people::count(implied.warnings.len() as u64, "note");
+        say_error(format_args!("probity: {count}, and --strict allows none"));
+        return Exit::Config;
+    }
     Exit::Fine
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,9 +12,13 @@ use serde_json::Value;
 use super::args::place::StateArgs;
 use super::{local, print};
 use crate::daemon::control::SOCKET;
-use crate::daemon::control::messages::{ControlCommand, ControlRequest, Renamed, RequestRefused};
+use crate::daemon::control::messages::{
+    ConfigReloaded, ControlCommand, ControlRequest, Renamed, RequestRefused,
+};
 use crate::daemon::exit::Exit;
+use crate::daemon::start::{likely_state_directory, read_without_secrets, state_directory};
 use crate::daemon::streams::say_error;
+use crate::net::config_files::Unread;
 
 /// Pruning looks at all that goes.
 const PATIENCE: Duration = Duration::from_secs(610);
@@ -33,12 +38,36 @@ pub fn ask<Answer: DeserializeOwned>(
         by: by.cloned(),
         command,
     };
-    let directory = match local::directory(place) {
-        Ok(directory) => directory,
-        Err(exit) => return exit,
+    match local::directory(place) {
+        Ok(directory) => answered(&directory, &request, json, text),
+        Err(exit) => exit,
+    }
+}
+
+/// Asks for a reload. The daemon is found even if the config has faults, as it is the daemon that
+/// refuses it, and shows that it did.
+pub fn reload(place: &StateArgs, json: bool, text: impl FnOnce(&ConfigReloaded) -> String) -> Exit {
+    let config = place.config.path();
+    let found = || match read_without_secrets(&config, Unread::All) {
+        Ok(plan) => state_directory(&plan, &config),
+        Err(_) => likely_state_directory(&config),
     };
+    let directory = place.state_dir.clone().unwrap_or_else(found);
+    let request = ControlRequest {
+        by: None,
+        command: ControlCommand::Reload,
+    };
+    answered(&directory, &request, json, text)
+}
+
+fn answered<Answer: DeserializeOwned>(
+    directory: &Path,
+    request: &ControlRequest,
+    json: bool,
+    text: impl FnOnce(&Answer) -> String,
+) -> Exit {
     let path = directory.join(SOCKET);
-    let answer = match exchange(&path, &request) {
+    let answer = match exchange(&path, request) {
         Ok(answer) => answer,
         Err(why) => {
             say_error(format_args!(
@@ -77,7 +106,7 @@ pub fn renamed_lines(renamed: &Renamed) -> String {
         .collect()
 }
 
-fn exchange(path: &std::path::Path, request: &ControlRequest) -> Result<Value, String> {
+fn exchange(path: &Path, request: &ControlRequest) -> Result<Value, String> {
     let line = serde_json::to_string(request).map_err(|e| e.to_string())?;
     let mut stream = UnixStream::connect(path).map_err(|e| e.to_string())?;
     stream

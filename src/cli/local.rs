@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::args::place::StateArgs;
 use crate::config::Plan;
+use crate::config::document::secret::Secret;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::{read_config, state_directory};
+use crate::daemon::start::{read_without_secrets, state_directory};
 use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::history::checkpoint::Signer;
@@ -14,6 +15,7 @@ use crate::history::read::Extent;
 use crate::history::reader::HistoryReader;
 use crate::history::{HistoryError, schema};
 use crate::judgement::rules::Rules;
+use crate::net::config_files::Unread;
 use crate::words::Name;
 
 /// The directory that is meant; the config is read only when it is not named.
@@ -21,14 +23,24 @@ pub fn directory(place: &StateArgs) -> Result<PathBuf, Exit> {
     if let Some(directory) = &place.state_dir {
         return Ok(directory.clone());
     }
-    Ok(state_directory(&plan(place)?))
+    Ok(state_directory(&plan(place)?, &place.config.path()))
 }
 
+/// The config, for commands that need none of its secrets.
 pub fn plan(place: &StateArgs) -> Result<Plan, Exit> {
-    read_config(&place.config.path()).map_err(|faults| {
+    read(place, Unread::All)
+}
+
+fn read(place: &StateArgs, unread: Unread) -> Result<Plan, Exit> {
+    read_without_secrets(&place.config.path(), unread).map_err(|faults| {
         say_error(crate::config::document::source::show_faults(&faults));
         Exit::Config
     })
+}
+
+/// The config's key that signs, if it names one.
+pub fn key(place: &StateArgs) -> Result<Option<Secret>, Exit> {
+    Ok(read(place, Unread::AllButKey)?.history.key)
 }
 
 /// The config if one is at hand; reading a named state directory needs none.
@@ -42,7 +54,7 @@ pub fn plan_or_empty(place: &StateArgs) -> Plan {
 /// What signs this history, as far as it can be known here.
 pub fn signer(place: &StateArgs) -> Option<Signer> {
     if place.config.config.is_some()
-        && let Some(secret) = plan(place).ok()?.history.key
+        && let Some(secret) = key(place).ok()?
     {
         return Signer::from_hex(secret.reveal()).ok();
     }

@@ -5,6 +5,7 @@ mod check;
 mod contracts;
 mod control;
 pub mod demo;
+mod environment;
 mod export;
 mod given;
 mod history;
@@ -29,7 +30,7 @@ use std::path::Path;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
-use crate::daemon::control::messages::{ConfigReloaded, ControlCommand};
+use crate::daemon::control::messages::ConfigReloaded;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::{OutputReader, say, say_error, wants_no_color, written};
 use crate::daemon::{log, run};
@@ -53,7 +54,7 @@ pub fn main() -> Exit {
         Command::Run { config } => run::run(&config.path()),
         Command::Reload { place, json } => {
             let text = |answer: &ConfigReloaded| format!("{}\n", answer.summary);
-            control::ask(&place, (ControlCommand::Reload, None), json, text)
+            control::reload(&place, json, text)
         }
         Command::Demo(demo) => demo::run(&demo),
         Command::Check(check) => check::run(&check),

@@ -250,7 +250,9 @@ fn previous<'c>(contracts: &'c Contracts, name: &Name, now: UtcMs) -> Option<(&'
 }
 
 fn signer(place: &super::args::place::StateArgs, plan: &Plan) -> Result<Signer, Exit> {
-    if let Some(key) = &plan.history.key {
+    if plan.history.key.is_some()
+        && let Some(key) = local::key(place)?
+    {
         return Signer::from_hex(key.reveal()).map_err(|why| refuse(Exit::Config, why));
     }
     Signer::of_directory(&local::directory(place)?).map_err(local::complain)

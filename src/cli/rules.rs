@@ -8,14 +8,15 @@ use super::args::place::ConfigArg;
 use super::print;
 use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::read_config;
+use crate::daemon::start::read_without_secrets;
 use crate::daemon::streams::say_error;
 use crate::net::clock::Clock;
+use crate::net::config_files::Unread;
 use crate::net::files::{Readers, put};
 use crate::serve::rules::rules;
 
 pub fn run(config: &ConfigArg, output: &Path, runbook: &str, json: bool) -> Exit {
-    let plan = match read_config(&config.path()) {
+    let plan = match read_without_secrets(&config.path(), Unread::All) {
         Ok(plan) => plan,
         Err(faults) => {
             say_error(show_faults(&faults));

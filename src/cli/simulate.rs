@@ -11,18 +11,19 @@ use crate::account::shown::ShownSums;
 use crate::config::Plan;
 use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::read_config;
+use crate::daemon::start::read_without_secrets;
 use crate::daemon::streams::say_error;
 use crate::engine::simulation::{Outcomes, World, random_outages, simulate};
 use crate::history::chain::hex;
 use crate::judgement::timeline::{Span, Spans};
+use crate::net::config_files::Unread;
 use crate::words::{Ms, parse_utc, people};
 
 const DAY_MS: u64 = 86_400_000;
 const MOST_DAYS: u64 = 400;
 
 pub fn run(args: &Simulate) -> Exit {
-    let plan = match read_config(&args.config.path()) {
+    let plan = match read_without_secrets(&args.config.path(), Unread::All) {
         Ok(plan) => Arc::new(plan),
         Err(faults) => {
             say_error(show_faults(&faults));

@@ -12,7 +12,7 @@ use crate::account::recorded::{of_sets, told};
 use crate::config::plan::Proxies;
 use crate::config::timeline_file;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::read_config;
+use crate::daemon::start::read_without_secrets;
 use crate::history::past::Which;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate as evaluate_contract, evaluate_components};
@@ -22,6 +22,7 @@ use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
+use crate::net::config_files::Unread;
 use crate::net::own_calls::{OwnCalls, text_of};
 use crate::report::ruling::{ContractVersions, Earlier, under_present_names};
 use crate::report::sla::{answer, instant};
@@ -80,7 +81,8 @@ fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeli
         );
     }
     // Contracts can come from elsewhere: then there need be no config.
-    let proxies = read_config(&args.place.config.path()).map_or(Proxies::None, |plan| plan.proxies);
+    let proxies = read_without_secrets(&args.place.config.path(), Unread::All)
+        .map_or(Proxies::None, |plan| plan.proxies);
     for url in &args.url {
         let value = fetched(
             &format!(

@@ -9,15 +9,16 @@ use super::args::Status;
 use super::{is_colored, print_colored};
 use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::read_config;
+use crate::daemon::start::read_without_secrets;
 use crate::daemon::streams::{OutputReader, say_error};
+use crate::net::config_files::Unread;
 use crate::net::own_calls::{client, text_of};
 use crate::serve::api::{EndpointList, ShownEndpoint};
 use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
     let url = args.url.clone().unwrap_or_else(|| {
-        let listen = read_config(&args.config.path()).map_or_else(
+        let listen = read_without_secrets(&args.config.path(), Unread::All).map_or_else(
             |_| DEFAULT_LISTEN.to_owned(),
             |p| p.listen.address.to_string(),
         );
@@ -95,6 +96,12 @@ fn table(list: &EndpointList) -> String {
         .for_each(|e| out.push_str(&row(e, width)));
     if !list.recorded {
         out.push_str("not recorded: the history is not writable\n");
+    }
+    if let Some(why) = &list.reload_refused {
+        out.push_str(&format!(
+            "the last reload was refused, the config before is in force: {}\n",
+            escaped(why)
+        ));
     }
     out
 }

@@ -105,6 +105,7 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
         ));
     }
     list.extend(long_timeouts(plan));
+    list.extend(overlapping_probes(plan));
     list.extend(unused_source_addresses(plan));
     list.extend(few_places(plan));
     list.extend(large_secrets(plan));
@@ -209,6 +210,24 @@ fn long_timeouts(plan: &Plan) -> Vec<String> {
         )
     });
     told.collect()
+}
+
+/// Timeouts beyond the interval; those of more than seven intervals have a note of their own.
+fn overlapping_probes(plan: &Plan) -> Option<String> {
+    let overlaps = |e: &&Arc<Endpoint>| {
+        let cadence = &e.rules.cadence;
+        (cadence.interval + 1..=7 * cadence.interval).contains(&cadence.timeout)
+    };
+    let found: Vec<&Arc<Endpoint>> = plan.endpoints.iter().filter(overlaps).collect();
+    let first = found.first()?;
+    Some(format!(
+        "{} has a timeout ({}) that is longer than its interval ({}), as {} in all: while it \
+            hangs, several probes of it run at once",
+        first.name,
+        people::duration(first.rules.cadence.timeout),
+        people::duration(first.rules.cadence.interval),
+        people::count(found.len() as u64, "endpoint")
+    ))
 }
 
 fn unused_source_addresses(plan: &Plan) -> Option<String> {

@@ -20,8 +20,8 @@ pub mod usual_ports;
 #[path = "../../tests/support/surroundings.rs"]
 mod in_memory;
 
-pub use build::load;
 pub use build::tls::iana_name;
+pub use build::{load, state_dir_in};
 pub use contract::load_contracts;
 pub use document::source::{Fault, OneText, Surroundings};
 pub use plan::{Endpoint, Plan};

@@ -1,5 +1,6 @@
 //! The daemon: start, run, reload, control socket, and the files and the clock that probes rest on.
 
+mod backups;
 pub mod control;
 mod definitions;
 mod descriptors;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::definitions::definitions;
 use super::descriptors::shares;
-use super::service::{tell, tell_reloading};
+use super::service::{status_line, tell, tell_reloading};
 use super::start::{arrivals, read_config, registration};
 use super::surroundings::HostTrust;
 use crate::config::Plan;
@@ -67,7 +67,8 @@ pub async fn whenever_asked(
         };
         tell_reloading();
         let result = reloader.reload().await;
-        tell(&[NotifyState::Ready]);
+        let status = status_line(&reloader.board);
+        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
         if let Some(reply) = reply {
             let _ = reply.send(result);
         }
@@ -96,6 +97,8 @@ impl Reloader {
         let result = self.attempt().await;
         let health = &self.board.health;
         health.reload_ok.store(result.is_ok(), Ordering::Relaxed);
+        let refused = result.as_ref().err().map(|why| Arc::new(why.brief()));
+        health.reload_refused.store(refused);
         match &result {
             Ok(summary) => {
                 let now = Clock::Real.read().utc_ms as u64;

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use super::backups;
 use super::control::{self, ControlState};
 use super::descriptors::shares;
 use super::exit::Exit;
@@ -28,12 +29,12 @@ use crate::config::document::source::show_faults;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
+use crate::history::schema;
 use crate::history::writer::Progress;
-use crate::history::{backup, schema};
 use crate::kind::Kind;
 use crate::net::apart;
 use crate::net::authorities::Authorities;
-use crate::net::clock::{Clock, NS_PER_MS};
+use crate::net::clock::Clock;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
 use crate::net::log_lines;
@@ -50,8 +51,6 @@ use crate::serve::server::{Gates, ServerState, makes_progress, router};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
-/// When a backup is tried again for which there was no thread.
-const BACKUP_AGAIN_NS: u64 = 10_000 * NS_PER_MS;
 /// A daemon has this long to end.
 const END_WITHIN: Duration = Duration::from_millis(1800);
 
@@ -89,7 +88,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     warn_about(&plan);
     filter_system_calls();
     let listener = start::listen(&plan)?;
-    let directory = start::state_directory(&plan);
+    let directory = start::state_directory(&plan, &config);
     let board = Arc::new(Board::new(plan.clone()));
     let begun = start::begin(&plan, &directory, &board)?;
     let gauges = Arc::new(Gauges::default());
@@ -411,7 +410,7 @@ impl Outer {
                 reloader.surroundings.clone(),
                 board.clone(),
             )),
-            spawned(backups(board.clone(), directory.clone())),
+            spawned(backups::make(board.clone(), directory.clone())),
             spawned(notify::run(
                 (directory.clone(), start::boot_id()),
                 board.plan.clone(),
@@ -488,34 +487,5 @@ async fn judge_contracts(
             Err(error) => tracing::error!(%error, "the contracts could not be judged"),
         }
         took = began.elapsed();
-    }
-}
-
-/// Copies the history as often as the config says.
-async fn backups(board: Arc<Board>, state_dir: PathBuf) {
-    let mut last = Clock::Real.boot_ns();
-    let mut again_at = None;
-    loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let Some(plan) = board.plan.load().history.backup.clone() else {
-            continue;
-        };
-        let now_ns = Clock::Real.boot_ns();
-        if again_at.map_or(now_ns.saturating_sub(last) < plan.every * NS_PER_MS, |at| {
-            now_ns < at
-        }) {
-            continue;
-        }
-        (last, again_at) = (now_ns, None);
-        let (state_dir, now) = (state_dir.clone(), Clock::Real.read().utc_ms);
-        match apart::run(move || backup::scheduled(&state_dir, &plan.dir, plan.keep, now)).await {
-            Ok(Ok(path)) => tracing::info!(path = %path.display(), "the history was backed up"),
-            Ok(Err(error)) => tracing::error!(%error, "the history could not be backed up"),
-            Err(error) => {
-                tracing::error!(%error, "the history could not be backed up; it is tried again \
-                    soon");
-                again_at = Some(now_ns + BACKUP_AGAIN_NS);
-            }
-        }
     }
 }

@@ -44,7 +44,8 @@ pub async fn service_manager(board: Arc<Board>) {
     }
 }
 
-fn status_line(board: &Board) -> String {
+/// How the daemon is, in one line.
+pub fn status_line(board: &Board) -> String {
     let entries = board.entries();
     let count = |state| {
         entries
@@ -57,8 +58,12 @@ fn status_line(board: &Board) -> String {
     } else {
         "; not recorded: the history is not writable"
     };
+    let refused = board.health.reload_refused.load();
+    let refused = refused.as_ref().map_or_else(String::new, |why| {
+        format!("; the last reload was refused, the config before is in force: {why}")
+    });
     format!(
-        "{} endpoints: {} up, {} down, {} unknown{recorded}",
+        "{} endpoints: {} up, {} down, {} unknown{recorded}{refused}",
         entries.len(),
         count(StateName::Up),
         count(StateName::Down),

@@ -12,7 +12,7 @@ use super::definitions::definitions;
 use super::exit::Exit;
 use crate::config::document::source::show_faults;
 use crate::config::plan::Endpoint;
-use crate::config::{Fault, Plan, load};
+use crate::config::{Fault, Plan, load, state_dir_in};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
 use crate::engine::judged::contradicts;
@@ -32,9 +32,13 @@ use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::zones;
 use crate::net::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
-use crate::net::config_files::Files;
+use crate::net::config_files::{Files, Unread, WithoutSecrets};
 use crate::serve::listener::bind;
 use crate::words::UtcMs;
+
+/// A config in this folder belongs to the service, and its state is where the unit keeps it.
+const INSTALLED_CONFIGS: &str = "/etc/probity";
+const INSTALLED_STATE: &str = "/var/lib/probity";
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +72,36 @@ pub fn read_config(path: &Path) -> Result<Plan, Vec<Fault>> {
     load(path, &Files)
 }
 
-/// Where the state is: the config's, else the service manager's, else beside us.
-pub fn state_directory(plan: &Plan) -> PathBuf {
-    plan.daemon
-        .state_dir
-        .clone()
-        .or_else(|| std::env::var_os("STATE_DIRECTORY").map(|list| first_of(&list)))
-        .unwrap_or_else(|| "probity-state".into())
+/// The same for a command that sends no secret and signs nothing: it reads none.
+pub fn read_without_secrets(path: &Path, unread: Unread) -> Result<Plan, Vec<Fault>> {
+    load(path, &WithoutSecrets::new(unread))
+}
+
+/// Where the state is.
+pub fn state_directory(plan: &Plan, config: &Path) -> PathBuf {
+    let given = std::env::var_os("STATE_DIRECTORY");
+    directory_of(plan.daemon.state_dir.as_deref(), given.as_deref(), config)
+}
+
+/// The same of a config with faults, as far as its text says it: to ask the daemon that runs.
+pub fn likely_state_directory(config: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let named = state_dir_in(&text).map(PathBuf::from);
+    let given = std::env::var_os("STATE_DIRECTORY");
+    directory_of(named.as_deref(), given.as_deref(), config)
+}
+
+/// The config's, else the service manager's, else that of an installed config, else beside us
+/// (docs/decisions/044-where-the-state-is.md).
+fn directory_of(named: Option<&Path>, given: Option<&OsStr>, config: &Path) -> PathBuf {
+    let is_installed = std::path::absolute(config)
+        .is_ok_and(|path| path.parent() == Some(Path::new(INSTALLED_CONFIGS)));
+    match (named, given.filter(|list| !list.is_empty())) {
+        (Some(named), _) => named.to_owned(),
+        (None, Some(list)) => first_of(list),
+        (None, None) if is_installed => INSTALLED_STATE.into(),
+        (None, None) => "probity-state".into(),
+    }
 }
 
 /// A unit with several state directories has them in one variable (systemd.exec(5)).
@@ -338,6 +365,27 @@ fn started(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_config_of_the_service_has_the_state_of_the_service() {
+        let of = |named: Option<&str>, given: Option<&str>, config: &str| {
+            let (named, given) = (named.map(Path::new), given.map(OsStr::new));
+            directory_of(named, given, Path::new(config))
+        };
+        let installed = "/etc/probity/probity.toml";
+        for (named, given, config, expected) in [
+            (None, None, installed, "/var/lib/probity"),
+            (None, None, "/etc/probity/fra1.toml", "/var/lib/probity"),
+            (None, None, "/etc/probity/conf.d/a.toml", "probity-state"),
+            (None, None, "probity.toml", "probity-state"),
+            (None, Some(""), installed, "/var/lib/probity"),
+            (None, Some("/run/a:/run/b"), installed, "/run/a"),
+            (Some("/srv/a"), Some("/run/a"), installed, "/srv/a"),
+        ] {
+            let found = of(named, given, config);
+            assert_eq!(found, Path::new(expected), "{named:?} {given:?} {config}");
+        }
+    }
 
     #[test]
     fn the_first_of_several_state_directories_holds_the_history() {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::witness::Standing;
 use crate::config::plan::{Endpoint, Plan};
@@ -193,6 +193,12 @@ pub struct Health {
     pub in_flight: AtomicUsize,
     pub reload_ok: AtomicBool,
     pub reload_utc_ms: AtomicU64,
+    /// Why the last reload was refused, in one line that anybody may read.
+    pub reload_refused: ArcSwapOption<String>,
+    /// When the newest backup was made; 0: none is known.
+    pub backup_utc_ms: AtomicU64,
+    /// The last try at a backup succeeded.
+    pub backup_ok: AtomicBool,
     pub stalls: AtomicU64,
     /// Certificate authorities that the system's trust store holds.
     pub authorities: AtomicU64,
@@ -229,6 +235,7 @@ impl Board {
         let health = Health {
             history_writable: AtomicBool::new(true),
             reload_ok: AtomicBool::new(true),
+            backup_ok: AtomicBool::new(true),
             ..Health::default()
         };
         Self {

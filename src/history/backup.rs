@@ -7,8 +7,10 @@ use super::HistoryError;
 use super::copy::copy;
 use super::reader::HistoryReader;
 use super::schema::{open_alone, open_file, open_to_read};
+use crate::net::files::OwnFolder;
+use crate::net::guarded;
 use crate::net::sys::effective_user;
-use crate::words::{UtcMs, format_utc};
+use crate::words::{UtcMs, format_utc, parse_utc};
 
 impl HistoryReader {
     /// A backup of what it reads, in a file that must not exist.
@@ -26,7 +28,10 @@ pub fn scheduled(
 ) -> Result<PathBuf, HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Backup {
         path: directory.display().to_string(),
-        why: why.to_string(),
+        why: format!(
+            "{why}; let user {} write there, or name another folder in [history.backup] dir",
+            effective_user()
+        ),
     };
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -56,24 +61,64 @@ pub fn scheduled(
         );
     }
     open_to_read(state_dir)?.backup(&to)?;
+    let mut all = scheduled_in(directory).map_err(unusable)?;
+    // Names later than this one are of a clock that ran ahead, or of somebody else: they take no
+    // place of the others.
+    all.retain(|path| *path <= to);
+    for old in all.iter().rev().skip(keep.max(1)) {
+        std::fs::remove_file(old).map_err(unusable)?;
+    }
+    Ok(to)
+}
+
+/// The scheduled backups in a folder, oldest first.
+fn scheduled_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let is_ours = |p: &PathBuf| {
         p.file_name()
             .and_then(|n| n.to_str())
             .is_some_and(|n| n.starts_with("history-2") && n.ends_with("Z.sqlite"))
     };
-    let mut all: Vec<PathBuf> = std::fs::read_dir(directory)
-        .map_err(unusable)?
+    let mut all: Vec<PathBuf> = std::fs::read_dir(directory)?
         .filter_map(|e| e.ok().map(|e| e.path()))
         .filter(is_ours)
+        .filter(|path| path.symlink_metadata().is_ok_and(|found| found.is_file()))
         .collect();
-    // Names later than this one are of a clock that ran ahead, or of somebody else: they take no
-    // place of the others.
-    all.retain(|path| *path <= to && path.symlink_metadata().is_ok_and(|found| found.is_file()));
     all.sort();
-    for old in all.iter().rev().skip(keep.max(1)) {
-        std::fs::remove_file(old).map_err(unusable)?;
+    Ok(all)
+}
+
+/// When the newest scheduled backup in a folder was made. Its name says so; one of a clock that ran
+/// ahead does not count.
+pub fn newest(directory: &Path, now: UtcMs) -> Option<UtcMs> {
+    let made = |path: &PathBuf| {
+        let name = path.file_stem()?.to_str()?;
+        let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+        let part = |range: std::ops::Range<usize>| digits.get(range);
+        parse_utc(&format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            part(0..4)?,
+            part(4..6)?,
+            part(6..8)?,
+            part(8..10)?,
+            part(10..12)?,
+            part(12..14)?
+        ))
+    };
+    let all = scheduled_in(directory).unwrap_or_default();
+    all.iter().rev().filter_map(made).find(|at| *at <= now)
+}
+
+/// Why this user could make no backup here, tried by making a folder as a backup does. A folder
+/// that is not there is not made.
+pub fn tried(directory: &Path) -> Result<(), String> {
+    if !directory.exists() {
+        return guarded::makable(directory);
     }
-    Ok(to)
+    let tried = OwnFolder::new(directory, ".tried".as_ref());
+    tried.map(drop).map_err(|why| {
+        let user = effective_user();
+        format!("{why} for user {user}")
+    })
 }
 
 /// Opens a backup to look at it. SQLite would play back a log that lies beside a database,
@@ -112,7 +157,6 @@ pub fn open_backup(path: &Path) -> Result<HistoryReader, HistoryError> {
 mod tests {
     use super::*;
     use crate::history::schema;
-    use crate::words::parse_utc;
 
     #[test]
     fn a_log_beside_a_backup_counts_where_it_is_of_its_owner_only() {
@@ -179,6 +223,8 @@ mod tests {
             let now = parse_utc(&format!("2026-11-0{day}T00:00:00Z")).expect("an instant");
             let made = scheduled(state.path(), kept.path(), 2, now).expect("made");
             assert!(made.exists(), "{}", made.display());
+            assert_eq!(newest(kept.path(), now + 5000), Some(now));
+            assert_eq!(newest(kept.path(), now - 5000).is_some(), day > 1);
         }
         assert_eq!(
             names(),

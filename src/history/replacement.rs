@@ -1,6 +1,8 @@
 //! Puts a backup in the place of a history: what was there is moved aside, and the chain tells of
 //! the fork.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
@@ -14,6 +16,7 @@ use super::read::{chain_of, last_event, newest_checkpoint};
 use super::reader::HistoryReader;
 use super::schema;
 use super::{EventDraft, HistoryError, Stamp, sealed, state_place};
+use crate::net::sys;
 use crate::words::{UtcMs, format_utc};
 
 /// A backup that takes the place of a history.
@@ -33,6 +36,9 @@ pub struct Replacement {
 impl Replacement {
     /// Number of events, and where the history before is kept.
     pub fn put(self, directory: &Path, now: UtcMs) -> Result<(u64, String), HistoryError> {
+        // Root would leave files that the daemon cannot open, and in a folder of another user it
+        // could be led to write elsewhere.
+        let mode_before = act_as_owner(directory)?;
         // What lies there may be damaged or gone: it is moved aside unopened, with its log.
         let mut owner = schema::lock_only(directory)?;
         let unusable = |why: std::io::Error| HistoryError::Directory {
@@ -64,6 +70,9 @@ impl Replacement {
                 }
                 _ => {}
             }
+        }
+        if let Some(mode) = mode_before {
+            std::fs::set_permissions(&fresh, mode).map_err(unusable)?;
         }
         std::fs::rename(&fresh, &owner.path).map_err(unusable)?;
         std::fs::File::open(directory)
@@ -140,4 +149,27 @@ impl Replacement {
         )?;
         Ok(())
     }
+}
+
+/// Has root act as the user and the group of the state directory, so that every file becomes
+/// theirs; returns the mode of the history that is there. A directory that is not there is made.
+fn act_as_owner(directory: &Path) -> Result<Option<Permissions>, HistoryError> {
+    let before = std::fs::symlink_metadata(directory.join(schema::FILE))
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|found| Permissions::from_mode(found.mode() & 0o755 | 0o600));
+    if let Ok(found) = std::fs::metadata(directory)
+        && sys::effective_user() == 0
+        && found.uid() != 0
+    {
+        let (user, group) = (found.uid(), found.gid());
+        sys::act_as(user, group).map_err(|why| HistoryError::Directory {
+            path: directory.display().to_string(),
+            why: format!(
+                "it belongs to user {user}, and root cannot act as that user here: {why}; run \
+                    this command as that user"
+            ),
+        })?;
+    }
+    Ok(before)
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::reader::HistoryReader;
 use super::{HistoryError, Stamp, mark_place, sealed, state_place};
+use crate::config::plan::OWN_BACKUPS;
 use crate::net::guarded;
 
 /// Format of the database. A newer one is refused untouched.
@@ -135,6 +136,12 @@ pub fn lock_only(directory: &Path) -> Result<Owner, HistoryError> {
         path: directory.display().to_string(),
         why,
     })?;
+    if let Some(why) = file_refused(directory) {
+        return Err(HistoryError::Directory {
+            path: directory.display().to_string(),
+            why,
+        });
+    }
     let mut options = OpenOptions::new();
     options
         .create(true)
@@ -159,6 +166,16 @@ pub fn lock_only(directory: &Path) -> Result<Owner, HistoryError> {
     })
 }
 
+/// Why a file of the daemon in this directory cannot be used, as after a copy by root.
+pub fn file_refused(directory: &Path) -> Option<String> {
+    let database = ["", "-wal", "-shm", "-journal"].map(|end| format!("{FILE}{end}"));
+    [LOCK, super::checkpoint::KEY_FILE]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(database)
+        .find_map(|name| guarded::file_refused(&directory.join(name)))
+}
+
 /// What the daemon and its commands put into a state directory.
 fn is_ours(name: &str) -> bool {
     let name = name.trim_start_matches('.');
@@ -167,6 +184,7 @@ fn is_ours(name: &str) -> bool {
         LOCK,
         super::checkpoint::KEY_FILE,
         "control.sock",
+        OWN_BACKUPS,
     ]
     .iter()
     .any(|own| name.starts_with(own))

@@ -1,17 +1,152 @@
 //! The real surroundings of a config: files, environment, credentials, host name.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{guarded, zone_data};
+use super::{guarded, sys, zone_data};
 use crate::config::Surroundings;
 use crate::judgement::zones::Zones;
+use crate::words::people;
 
 /// Larger files are no config of ours.
 const FILE_LIMIT: u64 = 64 << 20;
 
 pub struct Files;
+
+/// Which secrets of a config are left unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// All: commands that send none and sign nothing.
+    All,
+    /// All but the key that signs.
+    AllButKey,
+    /// Credentials, where the service manager gave none: for a look at a config from a shell.
+    MissingCredentials,
+}
+
+/// What was met on the way to a plan, and is no fault.
+#[derive(Debug, Default)]
+struct Met {
+    /// Names of credentials that were not there.
+    missing_credentials: BTreeSet<String>,
+    /// Patterns of `include` without a file.
+    empty_patterns: BTreeSet<PathBuf>,
+    /// Files that root alone can read, in a process of root.
+    of_root_alone: BTreeSet<PathBuf>,
+}
+
+/// The same without some of the secrets.
+pub struct WithoutSecrets {
+    unread: Unread,
+    met: RefCell<Met>,
+}
+
+impl WithoutSecrets {
+    pub fn new(unread: Unread) -> Self {
+        Self {
+            unread,
+            met: RefCell::default(),
+        }
+    }
+
+    /// What a person should know of the config.
+    pub fn notes(&self) -> Vec<String> {
+        let met = self.met.borrow();
+        let mut notes = Vec::new();
+        if !met.missing_credentials.is_empty() {
+            let names: Vec<&str> = met.missing_credentials.iter().map(String::as_str).collect();
+            notes.push(format!(
+                "not checked, as only the service manager has them: the credentials {}; \
+                    LoadCredential= of the unit must name each",
+                people::listed(&names, "and")
+            ));
+        }
+        let patterns = met.empty_patterns.iter();
+        notes.extend(
+            patterns.map(|pattern| format!("include: no file matches `{}`", pattern.display())),
+        );
+        notes
+    }
+
+    /// What a person should know of its files, which may be others on another host.
+    pub fn notes_of_this_host(&self) -> Vec<String> {
+        let met = self.met.borrow();
+        let note = |path: &PathBuf| {
+            format!(
+                "only root can read {}: a daemon that runs as another user cannot. Run check as \
+                    the service's user, or let that user read the file",
+                path.display()
+            )
+        };
+        met.of_root_alone.iter().map(note).collect()
+    }
+
+    fn look(&self, path: &Path) {
+        let Ok(found) = std::fs::metadata(path) else {
+            return;
+        };
+        let is_of_root_alone = found.is_file() && found.uid() == 0 && found.mode() & 0o044 == 0;
+        if is_of_root_alone && sys::effective_user() == 0 {
+            self.met.borrow_mut().of_root_alone.insert(path.to_owned());
+        }
+    }
+}
+
+impl Surroundings for WithoutSecrets {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        self.look(path);
+        Files.read(path)
+    }
+
+    fn read_secret(&self, path: &Path) -> Result<String, String> {
+        self.look(path);
+        Files.read_secret(path)
+    }
+
+    fn leaves_unread(&self, key: &str, (source, name): (&str, &str)) -> bool {
+        match self.unread {
+            Unread::All => true,
+            Unread::AllButKey => key != "history.key",
+            Unread::MissingCredentials => {
+                let is_missing = source == "credential" && self.credentials().is_none();
+                if is_missing {
+                    let mut met = self.met.borrow_mut();
+                    met.missing_credentials.insert(name.to_owned());
+                }
+                is_missing
+            }
+        }
+    }
+
+    fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
+        let found = Files.matching(pattern)?;
+        if found.is_empty() {
+            let mut met = self.met.borrow_mut();
+            met.empty_patterns.insert(pattern.to_owned());
+        }
+        Ok(found)
+    }
+
+    fn system_zones(&self) -> Result<Zones, String> {
+        Files.system_zones()
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        Files.environment(name)
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        Files.credentials()
+    }
+
+    fn host_name(&self) -> String {
+        Files.host_name()
+    }
+}
 
 impl Surroundings for Files {
     fn read(&self, path: &Path) -> Result<String, String> {

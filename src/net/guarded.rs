@@ -198,6 +198,40 @@ pub fn state_directory_refused(path: &Path) -> Option<String> {
     }
 }
 
+/// Why a file in the state directory cannot be used, with the command that mends it. One that is
+/// not there is made.
+pub fn file_refused(path: &Path) -> Option<String> {
+    let denied = sys::may_read_and_write(path).err()?;
+    let found = std::fs::metadata(path).ok()?;
+    let (user, place) = (sys::effective_user(), quoted(path));
+    let mends = if denied.kind() != std::io::ErrorKind::PermissionDenied {
+        return Some(format!("`{}`: {denied}", path.display()));
+    } else if found.uid() == user {
+        format!("chmod u+rw {place}")
+    } else {
+        format!("chown {user}: {place}")
+    };
+    Some(format!(
+        "`{}` belongs to user {} ({}), and this process runs as user {user}; run: {mends}",
+        path.display(),
+        found.uid(),
+        shown(found.mode()),
+    ))
+}
+
+/// Why this user could not write to a directory, or could not make one that is not there.
+pub fn makable(path: &Path) -> Result<(), String> {
+    let there = path.ancestors().find(|above| above.exists());
+    let place = there.unwrap_or(Path::new("."));
+    if !place.is_dir() {
+        return Err(format!("{} is not a directory", place.display()));
+    }
+    sys::may_read_and_write(place).map_err(|why| {
+        let user = sys::effective_user();
+        format!("{why} for user {user} in {}", place.display())
+    })
+}
+
 /// Looks at the state directory before anything in it is believed. One of an older version becomes
 /// 0700 if it holds nothing that is not known to be the daemon's: `ours` tells that by the name.
 pub fn state_directory(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), String> {

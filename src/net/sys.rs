@@ -395,6 +395,35 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// From here on this process reads and writes files as this user and group, without others. For
+/// root, who would leave files of its own otherwise.
+pub fn act_as(user: u32, group: u32) -> io::Result<()> {
+    // SAFETY: no group is read behind the null pointer, and no other pointer is passed.
+    let failed = unsafe {
+        libc::setgroups(0, std::ptr::null()) < 0
+            || libc::setegid(group) < 0
+            || libc::seteuid(user) < 0
+    };
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether this process may read and write a file, whatever it does with it later.
+pub fn may_read_and_write(path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    let wanted = libc::R_OK | libc::W_OK;
+    // SAFETY: `name` is a string with its end, which lives until the call is over.
+    let answer =
+        unsafe { libc::faccessat(libc::AT_FDCWD, name.as_ptr(), wanted, libc::AT_EACCESS) };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Raises the soft limit of open files to the hard one; returns the limit then in force.
 pub fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit {

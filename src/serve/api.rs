@@ -26,6 +26,9 @@ pub struct EndpointList {
     pub schema: String,
     /// The history is writable.
     pub recorded: bool,
+    /// Why the last reload was refused, while the config before is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload_refused: Option<String>,
     #[serde(default)]
     pub zone_data: Value,
     pub endpoints: Vec<ShownEndpoint>,
@@ -99,6 +102,7 @@ fn listed(board: &Board, endpoints: Vec<ShownEndpoint>) -> EndpointList {
             .health
             .history_writable
             .load(std::sync::atomic::Ordering::Relaxed),
+        reload_refused: board.health.reload_refused.load().as_deref().cloned(),
         zone_data: zones::in_use().to_json(),
         endpoints,
     }

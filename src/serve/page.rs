@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use askama::Template;
 
@@ -34,6 +35,12 @@ struct Page {
     worst: &'static str,
     now: String,
     recorded: bool,
+    /// Why the last reload was refused; empty where it was not.
+    refused: String,
+    /// The last try at a backup failed.
+    unsaved: bool,
+    /// When the newest backup was made; empty where none is.
+    backup: String,
     rows: Vec<EndpointRow>,
     more: usize,
     next_page: usize,
@@ -78,10 +85,16 @@ pub fn html(
         headline,
         worst,
         now: clock(now),
-        recorded: board
+        recorded: board.health.history_writable.load(Ordering::Relaxed),
+        refused: board
             .health
-            .history_writable
-            .load(std::sync::atomic::Ordering::Relaxed),
+            .reload_refused
+            .load()
+            .as_deref()
+            .cloned()
+            .unwrap_or_default(),
+        unsaved: !board.health.backup_ok.load(Ordering::Relaxed),
+        backup: backup_line(board),
         rows,
         more: entries.len().saturating_sub((page + 1) * ROWS),
         next_page: page + 1,
@@ -140,6 +153,17 @@ fn blind_sentence(
         .collect();
     let blind = not_seen_below(reader, &all, last_30_days(now))?;
     Ok(sentence(&not_seen_text(Some(blind))))
+}
+
+/// When the history was copied last, where the config asks for copies.
+fn backup_line(board: &Board) -> String {
+    if board.plan.load().history.backup.is_none() {
+        return String::new();
+    }
+    match board.health.backup_utc_ms.load(Ordering::Relaxed) {
+        0 => "The history has not been backed up yet.".to_owned(),
+        at => format!("The newest backup is of {} UTC.", clock(at as UtcMs)),
+    }
 }
 
 /// How the witnesses stand, and what it means that there are none.

@@ -27,6 +27,24 @@ pub enum ReloadError {
 }
 
 impl ReloadError {
+    /// One line for page, status and the service manager: nothing of it quotes the config.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Config(faults) => {
+                let first = faults.first().map(Fault::without_quotes);
+                let more = match faults.len() {
+                    0 | 1 => String::new(),
+                    n => format!(" (and {} more)", n - 1),
+                };
+                first.unwrap_or_default() + &more
+            }
+            Self::StateDirectory { .. } => "the state directory cannot be used".to_owned(),
+            Self::History(_) => "the history cannot be written".to_owned(),
+            Self::NotDone(_) => "this host had no thread for it".to_owned(),
+            Self::Ending => self.to_string(),
+        }
+    }
+
     /// What a client of the listener is told. Faults quote the config, which it may not be able to
     /// read: they are in the log.
     pub fn answer(&self) -> (StatusCode, &'static str) {

@@ -9,8 +9,9 @@
 use std::fmt::Write;
 
 use self::alerts::{
-    BUDGET_CONSUMED, BUDGET_HALF_CONSUMED, CERTIFICATE_EXPIRING, CONFIG_REFUSED, ENDPOINT_DOWN,
-    ENDPOINT_UNKNOWN, GONE, NOT_RECORDING, WITNESSES_SILENT, runbook_without_instance,
+    BACKUP_OLD, BUDGET_CONSUMED, BUDGET_HALF_CONSUMED, CERTIFICATE_EXPIRING, CONFIG_REFUSED,
+    ENDPOINT_DOWN, ENDPOINT_UNKNOWN, GONE, NOT_RECORDING, WITNESSES_SILENT, backup_old_after,
+    runbook_without_instance,
 };
 use self::burn::of_contract;
 use self::unit_tests::tests;
@@ -139,5 +140,12 @@ fn alerts(plan: &Plan, runbook: &str) -> String {
             .map(|a| a.written(runbook))
             .concat(),
     );
+    if let Some((place, seconds)) = backup_old_after(plan) {
+        out.push_str(
+            &BACKUP_OLD
+                .written(runbook)
+                .replace(place, &seconds.to_string()),
+        );
+    }
     out
 }

@@ -340,7 +340,7 @@ impl Switch {
     }
 }
 
-const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval \
+pub const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval \
     = \"100ms\"\nlate_after = \"500ms\"\n";
 
 pub fn http(name: &str, port: u16) -> String {

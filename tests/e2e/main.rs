@@ -14,6 +14,7 @@ mod dns;
 mod dns_hold;
 mod documented;
 mod figures;
+mod first_hour;
 mod foreign;
 mod formats;
 mod hidden;

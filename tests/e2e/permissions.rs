@@ -505,11 +505,12 @@ fn paths_of(command: &clap::Command, above: &str, found: &mut Vec<String>) {
 }
 
 /// What a command only reads.
-const READ: [&str; 10] = [
+const READ: [&str; 11] = [
     "config",
     "contract",
     "events",
     "from",
+    "named",
     "outages",
     "probes",
     "report",

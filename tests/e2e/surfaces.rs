@@ -48,21 +48,29 @@ fn help() {
     snapshot("help", &format!("{first}$ probity run --help{rest}"));
 }
 
+/// What people read of a config is the same on every host.
+const NO_HOST: &str = "--no-environment";
+
 #[test]
 fn check() {
     let recorded = Recorded::shared();
-    let mut out = recorded.told(&["check"]);
-    checked(&recorded.probity(&["check", "--json"]).stdout);
+    let mut out = recorded.told(&["check", NO_HOST]);
+    checked(&recorded.probity(&["check", "--json", NO_HOST]).stdout);
     out += &format!(
         "\n$ probity check --config config/quickstart.toml\n{}",
-        told(&probity(&["check", "--config", "config/quickstart.toml"]))
+        told(&probity(&[
+            "check",
+            "--config",
+            "config/quickstart.toml",
+            NO_HOST
+        ]))
     );
     snapshot("check", &out);
     snapshot("check_print", &recorded.told(&["check", "--print"]));
     snapshot(
         "check_json",
         &recorded.named(&pretty(&checked(
-            &recorded.probity(&["check", "--json"]).stdout,
+            &recorded.probity(&["check", "--json", NO_HOST]).stdout,
         ))),
     );
 }

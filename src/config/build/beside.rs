@@ -35,7 +35,7 @@ impl Builder<'_> {
             let key = secret(&i, self.surroundings)?;
             let is_key = key.reveal().trim().len() == 64
                 && key.reveal().trim().bytes().all(|b| b.is_ascii_hexdigit());
-            if !is_key {
+            if !is_key && !key.is_unread() {
                 i.fault(
                     "the key that signs checkpoints is not 64 hexadecimal digits",
                     "Make one: openssl rand -hex 32",
@@ -46,13 +46,6 @@ impl Builder<'_> {
         let backup = layers.item("backup").and_then(|i| {
             let section = i.section()?;
             let dir = section.item("dir").and_then(|i| i.text());
-            if dir.is_none() && !section.table.contains_key("dir") {
-                section.source.fault(
-                    &section.span,
-                    "[history.backup] has no dir",
-                    "Add dir = \"/var/backups/probity\".",
-                );
-            }
             let plan = BackupPlan {
                 every: section
                     .item("every")
@@ -62,7 +55,7 @@ impl Builder<'_> {
                     .item("keep")
                     .and_then(|i| i.integer(1, 100_000))
                     .map_or(DEFAULT_BACKUP_KEEP, |n| n as usize),
-                dir: PathBuf::from(dir.unwrap_or_default()),
+                dir: dir.map(PathBuf::from),
             };
             section.end();
             Some(plan)
@@ -215,7 +208,8 @@ pub(in crate::config) fn proxies(layers: &Layers) -> Proxies {
 
 /// The fault names the table only: the address is a secret.
 fn is_web_address(section: &Section, address: &Secret) -> bool {
-    let is_one = Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+    let is_one = address.is_unread()
+        || Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
     if !is_one {
         section.source.fault(
             &section.span,

@@ -81,6 +81,14 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
     }
 }
 
+/// What a text says of the state directory, whatever else is wrong with it.
+pub fn state_dir_in(text: &str) -> Option<String> {
+    let (tree, _) = DeTable::parse_recoverable(text);
+    let daemon = tree.get_ref().get("daemon")?.get_ref().as_table()?;
+    let named = daemon.get("state_dir")?.get_ref().as_str()?;
+    Some(named.to_owned())
+}
+
 /// The main file and the files that its `include` names.
 fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
     let text = surroundings.read(path).map_err(|why| {

@@ -1,7 +1,6 @@
 //! The tls table of a probe: files are read and understood now, so that what is wrong with them is
 //! a fault of the config.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
@@ -172,6 +171,9 @@ fn fit(
     key: &Item,
     key_pem: &Secret,
 ) -> Option<()> {
+    if key_pem.is_unread() {
+        return Some(());
+    }
     let Ok(der) = PrivateKeyDer::from_pem_slice(key_pem.reveal().as_bytes()) else {
         key.fault(
             format!("the secret `{}` holds no private key in PEM form", key.path),
@@ -190,7 +192,7 @@ fn fit(
 }
 
 fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<CaFile> {
-    let path = item.text()?.into();
+    let path = item.source.beside(&item.text()?);
     let (pem, certificates) = certificates(item, surroundings)?;
     let mut roots = RootCertStore::empty();
     for (n, certificate) in certificates.into_iter().enumerate() {
@@ -215,8 +217,9 @@ fn certificates(
     surroundings: &dyn Surroundings,
 ) -> Option<(Arc<str>, Vec<CertificateDer<'static>>)> {
     const ADVICE: &str = "Give a file with -----BEGIN CERTIFICATE----- lines.";
-    let path = item.text()?;
-    let text = match surroundings.read(Path::new(&path)) {
+    let path = item.source.beside(&item.text()?);
+    let (found, path) = (surroundings.read(&path), path.display());
+    let text = match found {
         Ok(text) => text,
         Err(why) => {
             item.fault(

@@ -17,6 +17,11 @@ pub trait Surroundings {
     fn read_secret(&self, path: &Path) -> Result<String, String> {
         self.read(path)
     }
+    /// Whether a secret stays unread, as the plan is used without it. `key`: its place in the
+    /// config; `from`: the kind of its source, and what that names.
+    fn leaves_unread(&self, _key: &str, _from: (&str, &str)) -> bool {
+        false
+    }
     /// The files that a pattern such as `conf.d/*.toml` names, sorted.
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String>;
     fn environment(&self, name: &str) -> Option<String>;
@@ -74,6 +79,31 @@ pub struct Fault {
     pub advice: String,
 }
 
+impl Fault {
+    /// Where it is and what kind of fault, without anything that the config says: for those who may
+    /// not be able to read it.
+    pub fn without_quotes(&self) -> String {
+        let place = match self.line {
+            0 => self.file.clone(),
+            line => format!("{}:{line}:{}", self.file, self.column),
+        };
+        let kind = |text: &str| text.split(": ").next().unwrap_or_default().to_owned();
+        let is_quote = ['`', '"'];
+        // What is quoted may hold quotes itself: from the first to the last of them nothing is
+        // shown, and nothing after one that is not closed.
+        let Some((before, rest)) = self.problem.split_once(is_quote) else {
+            return format!("{place}: {}", kind(&self.problem));
+        };
+        let is_closed = self.problem.matches(is_quote).count().is_multiple_of(2);
+        let after = rest.rsplit_once(is_quote).filter(|_| is_closed);
+        match (before.contains(": "), after) {
+            (true, _) => format!("{place}: {}", kind(before)),
+            (false, Some((_, after))) => format!("{place}: {before}\u{2026}{}", kind(after)),
+            (false, None) => format!("{place}: {before}\u{2026}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {
@@ -112,6 +142,11 @@ impl Source {
             faults: RefCell::default(),
             told: RefCell::default(),
         }
+    }
+
+    /// The path that this file means by a name in it.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(name)
     }
 
     /// Line and column of a byte, from 1.
@@ -178,6 +213,44 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_is_told_without_what_the_config_says() {
+        let fault = |line, problem: &str| Fault {
+            file: "a.toml".into(),
+            line,
+            column: 3,
+            problem: problem.into(),
+            advice: "Write `hunter2`.".into(),
+        };
+        let told = |line, problem: &str| fault(line, problem).without_quotes();
+        assert_eq!(
+            told(4, "unknown key `hunter2` in `listen`"),
+            "a.toml:4:3: unknown key \u{2026}"
+        );
+        assert_eq!(
+            told(0, "the config cannot be read: /home/hunter2"),
+            "a.toml: the config cannot be read"
+        );
+        assert_eq!(told(4, "an open `hunter2"), "a.toml:4:3: an open \u{2026}");
+        for value in [
+            "a\"hunter2\"b",
+            "a`hunter2`b",
+            "a: hunter2",
+            "`hunter2",
+            "x\"hunter2",
+        ] {
+            let said = told(4, &format!("invalid URL `{value}` of `e`"));
+            assert!(!said.contains("hunter2"), "{value}: {said}");
+        }
+        assert_eq!(
+            told(
+                4,
+                "the secret `listen.token` cannot be read: /home/hunter2: denied"
+            ),
+            "a.toml:4:3: the secret \u{2026} cannot be read"
+        );
+    }
 
     #[test]
     fn positions_count_lines_and_characters_from_one() {

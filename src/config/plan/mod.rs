@@ -4,7 +4,7 @@ pub mod probe;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::document::secret::Secret;
@@ -40,6 +40,8 @@ pub const DEFAULT_BUCKETS_US: [u64; 15] = [
 pub const DEFAULT_BACKUP_EVERY: Ms = 3_600_000;
 /// Default of `[history.backup] keep`.
 pub const DEFAULT_BACKUP_KEEP: usize = 24;
+/// The folder of backups in the state directory, where `[history.backup] dir` names no other.
+pub const OWN_BACKUPS: &str = "backups";
 /// Default of `timeout` of a witness.
 pub const DEFAULT_WITNESS_TIMEOUT: Ms = 2000;
 /// Default of `[deadman] every`.
@@ -265,8 +267,16 @@ pub struct HistoryPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupPlan {
     pub every: Ms,
-    pub dir: PathBuf,
+    /// Left out: a folder in the state directory.
+    pub dir: Option<PathBuf>,
     pub keep: usize,
+}
+
+impl BackupPlan {
+    pub fn directory(&self, state_dir: &Path) -> PathBuf {
+        let own = || state_dir.join(OWN_BACKUPS);
+        self.dir.clone().unwrap_or_else(own)
+    }
 }
 
 /// Unrelated endpoints that tell whether our own network works.

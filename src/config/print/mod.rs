@@ -143,12 +143,15 @@ fn print_history(out: &mut String, history: &HistoryPlan) {
         let _ = writeln!(out, "\n[history]\nkey = \"{MASK}\"");
     }
     if let Some(b) = &history.backup {
-        let (every, dir) = (show_duration(b.every), quoted(&b.dir.display().to_string()));
+        let every = show_duration(b.every);
         let _ = writeln!(
             out,
-            "\n[history.backup]\nevery = \"{every}\"\ndir = {dir}\nkeep = {}",
+            "\n[history.backup]\nevery = \"{every}\"\nkeep = {}",
             b.keep
         );
+        if let Some(dir) = &b.dir {
+            let _ = writeln!(out, "dir = {}", quoted(&dir.display().to_string()));
+        }
     }
 }
 

@@ -198,7 +198,8 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                     );
                     continue;
                 }
-                if name.eq_ignore_ascii_case("host") && !is_authority(value.reveal()) {
+                let is_host = name.eq_ignore_ascii_case("host") && !value.is_unread();
+                if is_host && !is_authority(value.reveal()) {
                     item.fault(
                         "the value of the header `Host` is not a valid authority",
                         "Give a host name or an address, with a port if need be, such \

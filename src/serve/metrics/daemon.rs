@@ -27,6 +27,25 @@ pub struct SelfMetrics {
 
 pub const METRICS: &[Metric] = &[
     Metric {
+        name: "probity_backup_last_success_timestamp_seconds",
+        kind: Type::Gauge,
+        unit: MetricUnit::Timestamp,
+        part: Collect::Daemon,
+        labels: &[],
+        help: "When the newest backup was made, 0 if there is none. Only with [history.backup].",
+        query: "time() - probity_backup_last_success_timestamp_seconds",
+        writer: MetricWriter::Daemon(OfDaemon {
+            series: |plan| u64::from(plan.history.backup.is_some()),
+            write: |s, d| match d.board.plan.load().history.backup {
+                Some(_) => s.sample(
+                    &[],
+                    Millis(d.health().backup_utc_ms.load(Ordering::Relaxed)),
+                ),
+                None => Ok(()),
+            },
+        }),
+    },
+    Metric {
         name: "probity_build_info",
         kind: Type::Info,
         unit: MetricUnit::None,

@@ -130,6 +130,20 @@ pub(super) const CONFIG_REFUSED: Alert = Alert {
     description: "The config of {{ $labels.instance }} has faults. `probity check` lists each with \
         its line; the daemon continues with its present config.",
 };
+pub(super) const BACKUP_OLD: Alert = Alert {
+    name: "ProbityBackupOld",
+    expr: &["time() - probity_backup_last_success_timestamp_seconds > OLD_AFTER"],
+    wait: "15m",
+    severity: "ticket",
+    summary: "the newest backup of the history is too old",
+    description: "{{ $labels.instance }} has made no backup of its history for more than twice \
+        the time that [history.backup] every allows. Its log says why.",
+};
+/// The age of a backup at which the alert fires, in seconds; its place in the alert's text.
+pub(super) fn backup_old_after(plan: &Plan) -> Option<(&'static str, u64)> {
+    let backup = plan.history.backup.as_ref()?;
+    Some(("OLD_AFTER", (backup.every * 2).div_ceil(1000)))
+}
 pub(super) const WITNESSES_SILENT: Alert = Alert {
     name: "ProbityWitnessesSilent",
     expr: &["probity_witness_quorum_met == 0"],

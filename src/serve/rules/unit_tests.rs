@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::alerts::{
-    Alert, BUDGET_CONSUMED, CERTIFICATE_ALERT, COVERAGE_ALERT, ENDPOINT_DOWN, GONE, NOT_RECORDING,
-    runbook_without_instance,
+    Alert, BACKUP_OLD, BUDGET_CONSUMED, CERTIFICATE_ALERT, COVERAGE_ALERT, ENDPOINT_DOWN, GONE,
+    NOT_RECORDING, backup_old_after, runbook_without_instance,
 };
 use super::burn::Burn;
 use crate::config::Plan;
@@ -104,6 +104,7 @@ pub(super) fn tests(plan: &Plan, burns: &[Burn], runbook: &str) -> String {
     );
     of_outages(&mut out, runbook);
     of_the_prober(&mut out, plan, runbook);
+    of_backups(&mut out, plan, runbook);
     of_certificates(&mut out);
     of_contracts(&mut out, plan, runbook);
     for (k, burn) in burns.iter().enumerate() {
@@ -197,6 +198,32 @@ fn of_the_prober(out: &mut String, plan: &Plan, runbook: &str) {
     exp_alerts: {stopped}
 ",
         fires("15m", runbook)
+    );
+}
+
+/// A backup that is made when it is due, and one that is not made again.
+fn of_backups(out: &mut String, plan: &Plan, runbook: &str) {
+    let Some((_, seconds)) = backup_old_after(plan) else {
+        return;
+    };
+    let old = expected(&BACKUP_OLD, runbook, &[("instance", "a")]);
+    let _ = write!(
+        out,
+        "- name: a history without a new backup is reported, one that is backed up is not
+  interval: 1m
+  input_series:
+  - {{ series: 'probity_backup_last_success_timestamp_seconds{{instance=\"a\"}}', \
+  values: '-{seconds}x40' }}
+  - {{ series: 'probity_backup_last_success_timestamp_seconds{{instance=\"b\"}}', \
+  values: '0+60x40' }}
+  alert_rule_test:
+  - eval_time: 10m
+    alertname: ProbityBackupOld
+    exp_alerts: []
+  - eval_time: 20m
+    alertname: ProbityBackupOld
+    exp_alerts: {old}
+"
     );
 }
 

@@ -6,9 +6,9 @@ pub mod mask;
 mod pieces;
 pub mod spelling;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::source::Surroundings;
+use super::source::{Source, Surroundings};
 use super::tree::Item;
 use toml::de::DeValue;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -16,14 +16,17 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// A text that no surface may show. `Debug` and every printer give `<secret>`. Its memory is wiped
 /// when it goes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    is_unread: bool,
+}
 
 /// What stands in place of a secret.
 pub const MASK: &str = "<secret>";
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.text.zeroize();
     }
 }
 
@@ -31,12 +34,28 @@ impl ZeroizeOnDrop for Secret {}
 
 impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self {
+            text: text.into(),
+            is_unread: false,
+        }
+    }
+
+    /// In place of one that was not read: for commands that send none.
+    fn unread() -> Self {
+        Self {
+            text: "not read".to_owned(),
+            is_unread: true,
+        }
+    }
+
+    /// Nothing can be said of its content.
+    pub fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// The text itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -58,6 +77,13 @@ impl MaybeSecret {
         match self {
             MaybeSecret::Plain(text) => text,
             MaybeSecret::Secret(secret) => secret.reveal(),
+        }
+    }
+
+    pub fn is_unread(&self) -> bool {
+        match self {
+            MaybeSecret::Plain(_) => false,
+            MaybeSecret::Secret(secret) => secret.is_unread(),
         }
     }
 
@@ -99,23 +125,10 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
         return None;
     };
     let name = place.text()?;
-    let text = match *from {
-        "file" => surroundings
-            .read_secret(Path::new(&name))
-            .map_err(|why| format!("{name}: {why}")),
-        "env" => surroundings
-            .environment(&name)
-            .ok_or_else(|| format!("the environment has no {name}")),
-        _ => match surroundings.credentials() {
-            Some(directory) => surroundings
-                .read_secret(&directory.join(&name))
-                .map_err(|why| format!("{}: {why}", directory.join(&name).display())),
-            None => Err(
-                "there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials"
-                    .into(),
-            ),
-        },
-    };
+    if surroundings.leaves_unread(&item.path, (from, &name)) {
+        return Some(Secret::unread());
+    }
+    let text = from_source(from, &name, place.source, surroundings);
     let text = text.map(Zeroizing::new);
     match text
         .as_ref()
@@ -133,11 +146,37 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
         Err(why) => {
             place.fault(
                 format!("the secret `{}` cannot be read: {why}", item.path),
-                "Make it readable for the daemon's user, or name another source; a relative path \
-                    is relative to the daemon's working directory.",
+                "Make it readable for the daemon's user, and run check as that user. A relative \
+                    path begins at the folder of this file.",
             );
             None
         }
+    }
+}
+
+/// The text of a secret, or why it cannot be had.
+fn from_source(
+    from: &str,
+    name: &str,
+    config: &Source,
+    surroundings: &dyn Surroundings,
+) -> Result<String, String> {
+    let read = |path: PathBuf| {
+        let text = surroundings.read_secret(&path);
+        text.map_err(|why| format!("{}: {why}", path.display()))
+    };
+    match from {
+        "file" => read(config.beside(name)),
+        "env" => surroundings
+            .environment(name)
+            .ok_or_else(|| format!("the environment has no {name}")),
+        _ => match surroundings.credentials() {
+            Some(directory) => read(directory.join(name)),
+            None => Err(
+                "there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials"
+                    .into(),
+            ),
+        },
     }
 }
 
