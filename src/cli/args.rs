@@ -8,14 +8,15 @@ use self::export::Export;
 use self::history::HistoryCommand;
 use self::maintenance::Maintenance;
 use self::place::{ConfigArg, StateArgs};
+use self::probe::Probe;
 use self::sla::Sla;
 use crate::daemon::log::LogFormat;
-use crate::kind::Kind;
 
 pub mod export;
 pub mod history;
 pub mod maintenance;
 pub mod place;
+pub mod probe;
 pub mod sla;
 
 /// The version, and the release of the zone data that comes with it.
@@ -47,10 +48,16 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Log format on standard error.
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        display_order = 900
+    )]
     pub log_format: LogFormat,
     /// Log level: error, warn, info, debug, trace.
-    #[arg(long, global = true, default_value = "info")]
+    #[arg(long, global = true, default_value = "info", display_order = 901)]
     pub log: String,
 }
 
@@ -91,11 +98,17 @@ pub enum Command {
             secrets masked"
     )]
     Check(Check),
-    /// Probe one endpoint or URL once and show where the time went.
+    /// Probe one endpoint or URL and show where the time went.
     #[command(
-        after_help = "Exit codes: 0 up, 1 down, 3 unmeasured, 64 unknown endpoint or invalid \
-            address, 78 invalid config.\n\nExamples:\n  probity probe https://example.com/\n  \
-            probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health"
+        after_help = "Options of the request, of TLS and of expectations have the limits and the \
+            errors of their config keys. Of several probes, the exit code is that of the \
+            worst.\n\nExit codes: 0 up, 1 down, 3 unmeasured, 64 usage error, unknown endpoint or \
+            invalid address, 78 invalid config.\n\nExamples:\n  probity probe \
+            https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe \
+            --config my.toml shop-health\n  probity probe https://example.com/ -H 'Accept: \
+            text/html' --expect status=200 --expect body.contains=Example\n  probity probe \
+            https://example.com/ --count 20 --interval 500ms --each-address\n  probity probe \
+            https://example.com/ --resolve example.com:443:192.0.2.7"
     )]
     Probe(Probe),
     /// Show the endpoints of a running daemon.
@@ -216,22 +229,6 @@ pub struct Check {
     #[arg(long)]
     pub print: bool,
     #[arg(long, help = "Print JSON (schema probity-check/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Probe {
-    #[arg(help = format!(
-        "An endpoint name from the config, or an address: {}",
-        Kind::listed(Kind::usage, "or")
-    ))]
-    pub target: String,
-    #[command(flatten)]
-    pub config: ConfigArg,
-    /// Timeout for an address, such as 5s.
-    #[arg(long, default_value = "10s")]
-    pub timeout: String,
-    #[arg(long, help = "Print JSON (schema probity-probe/1)")]
     pub json: bool,
 }
 

@@ -29,6 +29,7 @@ mod makeup;
 mod notify;
 mod permissions;
 mod planted;
+mod probing;
 mod program;
 mod proxies;
 mod pruning;
