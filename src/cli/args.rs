@@ -42,7 +42,9 @@ fn version() -> &'static str {
         loopback\n  probity check --config my.toml    validate a config and show what it \
         implies\n  probity run --config my.toml      run the daemon\n  probity probe \
         https://example.com probe once and show where the time went\n\nExit codes common to all \
-        commands: 64 usage error, 74 output could not be written."
+        commands: 64 usage error, 74 output could not be written.\n\nA TIME is RFC 3339 \
+        (2026-11-01T00:00:00Z), a date (2026-11-01: midnight in UTC), now, today, yesterday, \
+        tomorrow, or a length from now: \"2h ago\", +2h."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -255,7 +257,7 @@ pub struct Simulate {
     #[arg(
         long,
         default_value = "2026-11-01T00:00:00Z",
-        help = "Start of the simulation (RFC 3339)"
+        help = "Start of the simulation (RFC 3339, 2026-11-01 (midnight in UTC), or yesterday)"
     )]
     pub from: String,
     #[arg(

@@ -8,6 +8,7 @@ pub mod demo;
 mod export;
 mod given;
 mod history;
+mod instants;
 mod local;
 mod maintenance;
 mod notify;
