@@ -11,7 +11,7 @@ use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::{OutputReader, say_error};
-use crate::net::own_calls::{client, text_of};
+use crate::net::own_calls::{client, failure, text_of};
 use crate::serve::api::{EndpointList, ShownEndpoint};
 use crate::words::escaped;
 
@@ -59,7 +59,7 @@ async fn ask(url: &str) -> Result<(Value, EndpointList), String> {
         .get(format!("{}/api/v1/endpoints", url.trim_end_matches('/')))
         .send()
         .await
-        .map_err(|e| e.without_url().to_string())?;
+        .map_err(|e| failure(e, Vec::new()))?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }

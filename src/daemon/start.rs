@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::definitions::definitions;
 use super::exit::Exit;
-use crate::config::document::source::show_faults;
+use crate::config::document::source::show_faults_only;
 use crate::config::plan::Endpoint;
 use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
@@ -39,7 +39,7 @@ use crate::words::UtcMs;
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{}", show_faults(.0))]
+    #[error("{}", show_faults_only(.0))]
     Config(Vec<Fault>),
     #[error("{0}")]
     History(#[from] HistoryError),

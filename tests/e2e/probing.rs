@@ -422,3 +422,13 @@ async fn a_certificate_that_expires_is_an_expectation_with_what_was_found() {
         "{shown}"
     );
 }
+
+/// "error sending request" alone says nothing: the cause is told to its bottom.
+#[test]
+fn a_daemon_that_does_not_answer_is_told_with_its_cause() {
+    let url = format!("http://127.0.0.1:{}", closed_port());
+    let output = probity(&["status", "--url", &url]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(69), "{error}");
+    assert!(error.contains("Connection refused"), "{error}");
+}

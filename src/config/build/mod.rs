@@ -91,6 +91,7 @@ fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>,
             column: 0,
             problem: format!("the config cannot be read: {why}"),
             advice,
+            excerpt: String::new(),
         }]
     })?;
     let main = Source::new(path, text);
