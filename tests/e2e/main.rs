@@ -14,6 +14,7 @@ mod deeds_of_prober;
 mod dns;
 mod dns_hold;
 mod documented;
+mod explained;
 mod figures;
 mod foreign;
 mod formats;
