@@ -10,6 +10,7 @@ use self::maintenance::Maintenance;
 use self::place::{ConfigArg, StateArgs};
 use self::probe::Probe;
 use self::sla::Sla;
+use self::status::Status;
 use crate::daemon::log::LogFormat;
 
 pub mod export;
@@ -18,6 +19,7 @@ pub mod maintenance;
 pub mod place;
 pub mod probe;
 pub mod sla;
+pub mod status;
 
 /// The version, and the release of the zone data that comes with it.
 fn version() -> &'static str {
@@ -115,8 +117,10 @@ pub enum Command {
     Probe(Probe),
     /// Show the endpoints of a running daemon.
     #[command(
-        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no running \
-            daemon.\n\nExample:\n  probity status --url http://127.0.0.1:9847"
+        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 64 usage error, \
+            69 no running daemon, 78 invalid config. The code is that of the shown \
+            endpoints.\n\nExamples:\n  probity status --url http://127.0.0.1:9847\n  probity \
+            status 'shop*' --state down,unknown --sort since"
     )]
     Status(Status),
     /// List outages and state changes; verify, annotate, back up, restore and prune the history.
@@ -231,20 +235,6 @@ pub struct Check {
     #[arg(long)]
     pub print: bool,
     #[arg(long, help = "Print JSON (schema probity-check/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Status {
-    /// URL of the daemon [default: as in the config, else http://127.0.0.1:9847].
-    #[arg(long)]
-    pub url: Option<String>,
-    #[command(flatten)]
-    pub config: ConfigArg,
-    /// Refresh every two seconds until interrupted.
-    #[arg(long)]
-    pub watch: bool,
-    #[arg(long, help = "Print JSON (schema probity-endpoints/1)")]
     pub json: bool,
 }
 

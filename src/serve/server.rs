@@ -418,7 +418,7 @@ async fn endpoints(
         let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
         return json(
             made(&gate, &line, &refusals, move |out| {
-                api::endpoints(&site.board, out)
+                api::endpoints(&site.board, now(), out)
             })
             .await,
         );

@@ -44,6 +44,7 @@ mod secrets;
 mod serve;
 mod sla;
 mod stamps;
+mod status;
 mod surfaces;
 mod surfaces_daemon;
 mod tcp;
