@@ -8,15 +8,18 @@ use self::export::Export;
 use self::history::HistoryCommand;
 use self::maintenance::Maintenance;
 use self::place::{ConfigArg, StateArgs};
+use self::probe::Probe;
 use self::sla::Sla;
+use self::status::Status;
 use crate::daemon::log::LogFormat;
-use crate::kind::Kind;
 
 pub mod export;
 pub mod history;
 pub mod maintenance;
 pub mod place;
+pub mod probe;
 pub mod sla;
+pub mod status;
 
 /// The version, and the release of the zone data that comes with it.
 fn version() -> &'static str {
@@ -41,16 +44,24 @@ fn version() -> &'static str {
         loopback\n  probity check my.toml             validate a config and show what it \
         implies\n  probity run --config my.toml      run the daemon\n  probity probe \
         https://example.com probe once and show where the time went\n\nExit codes common to all \
-        commands: 64 usage error, 74 output could not be written."
+        commands: 64 usage error, 74 output could not be written.\n\nA TIME is RFC 3339 \
+        (2026-11-01T00:00:00Z), a date (2026-11-01: midnight in UTC), now, today, yesterday, \
+        tomorrow, or a length from now: \"2h ago\", +2h."
 )]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Log format on standard error.
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        display_order = 900
+    )]
     pub log_format: LogFormat,
     /// Log level: error, warn, info, debug, trace.
-    #[arg(long, global = true, default_value = "info")]
+    #[arg(long, global = true, default_value = "info", display_order = 901)]
     pub log: String,
 }
 
@@ -93,17 +104,25 @@ pub enum Command {
             --strict   for a build server"
     )]
     Check(Check),
-    /// Probe one endpoint or URL once and show where the time went.
+    /// Probe one endpoint or URL and show where the time went.
     #[command(
-        after_help = "Exit codes: 0 up, 1 down, 3 unmeasured, 64 unknown endpoint or invalid \
-            address, 78 invalid config.\n\nExamples:\n  probity probe https://example.com/\n  \
-            probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health"
+        after_help = "Options of the request, of TLS and of expectations have the limits and the \
+            errors of their config keys. Of several probes, the exit code is that of the \
+            worst.\n\nExit codes: 0 up, 1 down, 3 unmeasured, 64 usage error, unknown endpoint or \
+            invalid address, 78 invalid config.\n\nExamples:\n  probity probe \
+            https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe \
+            --config my.toml shop-health\n  probity probe https://example.com/ -H 'Accept: \
+            text/html' --expect status=200 --expect body.contains=Example\n  probity probe \
+            https://example.com/ --count 20 --interval 500ms --each-address\n  probity probe \
+            https://example.com/ --resolve example.com:443:192.0.2.7"
     )]
     Probe(Probe),
     /// Show the endpoints of a running daemon.
     #[command(
-        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no running \
-            daemon.\n\nExample:\n  probity status --url http://127.0.0.1:9847"
+        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 64 usage error, \
+            69 no running daemon, 78 invalid config. The code is that of the shown \
+            endpoints.\n\nExamples:\n  probity status --url http://127.0.0.1:9847\n  probity \
+            status 'shop*' --state down,unknown --sort since"
     )]
     Status(Status),
     /// List outages and state changes; verify, annotate, back up, restore and prune the history.
@@ -236,36 +255,6 @@ pub struct Check {
 }
 
 #[derive(Debug, Args)]
-pub struct Probe {
-    #[arg(help = format!(
-        "An endpoint name from the config, or an address: {}",
-        Kind::listed(Kind::usage, "or")
-    ))]
-    pub target: String,
-    #[command(flatten)]
-    pub config: ConfigArg,
-    /// Timeout for an address, such as 5s.
-    #[arg(long, default_value = "10s")]
-    pub timeout: String,
-    #[arg(long, help = "Print JSON (schema probity-probe/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Status {
-    /// URL of the daemon [default: as in the config, else http://127.0.0.1:9847].
-    #[arg(long)]
-    pub url: Option<String>,
-    #[command(flatten)]
-    pub config: ConfigArg,
-    /// Refresh every two seconds until interrupted.
-    #[arg(long)]
-    pub watch: bool,
-    #[arg(long, help = "Print JSON (schema probity-endpoints/1)")]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
 pub struct Simulate {
     #[command(flatten)]
     pub config: ConfigArg,
@@ -274,7 +263,7 @@ pub struct Simulate {
     #[arg(
         long,
         default_value = "2026-11-01T00:00:00Z",
-        help = "Start of the simulation (RFC 3339)"
+        help = "Start of the simulation (RFC 3339, 2026-11-01 (midnight in UTC), or yesterday)"
     )]
     pub from: String,
     #[arg(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::export::Export;
 use super::args::place::StateArgs;
-use super::{given, local, print, raw};
+use super::{given, instants, local, print, raw};
 use crate::account::figures::grouped;
 use crate::account::figures::timeline_json;
 use crate::config::document::value::show_duration;
@@ -20,7 +20,7 @@ use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
 use crate::serve::openmetrics::{Past, write};
-use crate::words::{Name, parse_utc};
+use crate::words::Name;
 
 /// Samples of one series in an export: three years at a second.
 const MOST_SAMPLES: u64 = 100_000_000;
@@ -54,17 +54,10 @@ pub fn run(command: &Export) -> Exit {
 }
 
 fn timeline(place: &StateArgs, from: Option<&str>, to: Option<&str>) -> Exit {
-    let now = Clock::Real.read().utc_ms;
-    let Some(to) = to.map_or(Some(now), parse_utc) else {
-        return usage("--to");
+    let Span { from, to } = match period(from, to) {
+        Ok(period) => period,
+        Err(exit) => return exit,
     };
-    let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else {
-        return usage("--from");
-    };
-    if to <= from {
-        say_error(format_args!("probity: --to is not after --from"));
-        return Exit::Usage;
-    }
     let reader = match local::open(place) {
         Ok(reader) => reader,
         Err(exit) => return exit,
@@ -92,17 +85,10 @@ fn timeline(place: &StateArgs, from: Option<&str>, to: Option<&str>) -> Exit {
 }
 
 fn openmetrics(place: &StateArgs, from: Option<&str>, to: Option<&str>, step: &str) -> Exit {
-    let now = Clock::Real.read().utc_ms;
-    let Some(to) = to.map_or(Some(now), parse_utc) else {
-        return usage("--to");
+    let Span { from, to } = match period(from, to) {
+        Ok(period) => period,
+        Err(exit) => return exit,
     };
-    let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else {
-        return usage("--from");
-    };
-    if to <= from {
-        say_error("probity: --to is not after --from");
-        return Exit::Usage;
-    }
     let step = match given::duration("step", step, 1000) {
         Ok(step) => step,
         Err(exit) => return exit,
@@ -144,11 +130,19 @@ fn openmetrics(place: &StateArgs, from: Option<&str>, to: Option<&str>, step: &s
     }
 }
 
-fn usage(option: &str) -> Exit {
-    say_error(format_args!(
-        "probity: invalid time in {option}; write it as 2026-11-01T00:00:00Z"
-    ));
-    Exit::Usage
+/// The period of the options: 30 days until now, where they say nothing else.
+fn period(from: Option<&str>, to: Option<&str>) -> Result<Span, Exit> {
+    let now = Clock::Real.read().utc_ms;
+    let given = |option, text: Option<&str>, default| {
+        text.map_or(Ok(default), |text| instants::given(option, text, now))
+    };
+    let to = given("to", to, now)?;
+    let from = given("from", from, to - 30 * 86_400_000)?;
+    if to <= from {
+        say_error("probity: --to is not after --from");
+        return Err(Exit::Usage);
+    }
+    Ok(Span::new(from, to))
 }
 
 /// Whether tallies follow the events.

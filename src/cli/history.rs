@@ -8,7 +8,7 @@ use super::args::history::{
     HistoryAnnotate, HistoryCommand, HistoryExclude, HistoryList, HistoryPrune,
 };
 use super::args::place::StateArgs;
-use super::{control, local, print, restore, verify};
+use super::{control, instants, local, print, restore, verify};
 use crate::account::figures::not_seen_text;
 use crate::daemon::control::messages::{ControlCommand, Correction, HistoryPruned, NewExclusion};
 use crate::daemon::exit::Exit;
@@ -20,7 +20,6 @@ use crate::net::clock::Clock;
 use crate::report::object::ListedOutage;
 use crate::report::outages;
 use crate::serve::api::{self, WantedOutages};
-use crate::words::parse_utc;
 
 /// Endpoints that a refusal names.
 const NAMED: usize = 20;
@@ -38,14 +37,12 @@ pub fn run(command: &HistoryCommand) -> Exit {
 }
 
 fn list(args: &HistoryList) -> Exit {
-    let since = match args.since.as_deref().map(parse_utc) {
-        Some(None) => {
-            say_error(format_args!(
-                "probity: invalid time in --since; write it as 2026-11-01T00:00:00Z"
-            ));
-            return Exit::Usage;
-        }
-        since => since.flatten().unwrap_or(0),
+    let since = match &args.since {
+        None => 0,
+        Some(text) => match instants::given("since", text, Clock::Real.read().utc_ms) {
+            Ok(since) => since,
+            Err(exit) => return exit,
+        },
     };
     let endpoint = args.endpoint.as_deref();
     let reader = match local::open(&args.place)
@@ -78,11 +75,18 @@ fn annotate(args: &HistoryAnnotate) -> Exit {
 }
 
 fn exclude(args: &HistoryExclude) -> Exit {
+    let now = Clock::Real.read().utc_ms;
+    let instant = |option, text| instants::passed_on(option, text, now);
+    let period = instant("from", &args.from).and_then(|from| Ok((from, instant("to", &args.to)?)));
+    let (from, to) = match period {
+        Ok(period) => period,
+        Err(exit) => return exit,
+    };
     let command = ControlCommand::Exclude(NewExclusion {
         components: args.component.clone(),
         endpoints: args.endpoint.clone(),
-        from: Some(args.from.clone()),
-        to: Some(args.to.clone()),
+        from: Some(from),
+        to: Some(to),
         reason: Some(args.reason.clone()),
     });
     let text = |a: &Correction| {
@@ -103,9 +107,12 @@ fn exclude(args: &HistoryExclude) -> Exit {
 }
 
 fn prune(args: &HistoryPrune) -> Exit {
-    let command = ControlCommand::Prune {
-        before: Some(args.before.clone()),
+    let before = instants::passed_on("before", &args.before, Clock::Real.read().utc_ms);
+    let before = match before {
+        Ok(before) => Some(before),
+        Err(exit) => return exit,
     };
+    let command = ControlCommand::Prune { before };
     let text = |a: &HistoryPruned| {
         format!(
             "deleted events 1 to {}; a signed summary replaces them. Time before {} is unknown \

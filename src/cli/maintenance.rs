@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::maintenance::{Maintenance, MaintenanceAdd};
-use super::{control, given, local, print};
+use super::{control, given, instants, local, print};
 use crate::account::shown::ShownSpan;
 use crate::daemon::control::messages::{ControlCommand, NewWindow, WindowAdded, WindowCancelled};
 use crate::daemon::exit::Exit;
@@ -51,19 +51,45 @@ fn add(args: &MaintenanceAdd) -> Exit {
         Ok(ms) => ms,
         Err(exit) => return exit,
     };
+    let now = Clock::Real.read().utc_ms;
+    let announced_at = args.announced_at.as_deref();
+    let announced_at = announced_at.map(|text| instants::passed_on("announced-at", text, now));
+    let announced_at = match announced_at.transpose() {
+        Ok(announced_at) => announced_at,
+        Err(exit) => return exit,
+    };
     let window = NewWindow {
         id: args.id.clone(),
         components: args.component.clone(),
         endpoints: args.endpoint.clone(),
-        start: Some(args.start.clone()),
+        start: Some(start(&args.start, args.time_zone.is_some(), now)),
         duration_ms: Some(duration_ms),
         time_zone: args.time_zone.clone(),
         every: args.every.clone(),
-        announced_at: args.announced_at.clone(),
+        announced_at,
         reason: Some(args.reason.clone()),
     };
     let command = ControlCommand::AddWindow(window);
     control::ask(&args.place, (command, args.by.as_ref()), args.json, added)
+}
+
+/// The start as the daemon reads it: a time on the clock of the zone, or an instant. A window
+/// never starts in the past, so `now` is in a moment.
+fn start(text: &str, has_zone: bool, now: UtcMs) -> String {
+    let is_local = text.len() >= 16 && text.as_bytes()[10] == b'T';
+    let is_date = text.len() == 10 && text.as_bytes()[4] == b'-';
+    if is_date && has_zone {
+        return format!("{text}T00:00");
+    }
+    let now = match text.eq_ignore_ascii_case("now") {
+        true => now + 2000,
+        false => now,
+    };
+    let at = instants::instant(text, now).filter(|_| !is_local);
+    at.map_or_else(
+        || text.to_owned(),
+        |at| format_utc(at - at.rem_euclid(1000)),
+    )
 }
 
 fn added(answer: &WindowAdded) -> String {
@@ -163,4 +189,27 @@ fn row(w: &ListedWindow) -> String {
         window.reason,
         w.by
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::parse_utc;
+
+    #[test]
+    fn a_window_starts_on_the_clock_of_its_zone_or_at_an_instant() {
+        let now = parse_utc("2026-11-28T10:30:00.250Z").expect("an instant");
+        for (text, has_zone, sent) in [
+            ("2026-12-06T02:00", true, "2026-12-06T02:00"),
+            ("2026-12-06T02:00+02:00", true, "2026-12-06T02:00+02:00"),
+            ("2026-12-06", true, "2026-12-06T00:00"),
+            ("2026-12-06", false, "2026-12-06T00:00:00.000Z"),
+            ("now", false, "2026-11-28T10:30:02.000Z"),
+            ("+2h", true, "2026-11-28T12:30:00.000Z"),
+            ("tomorrow", false, "2026-11-29T00:00:00.000Z"),
+            ("someday", false, "someday"),
+        ] {
+            assert_eq!(start(text, has_zone, now), sent, "{text}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod export;
 mod given;
 mod history;
+mod instants;
 mod local;
 mod maintenance;
 mod notify;

@@ -1,200 +1,193 @@
-//! `probity probe`: one probe of a configured endpoint or a given address.
+//! `probity probe`: a configured endpoint or a given address, probed now, once or several times.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod asked;
+mod curl;
+mod junit;
+mod series;
+mod shown;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::args::Probe;
-use super::{given, print_colored, waterfall};
-use crate::config::document::source::show_faults;
-use crate::config::plan::ClockChoice;
-use crate::config::{Endpoint, Fault, OneText, load};
+use tokio::time::Instant;
+
+use self::asked::Pinned;
+use self::series::{ProbeOfSeries, ProbeSeries};
+use super::args::probe::{MOST_PROBES, Probe};
+use super::{given, print, print_colored, waterfall};
+use crate::config::plan::Dial;
+use crate::config::{Endpoint, plan::Addresses};
 use crate::daemon::exit::Exit;
-use crate::daemon::start::read_config;
-use crate::daemon::streams::say_error;
-use crate::kind::Kind;
-use crate::kind::run::{Report, run as probed};
+use crate::daemon::streams::{OutputReader, say};
+use crate::kind::run::run as probed;
+use crate::net::dial;
 use crate::net::shared::Net;
-use crate::words::{CertificateFacts, Facts, Outcome, Phase, format_utc};
+use crate::net::trace::Trace;
+use crate::words::{Ms, Outcome};
+
+/// Pause between two probes.
+const DEFAULT_PAUSE: Ms = 1000;
+const LEAST_PAUSE: Ms = 10;
+/// Addresses of one name that are probed.
+const ADDRESS_LIMIT: usize = 16;
 
 pub fn run(args: &Probe) -> Exit {
-    let (endpoint, clock) = match endpoint(args) {
-        Ok(found) => found,
+    let prepared = asked::endpoint(args).and_then(|(endpoint, clock)| {
+        let pause = match &args.series.interval {
+            Some(text) => given::duration("interval", text, LEAST_PAUSE)?,
+            None => DEFAULT_PAUSE,
+        };
+        Ok((endpoint, clock, asked::pinned(&args.dialed.resolve)?, pause))
+    });
+    let (endpoint, clock, pinned, pause) = match prepared {
+        Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
+    let endpoint = of_family(endpoint, args);
+    if args.curl {
+        return curl::print(&endpoint, &pinned);
+    }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     else {
         return Exit::Unknown;
     };
-    let report = tokio::task::LocalSet::new().block_on(&runtime, async {
+    tokio::task::LocalSet::new().block_on(&runtime, async {
         let net = Net::default();
         net.clock.choose(clock);
-        probed(&net, &endpoint).await
+        for one in &pinned {
+            net.pins
+                .put(&one.host, Some(one.port), one.addresses.clone());
+        }
+        if args.dialed.each_address || args.series.watch || args.series.count.is_some() {
+            let addresses = if args.dialed.each_address {
+                addresses(&net, &endpoint, &pinned).await
+            } else {
+                vec![None]
+            };
+            several(&net, &endpoint, args, (&addresses, pause)).await
+        } else {
+            once(&net, &endpoint, args).await
+        }
+    })
+}
+
+async fn once(net: &Net, endpoint: &Endpoint, args: &Probe) -> Exit {
+    let report = probed(net, endpoint).await;
+    let exit = exit_of(&report.outcome);
+    if args.junit {
+        let address = None;
+        say(junit::document(endpoint, &[ProbeOfSeries { address, report }]).as_bytes());
+        return exit;
+    }
+    print_colored(args.json, &shown::as_json(endpoint, &report), || {
+        waterfall::drawn(endpoint, &report)
     });
-    print_colored(args.json, &as_json(&endpoint, &report), || {
-        waterfall::drawn(&endpoint, &report)
-    });
-    match report.outcome {
+    exit
+}
+
+/// Probes each of the addresses in each round, with a pause between two rounds.
+async fn several(
+    net: &Net,
+    endpoint: &Endpoint,
+    args: &Probe,
+    (addresses, pause): (&[Option<IpAddr>], Ms),
+) -> Exit {
+    let rounds = match (args.series.watch, args.series.count) {
+        (true, _) => u64::MAX,
+        (false, count) => count.unwrap_or(1),
+    };
+    let mut series = ProbeSeries::keeping(MOST_PROBES as usize * addresses.len());
+    // It is heard from now on, also while a probe runs.
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    'rounds: for round in 0..rounds {
+        if round > 0 {
+            tokio::select! {
+                _ = &mut interrupted => break 'rounds,
+                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+            }
+        }
+        for address in addresses {
+            if let Some(address) = address {
+                net.pins.put(endpoint.host(), None, vec![*address]);
+            }
+            let report = tokio::select! {
+                _ = &mut interrupted => break 'rounds,
+                report = probed(net, endpoint) => report,
+            };
+            let one = ProbeOfSeries::new(*address, report);
+            let reader = if args.junit || args.json && !args.series.watch {
+                OutputReader::There
+            } else {
+                print_colored(args.json, &shown::as_json(endpoint, &one.report), || {
+                    series.row(&one)
+                })
+            };
+            series.add(one);
+            if reader == OutputReader::Gone {
+                break 'rounds;
+            }
+        }
+    }
+    if args.junit {
+        say(junit::document(endpoint, series.kept()).as_bytes());
+    } else if !(args.json && args.series.watch) {
+        print(args.json, &series.as_json(endpoint), || series.summary());
+    }
+    series.worst()
+}
+
+fn exit_of(outcome: &Outcome) -> Exit {
+    match outcome {
         Outcome::Up(_) => Exit::Fine,
         Outcome::Down { .. } => Exit::Bad,
         Outcome::Unmeasured { .. } => Exit::Unknown,
     }
 }
 
-/// The endpoint of that name in the config, or one made of an address; and who vouches for the
-/// clock.
-fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exit> {
-    let faulty = |faults: Vec<Fault>| {
-        say_error(show_faults(&faults));
-        Exit::Config
+/// The endpoint with the family of addresses that the options ask for.
+fn of_family(endpoint: Arc<Endpoint>, args: &Probe) -> Arc<Endpoint> {
+    let addresses = match (args.dialed.ipv4, args.dialed.ipv6) {
+        (true, _) => Addresses::Ipv4,
+        (_, true) => Addresses::Ipv6,
+        (false, false) => return endpoint,
     };
-    let Some((scheme, rest)) = args.target.split_once("://") else {
-        let plan = read_config(&args.config.path()).map_err(faulty)?;
-        let found = plan
-            .endpoints
-            .iter()
-            .find(|e| e.name.as_str() == args.target)
-            .cloned();
-        return found
-            .map(|endpoint| (endpoint, plan.daemon.clock))
-            .ok_or_else(|| {
-                say_error(format_args!(
-                    "probity: the config has no endpoint named {}; an address starts with {}",
-                    args.target,
-                    Kind::listed(Kind::usage, "or")
-                ));
-                Exit::Usage
-            });
+    let dial = Dial {
+        addresses,
+        ..(*endpoint.dial).clone()
     };
-    given::duration("timeout", &args.timeout, 1)?;
-    let kind = Kind::ALL.iter().find(|k| k.schemes().contains(&scheme));
-    let Some(kind) = kind else {
-        say_error(format_args!(
-            "probity: unknown probe kind {scheme}://. Use {}",
-            Kind::listed(Kind::usage, "or")
-        ));
-        return Err(Exit::Usage);
-    };
-    let line = kind.lines(scheme, rest);
-    let text = format!(
-        "[[endpoint]]\nname = \"probe\"\ntimeout = {:?}\n{line}\n",
-        args.timeout
-    );
-    // The config that stands for the address is ours: its lines and columns would say nothing.
-    let plan = load(Path::new("command line"), &OneText(&text)).map_err(|faults| {
-        faults.iter().for_each(|f| {
-            say_error(format_args!(
-                "probity: {}: {}\n    {}",
-                args.target, f.problem, f.advice
-            ))
-        });
-        Exit::Usage
-    })?;
-    plan.endpoints
-        .first()
-        .cloned()
-        .map(|endpoint| (endpoint, ClockChoice::Verified))
-        .ok_or(Exit::Usage)
-}
-
-/// `probity-probe/1`
-#[derive(Serialize)]
-struct ShownProbeRun<'r> {
-    schema: &'static str,
-    endpoint: &'r str,
-    kind: &'static str,
-    target: String,
-    result: &'static str,
-    cause: Option<&'static str>,
-    detail: Option<&'r str>,
-    duration_ms: f64,
-    phases_ms: BTreeMap<&'static str, f64>,
-    /// Left out where nothing was measured.
-    #[serde(flatten)]
-    facts: Option<ShownFacts<'r>>,
-}
-
-#[derive(Serialize)]
-struct ShownFacts<'r> {
-    address: Option<String>,
-    attempts: Vec<Value>,
-    http: Value,
-    tls: Value,
-    certificate: Option<Value>,
-    dns: Value,
-    icmp: Value,
-    findings: Vec<ShownFinding<'r>>,
-}
-
-#[derive(Serialize)]
-struct ShownFinding<'r> {
-    expectation: &'r str,
-    found: &'r str,
-    met: bool,
-}
-
-fn as_json(endpoint: &Endpoint, report: &Report) -> Value {
-    let (cause, detail) = match &report.outcome {
-        Outcome::Up(_) => (None, None),
-        Outcome::Down { cause, detail, .. } => (Some(cause.as_str()), Some(detail.as_str())),
-        Outcome::Unmeasured { reason, detail } => (Some(reason.as_str()), Some(detail.as_str())),
-    };
-    let ms = |p: &Phase| Some((p.as_str(), f64::from(report.phases.us(*p)?) / 1000.0));
-    json!(ShownProbeRun {
-        schema: "probity-probe/1",
-        endpoint: endpoint.name.as_str(),
-        kind: endpoint.probe.kind().as_str(),
-        target: endpoint.target(),
-        result: report.outcome.result(),
-        cause,
-        detail,
-        duration_ms: report.duration_us as f64 / 1000.0,
-        phases_ms: Phase::ALL.iter().filter_map(ms).collect(),
-        facts: report.outcome.facts().map(ShownFacts::of),
+    Arc::new(Endpoint {
+        dial: Arc::new(dial),
+        ..(*endpoint).clone()
     })
 }
 
-impl<'r> ShownFacts<'r> {
-    fn of(f: &'r Facts) -> Self {
-        let attempts = f.attempts.iter().map(|a| {
-            json!({
-                "address": a.address.to_string(), "error": a.error,
-                "duration_ms": a.duration_us as f64 / 1000.0,
-            })
-        });
-        let findings = f.findings.iter().map(|x| ShownFinding {
-            expectation: &x.expectation,
-            found: &x.found,
-            met: x.met,
-        });
-        Self {
-            address: f.address.map(|a| a.to_string()),
-            attempts: attempts.collect(),
-            http: json!({
-                "status": f.http_status, "version": f.http_version, "final_url": f.final_url,
-                "redirects": f.redirects, "body_bytes": f.body_bytes,
-            }),
-            tls: json!({
-                "version": f.tls_version, "cipher": f.tls_cipher, "group": f.tls_group,
-            }),
-            certificate: f.certificate.as_deref().map(certificate_json),
-            dns: json!({"rcode": f.dns_rcode, "answers": f.dns_answers}),
-            icmp: json!({"hop_limit": f.icmp_hop_limit}),
-            findings: findings.collect(),
+/// Every address of the endpoint's name. Where it has none of its own, or cannot be resolved, one
+/// probe says so.
+async fn addresses(net: &Net, endpoint: &Endpoint, pinned: &[Pinned]) -> Vec<Option<IpAddr>> {
+    let host = endpoint.host();
+    let of_host = pinned
+        .iter()
+        .filter(|one| one.host.eq_ignore_ascii_case(host));
+    let mut found: Vec<IpAddr> = of_host.flat_map(|one| one.addresses.clone()).collect();
+    if found.is_empty() {
+        let trace = Trace::begin();
+        let timeout = Duration::from_millis(endpoint.rules.cadence.timeout);
+        let until = Instant::now() + timeout;
+        let resolved = dial::resolve(net, &trace, &endpoint.dial, host.into(), 0, until).await;
+        if trace.is_named.get() {
+            found = resolved
+                .iter()
+                .flatten()
+                .map(std::net::SocketAddr::ip)
+                .collect();
         }
     }
-}
-
-fn certificate_json(c: &CertificateFacts) -> Value {
-    json!({
-        "subject": c.subject, "issuer": c.issuer, "names": c.names,
-        "not_before": format_utc(c.not_before), "not_after": format_utc(c.not_after),
-        "chain_not_after": c.chain_not_after.map(format_utc),
-        "sent_not_after": format_utc(c.sent_not_after), "chain_length": c.chain_length,
-        "key": c.key, "sha256": c.sha256,
-    })
+    found.truncate(ADDRESS_LIMIT);
+    match found.is_empty() {
+        true => vec![None],
+        false => found.into_iter().map(Some).collect(),
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::args::Simulate;
-use super::{given, print};
+use super::{given, instants, print};
 use crate::account::shown::ShownSums;
 use crate::config::Plan;
 use crate::config::document::source::show_faults;
@@ -16,6 +16,7 @@ use crate::daemon::streams::say_error;
 use crate::engine::simulation::{Outcomes, World, random_outages, simulate};
 use crate::history::chain::hex;
 use crate::judgement::timeline::{Span, Spans};
+use crate::net::clock::Clock;
 use crate::net::config_files::Unread;
 use crate::words::{Ms, parse_utc, people};
 
@@ -30,12 +31,13 @@ pub fn run(args: &Simulate) -> Exit {
             return Exit::Config;
         }
     };
-    let begin = parse_utc(&args.from).and_then(|at| u64::try_from(at).ok());
+    let begin = instants::instant(&args.from, Clock::Real.read().utc_ms);
+    let begin = begin.and_then(|at| u64::try_from(at).ok());
     let (Some(begin), 1..=MOST_DAYS, true) = (begin, args.days, (0.0..=1.0).contains(&args.loss))
     else {
         say_error(format_args!(
-            "probity: invalid option. Allowed: --from a time such as 2026-11-01T00:00:00Z, --days \
-                1 to {MOST_DAYS}, --loss 0 to 1"
+            "probity: invalid option. Allowed: --from a time such as 2026-11-01T00:00:00Z, \
+                2026-11-01 or yesterday, --days 1 to {MOST_DAYS}, --loss 0 to 1"
         ));
         return Exit::Usage;
     };

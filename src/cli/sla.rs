@@ -23,7 +23,7 @@ use crate::judgement::timeline::Span;
 use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
 use crate::net::config_files::Unread;
-use crate::net::own_calls::{OwnCalls, text_of};
+use crate::net::own_calls::{OwnCalls, failure, text_of};
 use crate::report::ruling::{ContractVersions, Earlier, under_present_names};
 use crate::report::sla::{answer, instant};
 use crate::report::terms::Of;
@@ -145,7 +145,7 @@ fn fetched(url: &str, proxies: Proxies) -> Result<Value, String> {
             .get(url)
             .send()
             .await
-            .map_err(|e| e.without_url().to_string())?;
+            .map_err(|e| failure(e, Vec::new()))?;
         if !response.status().is_success() {
             return Err(format!("it answered {}", response.status()));
         }

@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::args::place::{ConfigArg, StateArgs};
+use super::args::place::StateArgs;
 use super::args::sla::SlaExplain;
 use super::contracts::{contracts, refuse, wanted};
-use super::given;
+use super::{given, local};
 use crate::account::figures::not_seen_text;
 use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT};
+use crate::config::{Endpoint, Plan};
 use crate::daemon::exit::Exit;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
@@ -23,7 +24,7 @@ use crate::judgement::sla::explain::{
 };
 use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
-use crate::words::{Ms, UtcMs, people};
+use crate::words::{Ms, Name, UtcMs, people};
 
 /// Months that are looked ahead.
 const MONTHS_AHEAD: usize = 12;
@@ -35,6 +36,8 @@ pub struct Explanation {
     sla: Option<String>,
     objective_percent: String,
     interval_ms: Ms,
+    /// Whose interval that is, where the config has endpoints of the contract.
+    slowest_endpoint: Option<String>,
     budgets: Vec<PeriodBudget>,
     detection_bound_ms: Ms,
     shortest_outage_surely_seen_ms: Ms,
@@ -60,6 +63,11 @@ struct PeriodBudget {
 /// "For each missing percent", read in three ways.
 #[derive(Serialize)]
 struct LinearReadings {
+    /// Neither credit nor fee are those of a contract.
+    is_example: bool,
+    /// The rounding of the contract.
+    own_rounding: Option<&'static str>,
+    currency: Option<String>,
     step_points: String,
     per_step_percent: String,
     fee: String,
@@ -90,44 +98,80 @@ struct ReadCredit {
     amount: String,
 }
 
-/// Of an objective by itself, or of each contract of a file.
+/// Of an objective by itself, or of each contract of a file or of the config.
 pub fn explanations(args: &SlaExplain) -> Result<Vec<Explanation>, Exit> {
-    let interval = match &args.interval {
-        Some(text) => given::duration("interval", text, 100)?,
-        None => 30_000,
-    };
-    let rules = Rules::new(Cadence {
-        interval,
+    let usual = Cadence {
+        interval: 30_000,
         jitter_ppm: 0,
         late_after: DEFAULT_LATE_AFTER,
         timeout: DEFAULT_TIMEOUT,
         retry_interval: DEFAULT_RETRY_INTERVAL,
         down_after: 2,
         up_after: 1,
-    });
+    };
+    let interval = args.interval.as_deref();
+    let interval = interval.map(|text| given::duration("interval", text, 100));
+    let interval = interval.transpose()?;
+    let probed = |cadence: Cadence| {
+        Rules::new(Cadence {
+            interval: interval.unwrap_or(cadence.interval),
+            ..cadence
+        })
+    };
     let now = Clock::Real.read().utc_ms;
-    match (&args.contract, &args.objective) {
-        (None, Some(text)) => Ok(vec![of_objective(text, &rules, now)?]),
-        (Some(path), None) => {
-            let none = StateArgs {
-                state_dir: None,
-                config: ConfigArg { config: None },
-            };
-            let contracts = contracts(Some(path), &none)?;
-            let mut list = Vec::new();
-            for name in wanted(&contracts, args.sla.as_deref())? {
-                let present = contracts.present(&name, now);
-                let in_force = present.first().map(|(contract, ..)| *contract);
-                let any = || contracts.list.iter().find(|c| c.name == name);
-                list.extend(in_force.or_else(any).map(|c| of_contract(c, &rules, now)));
-            }
-            Ok(list)
+    if let Some(text) = &args.objective {
+        if args.contract.is_some() {
+            return Err(refuse(
+                Exit::Usage,
+                "--objective is without a contract: leave out --contract",
+            ));
         }
-        _ => Err(refuse(
-            Exit::Usage,
-            "missing option: use --objective 99.999, or --contract FILE",
-        )),
+        return Ok(vec![of_objective(text, &probed(usual), now)?]);
     }
+    let has_config = args.config.config.is_some() || args.config.path().exists();
+    if args.contract.is_none() && !has_config {
+        return Err(refuse(
+            Exit::Usage,
+            "missing option: use --config FILE, --contract FILE, or --objective 99.999",
+        ));
+    }
+    let place = StateArgs {
+        state_dir: None,
+        config: args.config.clone(),
+    };
+    let contracts = contracts(args.contract.as_deref(), &place)?;
+    let is_of_config = args.contract.is_none() || args.config.config.is_some();
+    let plan = if is_of_config {
+        local::plan(&place)?
+    } else {
+        Plan::empty()
+    };
+    let mut list = Vec::new();
+    for name in wanted(&contracts, args.sla.as_deref())? {
+        let present = contracts.present(&name, now);
+        let in_force = present.first().map(|(contract, ..)| *contract);
+        let any = || contracts.list.iter().find(|c| c.name == name);
+        let Some(contract) = in_force.or_else(any) else {
+            continue;
+        };
+        let components = contract.all_components(&contracts.tenants);
+        let slowest = slowest(&plan, &components);
+        let rules = probed(slowest.map_or(usual, |endpoint| endpoint.rules.cadence));
+        let mut explained = of_contract(contract, &rules, now);
+        explained.slowest_endpoint = slowest.map(|endpoint| endpoint.name.to_string());
+        list.push(explained);
+    }
+    Ok(list)
+}
+
+/// The endpoint of these components whose outages are detected last.
+fn slowest<'p>(plan: &'p Plan, components: &[Name]) -> Option<&'p Endpoint> {
+    let of_contract = plan
+        .endpoints
+        .iter()
+        .filter(|endpoint| components.contains(&endpoint.component));
+    let slowest = of_contract.max_by_key(|endpoint| endpoint.rules.detection_bound());
+    slowest.map(|endpoint| &**endpoint)
 }
 
 fn of_objective(text: &str, rules: &Rules, now: UtcMs) -> Result<Explanation, Exit> {
@@ -200,6 +244,7 @@ fn explained(
         sla: contract.map(|c| c.name.to_string()),
         objective_percent: plain(objective),
         interval_ms: rules.cadence.interval,
+        slowest_endpoint: None,
         budgets,
         detection_bound_ms: reach.detection_bound_ms,
         shortest_outage_surely_seen_ms: reach.shortest_surely_seen_ms,
@@ -214,19 +259,30 @@ fn explained(
 
 fn in_three_ways(contract: Option<&Contract>, linear: &[CreditReading]) -> LinearReadings {
     let fee = contract.and_then(|c| c.fee.clone().zip(c.currency.clone()));
-    let (step, per_step) = match contract.and_then(|c| c.credit.as_ref()).map(|c| &c.model) {
-        Some(Model::Linear { step, per_step, .. }) => (step.clone(), per_step.clone()),
-        _ => (whole(1), whole(10)),
+    let is_example = contract.is_none();
+    let (step, per_step, own) = match contract.and_then(|c| c.credit.as_ref()).map(|c| &c.model) {
+        Some(Model::Linear {
+            step,
+            per_step,
+            rounding,
+            ..
+        }) => (step.clone(), per_step.clone(), Some(*rounding)),
+        _ => (whole(1), whole(10), None),
     };
+    let word = |own| {
+        Rounding::WORDS
+            .iter()
+            .find(|(_, rounding)| *rounding == own)
+    };
+    let own_rounding = own.and_then(word).map(|(word, _)| *word);
     let shown_fee = fee
         .as_ref()
         .map_or("1000.00".to_owned(), |(fee, _)| plain(fee));
+    let has_fee = fee.is_some();
     let (fee, currency) = fee.unwrap_or((whole(1000), String::new()));
+    let digits = currency_digits(&currency);
     let credit = |due: &Due| {
-        let amount = money(
-            &(&fee * &due.percent / whole(100)),
-            currency_digits(&currency),
-        );
+        let amount = money(&(&fee * &due.percent / whole(100)), digits);
         Some(ReadCredit {
             percent: fraction(&due.percent),
             percent_decimal: truncated(&due.percent, 8),
@@ -248,6 +304,9 @@ fn in_three_ways(contract: Option<&Contract>, linear: &[CreditReading]) -> Linea
         }
     };
     LinearReadings {
+        is_example,
+        own_rounding,
+        currency: has_fee.then_some(currency),
         step_points: plain(&step),
         per_step_percent: plain(&per_step),
         fee: shown_fee,
@@ -287,7 +346,13 @@ impl Explanation {
     /// What probing can prove of the objective.
     fn show_proof(&self, out: &mut String) {
         let interval = people::duration(self.interval_ms);
-        line!(out, "\nProbed every {interval}:");
+        let of = self
+            .slowest_endpoint
+            .as_ref()
+            .map_or(String::new(), |name| {
+                format!(", as the slowest endpoint {name} is")
+            });
+        line!(out, "\nProbed every {interval}{of}:");
         line!(
             out,
             "  detection time (worst case) {}",
@@ -333,10 +398,18 @@ impl LinearReadings {
         } else {
             format!("For each {step} missing points")
         };
+        let head = if self.is_example { "Example" } else { "Credit" };
+        let fee = match &self.currency {
+            Some(currency) => format!("{} {currency}", self.fee),
+            None if self.is_example => self.fee.clone(),
+            None => format!("{} (an example: the contract has no fee)", self.fee),
+        };
+        let own = self.own_rounding.map_or(String::new(), |own| {
+            format!(", of which \"{own}\" is the contract's")
+        });
         line!(
             out,
-            "\nExample: \"{each}\" {per_step} % of a fee of {}, in three roundings:",
-            self.fee
+            "\n{head}: \"{each}\" {per_step} % of a fee of {fee}, in three roundings{own}:"
         );
         let row = |cells: [&str; 4]| {
             let [first, a, b, c] = cells;

@@ -1,52 +1,118 @@
 //! `probity status`: the endpoints of a running daemon, as it tells them itself.
 
+mod chosen;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::args::Status;
+use super::args::status::Status;
 use super::{is_colored, print_colored};
+use crate::config::document::source::show_faults;
 use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::read_without_secrets;
-use crate::daemon::streams::{OutputReader, say_error};
+use crate::daemon::start::{likely_listen_address, read_without_secrets};
+use crate::daemon::streams::{OutputReader, say, say_error};
 use crate::net::config_files::Unread;
-use crate::net::own_calls::{client, text_of};
+use crate::net::own_calls::{client, failure, text_of};
 use crate::serve::api::{EndpointList, ShownEndpoint};
 use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
-    let url = args.url.clone().unwrap_or_else(|| {
-        let listen = read_without_secrets(&args.config.path(), Unread::All).map_or_else(
-            |_| DEFAULT_LISTEN.to_owned(),
-            |p| p.listen.address.to_string(),
-        );
-        format!("http://{listen}")
-    });
+    let asked = match AskedDaemon::of(args) {
+        Ok(asked) => asked,
+        Err(exit) => return exit,
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     else {
         return Exit::Unavailable;
     };
+    let mut was_shown = false;
     loop {
-        let (value, list) = match runtime.block_on(ask(&url)) {
-            Ok(answer) => answer,
+        let shown = match runtime.block_on(ask(&asked.url)) {
+            Ok(answer) => show(args, answer),
             Err(why) => {
-                say_error(format_args!("probity: no running daemon at {url}: {why}"));
-                return Exit::Unavailable;
+                say_error(format_args!(
+                    "probity: no running daemon at {} ({}): {why}",
+                    asked.url, asked.why
+                ));
+                // One that is watched may come back.
+                if was_shown {
+                    Ok(None)
+                } else {
+                    Err(Exit::Unavailable)
+                }
             }
         };
-        if args.watch && is_colored() {
-            print_colored(false, &Value::Null, || "\u{1b}[2J\u{1b}[H".into());
-        }
-        let reader = print_colored(args.json, &value, || table(&list));
-        if !args.watch || reader == OutputReader::Gone {
-            return verdict(&list);
+        match shown {
+            Ok(Some((OutputReader::Gone, exit))) => return exit,
+            Ok(Some((OutputReader::There, exit))) if !args.watch => return exit,
+            Ok(_) => was_shown = true,
+            Err(exit) => return exit,
         }
         pause();
     }
+}
+
+/// Which daemon is asked, and why that one.
+struct AskedDaemon {
+    url: String,
+    why: String,
+}
+
+impl AskedDaemon {
+    fn of(args: &Status) -> Result<Self, Exit> {
+        if let Some(url) = &args.url {
+            let (url, why) = (url.clone(), "the address of --url".to_owned());
+            return Ok(Self { url, why });
+        }
+        let path = args.config.path();
+        if args.config.config.is_none() && !path.exists() {
+            return Ok(Self {
+                url: format!("http://{DEFAULT_LISTEN}"),
+                why: format!("the default, as there is no config at {}", path.display()),
+            });
+        }
+        match read_without_secrets(&path, Unread::All) {
+            Ok(plan) => Ok(Self {
+                url: format!("http://{}", plan.listen.address),
+                why: format!("the [listen] address of {}", path.display()),
+            }),
+            Err(faults) => {
+                // The daemon that runs has not taken this config, but listens where it says.
+                if let Some(address) = likely_listen_address(&path) {
+                    let path = path.display();
+                    return Ok(Self {
+                        url: format!("http://{address}"),
+                        why: format!("the listen address in {path}, which has faults"),
+                    });
+                }
+                say_error(show_faults(&faults));
+                say_error(
+                    "probity: the config does not say where the daemon listens; name it with \
+                        --url",
+                );
+                Err(Exit::Config)
+            }
+        }
+    }
+}
+
+type Answer = (Value, EndpointList, BTreeMap<String, String>);
+
+fn show(args: &Status, answer: Answer) -> Result<Option<(OutputReader, Exit)>, Exit> {
+    let (mut value, mut list, months) = answer;
+    chosen::choose(args, &mut value, &mut list)?;
+    if args.watch && !args.json && std::io::stdout().is_terminal() {
+        say(b"\x1b[2J\x1b[H");
+    }
+    let reader = print_colored(args.json, &value, || table(&list, &months));
+    Ok(Some((reader, verdict(&list))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a person waits here, no task")]
@@ -54,20 +120,55 @@ fn pause() {
     std::thread::sleep(Duration::from_secs(2));
 }
 
-/// The answer as it came, and what is read of it.
-async fn ask(url: &str) -> Result<(Value, EndpointList), String> {
+/// The answer as it came, what is read of it, and the availability of components this month.
+async fn ask(url: &str) -> Result<Answer, String> {
+    let value = asked(url, "endpoints").await?;
+    let list = EndpointList::deserialize(&value).map_err(|e| e.to_string())?;
+    // It is an addition: a daemon that is busy with it still has its states.
+    let months = asked(url, "components").await.map(|value| months(&value));
+    Ok((value, list, months.unwrap_or_default()))
+}
+
+async fn asked(url: &str, what: &str) -> Result<Value, String> {
     let response = client()?
-        .get(format!("{}/api/v1/endpoints", url.trim_end_matches('/')))
+        .get(format!("{}/api/v1/{what}", url.trim_end_matches('/')))
         .send()
         .await
-        .map_err(|e| e.without_url().to_string())?;
+        .map_err(|e| failure(e, Vec::new()))?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }
     let text = text_of(response).await?;
-    let value: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    let list = EndpointList::deserialize(&value).map_err(|e| e.to_string())?;
-    Ok((value, list))
+    serde_json::from_str(&text).map_err(|e| e.to_string())
+}
+
+/// What is read of `/api/v1/components`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ComponentMonths {
+    components: Vec<ComponentMonth>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ComponentMonth {
+    component: String,
+    which: String,
+    availability_percent: Option<String>,
+}
+
+/// The availability of each component in the present month, cut to two decimals.
+fn months(value: &Value) -> BTreeMap<String, String> {
+    let list = ComponentMonths::deserialize(value).unwrap_or_default();
+    let present = list.components.into_iter().filter(|c| c.which == "current");
+    present
+        .filter_map(|c| {
+            let text = c.availability_percent?;
+            let end = text.find('.').map_or(text.len(), |dot| dot + 3);
+            let cut = text.get(..end).unwrap_or(&text);
+            Some((c.component, format!("{cut} %")))
+        })
+        .collect()
 }
 
 fn verdict(list: &EndpointList) -> Exit {
@@ -79,7 +180,10 @@ fn verdict(list: &EndpointList) -> Exit {
     }
 }
 
-fn table(list: &EndpointList) -> String {
+fn table(list: &EndpointList, months: &BTreeMap<String, String>) -> String {
+    if list.endpoints.is_empty() {
+        return "no endpoint matches\n".to_owned();
+    }
     let width = list
         .endpoints
         .iter()
@@ -88,12 +192,13 @@ fn table(list: &EndpointList) -> String {
         .unwrap_or(8)
         .clamp(8, 40);
     let mut out = format!(
-        "{:<width$} {:<8} {:<20} {:>12}  {}\n",
-        "endpoint", "state", "since (UTC)", "last", "result"
+        "{:<width$} {:<8} {:<20} {:>9} {:>12}  {}\n",
+        "endpoint", "state", "since (UTC)", "month", "last", "result"
     );
-    list.endpoints
-        .iter()
-        .for_each(|e| out.push_str(&row(e, width)));
+    for e in &list.endpoints {
+        let month = months.get(&e.component).map_or("-", String::as_str);
+        out.push_str(&row(e, month, width));
+    }
     if !list.recorded {
         out.push_str("not recorded: the history is not writable\n");
     }
@@ -106,7 +211,7 @@ fn table(list: &EndpointList) -> String {
     out
 }
 
-fn row(e: &ShownEndpoint, width: usize) -> String {
+fn row(e: &ShownEndpoint, month: &str, width: usize) -> String {
     let state = escaped(&e.state);
     let padded = format!("{state:<8}");
     let shown = match (is_colored(), state.as_str()) {
@@ -115,20 +220,64 @@ fn row(e: &ShownEndpoint, width: usize) -> String {
         (true, "down") => format!("\u{1b}[31m{padded}\u{1b}[0m"),
         (true, _) => format!("\u{1b}[33m{padded}\u{1b}[0m"),
     };
-    let (took, why) = match &e.last {
-        None => ("-".to_owned(), "-".to_owned()),
-        Some(last) => {
-            let why = match &last.cause {
-                None => escaped(&last.result),
-                Some(cause) => format!("{}: {}", escaped(&last.result), escaped(cause)),
-            };
-            (format!("{:.2} ms", last.duration_ms), why)
-        }
-    };
+    let took = e.last.as_ref();
+    let took = took.map_or("-".to_owned(), |last| format!("{:.2} ms", last.duration_ms));
     let since = escaped(&e.since);
     format!(
-        "{:<width$} {shown} {:<20} {took:>12}  {why}\n",
+        "{:<width$} {shown} {:<20} {:>9} {took:>12}  {}\n",
         escaped(&e.name),
-        since.get(..19).unwrap_or("-")
+        since.get(..19).unwrap_or("-"),
+        escaped(month),
+        result(e)
     )
+}
+
+/// The last result, why the state is unknown, and whether a window is in force.
+fn result(e: &ShownEndpoint) -> String {
+    let last = e.last.as_ref().map(|last| match &last.cause {
+        None => escaped(&last.result),
+        Some(cause) => format!("{}: {}", escaped(&last.result), escaped(cause)),
+    });
+    let mut parts = vec![last.unwrap_or_else(|| "-".to_owned())];
+    if let Some(reason) = &e.reason {
+        parts.push(format!("unknown because of {}", escaped(reason)));
+    }
+    if e.maintenance {
+        parts.push("in maintenance".to_owned());
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_month_is_the_present_one_and_never_rounded_up() {
+        let of = |which: &str, component: &str, percent: Value| {
+            json!({
+                "which": which, "component": component, "availability_percent": percent,
+            })
+        };
+        let value = json!({"components": [
+            of("current", "shop", json!("99.9999999999")),
+            of("previous", "shop", json!("12.0000000000")),
+            of("current", "new", Value::Null),
+        ]});
+        let months = months(&value);
+        assert_eq!(months.get("shop").map(String::as_str), Some("99.99 %"));
+        assert_eq!(months.len(), 1);
+    }
+
+    #[test]
+    fn a_row_says_why_it_is_unknown_and_that_a_window_is_in_force() {
+        let e = ShownEndpoint {
+            reason: Some("late".to_owned()),
+            maintenance: true,
+            ..ShownEndpoint::default()
+        };
+        assert_eq!(result(&e), "-, unknown because of late, in maintenance");
+    }
 }

@@ -21,7 +21,7 @@ pub mod usual_ports;
 mod in_memory;
 
 pub use build::tls::iana_name;
-pub use build::{load, state_dir_in};
+pub use build::{listen_in, load, state_dir_in};
 pub use contract::load_contracts;
 pub use document::source::{Fault, OneText, Surroundings};
 pub use plan::{Endpoint, Plan};

@@ -25,7 +25,7 @@ use super::streams::say_error;
 use super::surroundings::{self, HostTrust};
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
-use crate::config::document::source::show_faults;
+use crate::config::document::source::show_faults_only;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
@@ -67,7 +67,7 @@ pub fn run(config: &Path) -> Exit {
     let plan = match start::read_config(config) {
         Ok(plan) => plan,
         Err(faults) => {
-            say_error(show_faults(&faults));
+            say_error(show_faults_only(&faults));
             return Exit::Config;
         }
     };

@@ -3,16 +3,16 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::definitions::definitions;
 use super::exit::Exit;
-use crate::config::document::source::show_faults;
+use crate::config::document::source::show_faults_only;
 use crate::config::plan::Endpoint;
-use crate::config::{Fault, Plan, load, state_dir_in};
+use crate::config::{Fault, Plan, listen_in, load, state_dir_in};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
 use crate::engine::judged::contradicts;
@@ -43,7 +43,7 @@ const INSTALLED_STATE: &str = "/var/lib/probity";
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{}", show_faults(.0))]
+    #[error("{}", show_faults_only(.0))]
     Config(Vec<Fault>),
     #[error("{0}")]
     History(#[from] HistoryError),
@@ -89,6 +89,12 @@ pub fn likely_state_directory(config: &Path) -> PathBuf {
     let named = state_dir_in(&text).map(PathBuf::from);
     let given = std::env::var_os("STATE_DIRECTORY");
     directory_of(named.as_deref(), given.as_deref(), config)
+}
+
+/// And the address at which the daemon listens that runs; nothing where the text does not say it.
+pub fn likely_listen_address(config: &Path) -> Option<SocketAddr> {
+    let text = std::fs::read_to_string(config).ok()?;
+    listen_in(&text)?.parse().ok()
 }
 
 /// The config's, else the service manager's, else that of an installed config, else beside us

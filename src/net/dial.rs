@@ -58,6 +58,9 @@ pub async fn resolve(
         });
         return Ok(vec![in_zone(address, port, zone)?]);
     }
+    if let Some(given) = net.pins.of(host, port) {
+        return Ok(given.into_iter().map(|ip| (ip, port).into()).collect());
+    }
     Box::pin(net.resolver.refresh(&dial.resolver, deadline)).await?;
     trace.enter(Stage::Resolve);
     // Boxed, as only names need it: a probe of an address stays small.

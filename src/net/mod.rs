@@ -34,6 +34,7 @@ pub mod origin;
 pub mod own_calls;
 pub mod own_names;
 pub mod peer;
+pub mod pins;
 pub mod resolve;
 pub mod resolver_files;
 pub mod shared;

@@ -107,11 +107,7 @@ pub async fn text_of(response: reqwest::Response) -> Result<String, String> {
 
 async fn text_within(mut response: reqwest::Response, limit: usize) -> Result<String, String> {
     let mut bytes = Vec::new();
-    while let Some(piece) = response
-        .chunk()
-        .await
-        .map_err(|e| e.without_url().to_string())?
-    {
+    while let Some(piece) = response.chunk().await.map_err(|e| failure(e, Vec::new()))? {
         if bytes.len() + piece.len() > limit {
             return Err(format!("its answer is longer than {limit} bytes"));
         }

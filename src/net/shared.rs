@@ -15,6 +15,7 @@ use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
 use super::echo::Echoes;
 use super::origin::HopOrigin;
+use super::pins::Pins;
 use super::resolve::{Paths, Resolver};
 use super::sys;
 use super::tls_spec::{self, Prepared};
@@ -24,6 +25,7 @@ use crate::config::plan::probe::Tls;
 /// Not `Send`: each probing thread has its own.
 pub struct Net {
     pub resolver: Resolver,
+    pub pins: Pins,
     pub certificates: Certificates,
     pub echoes: Echoes,
     pub authorities: Arc<Authorities>,
@@ -67,6 +69,7 @@ impl Net {
         let (echoes, budget) = (Echoes::default(), Budget::default());
         Self {
             resolver,
+            pins: Pins::default(),
             certificates,
             echoes,
             authorities,

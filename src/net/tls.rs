@@ -22,7 +22,7 @@ use super::trace::{Stage, Trace};
 use super::verifier::{Observing, Path, Refused};
 use crate::config::iana_name;
 use crate::config::plan::probe::{Expiring, Tls, TlsExpect, TlsGroup};
-use crate::words::{Cause, CertificateFacts, Finding, Reason, UtcMs, format_utc};
+use crate::words::{Cause, CertificateFacts, Finding, Ms, Reason, UtcMs, format_utc, people};
 
 /// Shakes hands over a fresh connection, and records the chain's facts.
 pub async fn handshake<'t>(
@@ -229,6 +229,18 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
     let now = (KernelClock::Realtime.now_ns() / 1_000_000) as UtcMs;
     let ends = certificate.chain_not_after.unwrap_or(certificate.not_after);
     let left = ends - now;
+    trace.facts.borrow_mut().findings.push(Finding {
+        expectation: format!(
+            "certificate valid for {} more",
+            people::duration(within as Ms)
+        ),
+        found: if left < 0 {
+            format!("expired {} ago", people::duration(left.unsigned_abs()))
+        } else {
+            people::duration(left as Ms)
+        },
+        met: left >= within,
+    });
     if left >= within {
         return Ok(());
     }

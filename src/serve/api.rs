@@ -14,11 +14,12 @@ use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
 use crate::history::read::{Extent, StoredOutage};
 use crate::history::reader::HistoryReader;
+use crate::judgement::maintenance::{Stored, spans_for};
 use crate::judgement::timeline::{Span, Sums};
 use crate::judgement::zones;
 use crate::report::object::ListedOutage;
 use crate::report::outages::{OutageCorrections, outage_shown};
-use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
+use crate::words::{Ms, Name, Phase, StateName, UtcMs, format_utc};
 
 /// `probity-endpoints/1`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +46,10 @@ pub struct ShownEndpoint {
     pub labels: BTreeMap<String, String>,
     pub state: String,
     pub since: String,
+    /// Why it is unknown, as far as that is settled.
+    pub reason: Option<String>,
+    /// A declared window is in force.
+    pub maintenance: bool,
     pub settled: String,
     pub next_slot: String,
     pub last: Option<ShownLastProbe>,
@@ -83,7 +88,8 @@ pub struct ShownLedger {
 }
 
 /// `/api/v1/endpoints`.
-pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
+pub fn endpoints(board: &Board, now: UtcMs, out: &mut dyn Write) -> Result<(), Unmade> {
+    let windows = board.windows.load();
     write_list(
         out,
         &json!(listed(board, Vec::new())),
@@ -91,7 +97,7 @@ pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
         board
             .entries()
             .iter()
-            .map(|e| json!(ShownEndpoint::of(e, None))),
+            .map(|e| json!(ShownEndpoint::of(e, (&windows, now), None))),
     )
 }
 
@@ -109,10 +115,14 @@ fn listed(board: &Board, endpoints: Vec<ShownEndpoint>) -> EndpointList {
 }
 
 impl ShownEndpoint {
-    fn of(entry: &Entry, latency: Option<Value>) -> Self {
+    fn of(entry: &Entry, (windows, now): (&[Stored], UtcMs), latency: Option<Value>) -> Self {
         let endpoint = entry.endpoint.load();
         let view = entry.view().clone();
         let s = &view.shown.settled;
+        let is_unknown = view.shown.state == StateName::Unknown;
+        let reason = s.open_unknown.filter(|_| is_unknown);
+        let at = Span::new(now, now + 1);
+        let (name, component) = (endpoint.name.as_str(), endpoint.component.as_str());
         Self {
             name: endpoint.name.to_string(),
             component: endpoint.component.to_string(),
@@ -121,6 +131,10 @@ impl ShownEndpoint {
             labels: (*endpoint.labels).clone(),
             state: view.shown.state.as_str().to_owned(),
             since: format_utc(view.shown.since_utc),
+            reason: reason.map(|(_, reason)| reason.as_str().to_owned()),
+            maintenance: !spans_for(windows, name, component, at)
+                .as_slice()
+                .is_empty(),
             settled: format_utc(s.watermark_utc),
             next_slot: format_utc(view.next_slot_utc),
             last: view.last.as_ref().map(ShownLastProbe::of),
@@ -176,7 +190,11 @@ pub fn one_endpoint(
     let latency = latency_json(reader, entry, now)?;
     Ok(Some(listed(
         board,
-        vec![ShownEndpoint::of(entry, Some(latency))],
+        vec![ShownEndpoint::of(
+            entry,
+            (&board.windows.load(), now),
+            Some(latency),
+        )],
     )))
 }
 

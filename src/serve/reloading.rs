@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use crate::config::document::source::{Fault, show_faults};
+use crate::config::document::source::{Fault, show_faults_only};
 use crate::engine::drive::ReloadSummary;
 use crate::net::apart::NotDone;
 
@@ -13,7 +13,7 @@ pub type ReloadRequest = oneshot::Sender<Result<ReloadSummary, ReloadError>>;
 /// Why the config before stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    #[error("{}", show_faults(.0))]
+    #[error("{}", show_faults_only(.0))]
     Config(Vec<Fault>),
     #[error("the state directory {directory} cannot be used: {why}")]
     StateDirectory { directory: String, why: String },

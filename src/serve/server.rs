@@ -421,7 +421,7 @@ async fn endpoints(
         let refusals = state.metrics.refusals.clone();
         return json(
             made(&gate, &line, &refusals, move |out| {
-                api::endpoints(&state.board, out)
+                api::endpoints(&state.board, now(), out)
             })
             .await,
         );

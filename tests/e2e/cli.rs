@@ -51,7 +51,7 @@ fn usage_errors_exit_with_64_and_help_with_0() {
     assert_eq!(probity(&["nonsense"]).status.code(), Some(64));
     assert_eq!(probity(&["run", "--nonsense"]).status.code(), Some(64));
     assert_eq!(
-        probity(&["history", "list", "--since", "yesterday"])
+        probity(&["history", "list", "--since", "someday"])
             .status
             .code(),
         Some(64)

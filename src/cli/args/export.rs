@@ -19,10 +19,11 @@ pub enum Export {
         place: StateArgs,
         #[arg(
             long,
-            help = "Start of the period (RFC 3339) [default: 30 days before its end]"
+            help = "Start of the period: RFC 3339, 2026-11-01 (midnight in UTC), yesterday, \
+                \"2h ago\" [default: 30 days before its end]"
         )]
         from: Option<String>,
-        #[arg(long, help = "End of the period (RFC 3339) [default: now]")]
+        #[arg(long, help = "End of the period, in the same forms [default: now]")]
         to: Option<String>,
         #[command(flatten)]
         raw: Box<RawProbes>,
@@ -39,10 +40,11 @@ pub enum Export {
         place: StateArgs,
         #[arg(
             long,
-            help = "Start of the period (RFC 3339) [default: 30 days before its end]"
+            help = "Start of the period: RFC 3339, 2026-11-01 (midnight in UTC), yesterday, \
+                \"2h ago\" [default: 30 days before its end]"
         )]
         from: Option<String>,
-        #[arg(long, help = "End of the period (RFC 3339) [default: now]")]
+        #[arg(long, help = "End of the period, in the same forms [default: now]")]
         to: Option<String>,
         #[arg(long, default_value = "60s", help = "Time between two samples")]
         step: String,

@@ -76,7 +76,8 @@ pub struct HistoryList {
     pub endpoint: Option<String>,
     #[arg(
         long,
-        help = "Only what ended after this time, or has not ended (RFC 3339)"
+        help = "Only what ended after this time, or has not ended: RFC 3339, 2026-11-01 (midnight \
+            in UTC), yesterday, \"2h ago\""
     )]
     pub since: Option<String>,
     #[arg(long, default_value_t = 100, help = "Maximum number of rows")]
@@ -131,9 +132,12 @@ pub struct HistoryExclude {
     pub component: Vec<String>,
     #[arg(long, help = "Endpoint; can be repeated")]
     pub endpoint: Vec<String>,
-    #[arg(long, help = "Start (RFC 3339)")]
+    #[arg(
+        long,
+        help = "Start: RFC 3339, 2026-11-01 (midnight in UTC), \"2h ago\""
+    )]
     pub from: String,
-    #[arg(long, help = "End (RFC 3339)")]
+    #[arg(long, help = "End, in the same forms, or now")]
     pub to: String,
     #[arg(long, help = "Reason")]
     pub reason: String,
@@ -152,7 +156,8 @@ pub struct HistoryPrune {
     pub place: StateArgs,
     #[arg(
         long,
-        help = "Delete events before this time (RFC 3339); never inside a running period"
+        help = "Delete events before this time: RFC 3339, or 2025-01-01 (midnight in UTC); never \
+            inside a running period"
     )]
     pub before: String,
     #[arg(

@@ -62,7 +62,8 @@ pub struct MaintenanceAdd {
     pub endpoint: Vec<String>,
     #[arg(
         long,
-        help = "Start: 2026-12-06T02:00 in --time-zone, or with Z or an offset"
+        help = "Start: 2026-12-06T02:00 or 2026-12-06 (midnight) in --time-zone, RFC 3339 \
+            with Z or an offset, now (in a moment), or +2h"
     )]
     pub start: String,
     #[arg(long, help = "Duration, such as 2h")]
@@ -73,8 +74,8 @@ pub struct MaintenanceAdd {
     pub every: Vec<String>,
     #[arg(
         long,
-        help = "When it was announced (RFC 3339). This is recorded as a claim, beside the time of \
-            recording"
+        help = "When it was announced: RFC 3339, or 2026-11-01 (midnight in UTC). This is \
+            recorded as a claim, beside the time of recording"
     )]
     pub announced_at: Option<String>,
     #[arg(long, help = "Reason")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::place::StateArgs;
+use super::place::{ConfigArg, StateArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum Sla {
@@ -144,11 +144,16 @@ pub struct SlaReport {
 
 #[derive(Debug, Args)]
 pub struct SlaExplain {
+    #[command(flatten)]
+    pub config: ConfigArg,
     #[arg(long, help = "Objective (SLO) in percent, without a contract")]
     pub objective: Option<String>,
-    #[arg(long, help = "Probe interval [default: 30s, or as in the config]")]
+    #[arg(
+        long,
+        help = "Probe interval [default: that of the contract's endpoints in the config, else 30s]"
+    )]
     pub interval: Option<String>,
-    #[arg(long, help = "File with contracts to explain")]
+    #[arg(long, help = "File with contracts to explain [default: the config]")]
     pub contract: Option<PathBuf>,
     #[arg(long, help = "Only this contract")]
     pub sla: Option<String>,

@@ -83,9 +83,18 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
 
 /// What a text says of the state directory, whatever else is wrong with it.
 pub fn state_dir_in(text: &str) -> Option<String> {
+    daemon_key_in(text, "state_dir")
+}
+
+/// And of the address at which the daemon listens.
+pub fn listen_in(text: &str) -> Option<String> {
+    daemon_key_in(text, "listen")
+}
+
+fn daemon_key_in(text: &str, key: &str) -> Option<String> {
     let (tree, _) = DeTable::parse_recoverable(text);
     let daemon = tree.get_ref().get("daemon")?.get_ref().as_table()?;
-    let named = daemon.get("state_dir")?.get_ref().as_str()?;
+    let named = daemon.get(key)?.get_ref().as_str()?;
     Some(named.to_owned())
 }
 
@@ -99,6 +108,7 @@ fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>,
             column: 0,
             problem: format!("the config cannot be read: {why}"),
             advice,
+            excerpt: String::new(),
         }]
     })?;
     let main = Source::new(path, text);

@@ -56,6 +56,7 @@ pub fn load_contracts(
             column: 0,
             problem: format!("the contract cannot be read: {why}"),
             advice,
+            excerpt: String::new(),
         }]
     })?;
     let source = Source::new(path, text);

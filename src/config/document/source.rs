@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::secret::names::is_secret_name;
 use crate::judgement::zones::Zones;
 use crate::words::is_invisible;
 
@@ -60,9 +61,19 @@ impl Surroundings for OneText<'_> {
     }
 }
 
-/// All faults, a paragraph each, with their number.
+/// All faults, a paragraph each, with the line that is meant and their number: for a person at a
+/// terminal.
 pub fn show_faults(faults: &[Fault]) -> String {
-    let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    summed(faults, |fault| fault.shown(&fault.excerpt))
+}
+
+/// The same without lines of the config: for a log, which others read.
+pub fn show_faults_only(faults: &[Fault]) -> String {
+    summed(faults, ToString::to_string)
+}
+
+fn summed(faults: &[Fault], one: impl Fn(&Fault) -> String) -> String {
+    let list: Vec<String> = faults.iter().map(one).collect();
     let noun = if faults.len() == 1 { "fault" } else { "faults" };
     format!("{}\n{} {noun} in the config", list.join("\n"), faults.len())
 }
@@ -77,6 +88,34 @@ pub struct Fault {
     pub column: usize,
     pub problem: String,
     pub advice: String,
+    /// The line with a caret under the column, for a terminal. Empty where there is none, or where
+    /// it may hold a secret.
+    #[serde(skip)]
+    pub excerpt: String,
+}
+
+impl Fault {
+    /// `between` stands between the problem and the advice.
+    fn shown(&self, between: &str) -> String {
+        let Self {
+            file,
+            line,
+            column,
+            problem,
+            advice,
+            ..
+        } = self;
+        let mut out = match line {
+            0 => format!("{file}: {problem}"),
+            line => format!("{file}:{line}:{column}: {problem}"),
+        };
+        out.push_str(between);
+        if !advice.is_empty() {
+            out.push_str("\n    ");
+            out.push_str(advice);
+        }
+        out
+    }
 }
 
 impl Fault {
@@ -106,14 +145,7 @@ impl Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.file, self.problem)?,
-            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.problem)?,
-        }
-        if !self.advice.is_empty() {
-            write!(f, "\n    {}", self.advice)?;
-        }
-        Ok(())
+        f.write_str(&self.shown(""))
     }
 }
 
@@ -123,6 +155,8 @@ pub struct Source {
     pub text: String,
     line_starts: Vec<usize>,
     faults: RefCell<Vec<Fault>>,
+    /// Lines, from 1, that are not shown: a secret is written in them.
+    hidden: RefCell<HashSet<usize>>,
     /// What has been told, so that it is told once.
     told: RefCell<HashSet<(usize, usize, String)>>,
 }
@@ -140,6 +174,7 @@ impl Source {
             line_starts: starts.collect(),
             text,
             faults: RefCell::default(),
+            hidden: RefCell::default(),
             told: RefCell::default(),
         }
     }
@@ -182,13 +217,76 @@ impl Source {
                 column,
                 problem,
                 advice,
+                excerpt: String::new(),
             });
         }
     }
 
-    pub fn take_faults(&self) -> Vec<Fault> {
-        self.faults.take()
+    /// The lines of this value are not shown in any fault.
+    pub fn hide(&self, span: &Range<usize>) {
+        let lines = self.position(span.start).0..=self.position(span.end).0;
+        self.hidden.borrow_mut().extend(lines);
     }
+
+    pub fn take_faults(&self) -> Vec<Fault> {
+        let mut faults = self.faults.take();
+        let hidden = self.hidden.borrow();
+        for fault in &mut faults {
+            let start = fault
+                .line
+                .checked_sub(1)
+                .and_then(|n| self.line_starts.get(n));
+            let line = start.and_then(|start| self.text.get(*start..)?.lines().next());
+            let line = line.filter(|line| !hidden.contains(&fault.line) && !may_be_secret(line));
+            if let Some(line) = line {
+                fault.excerpt = excerpt(line, (fault.line, fault.column));
+            }
+        }
+        faults
+    }
+}
+
+/// Whether a line looks as if a secret were written in it: a key that says so, or the user or the
+/// query of a URL.
+fn may_be_secret(line: &str) -> bool {
+    let mut words = line.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
+    let has_address = |rest: &str| rest.contains(['@', '?']);
+    words.any(is_secret_name)
+        || line
+            .split_once("://")
+            .is_some_and(|(_, rest)| has_address(rest))
+}
+
+/// A line with its number, and a caret under the column. Of a long one, what is around the caret.
+fn excerpt(line: &str, (number, column): (usize, usize)) -> String {
+    const WIDTH: usize = 80;
+    const BEFORE: usize = 50;
+    let visible = |c: char| if is_invisible(c) { ' ' } else { c };
+    let length = line.chars().count();
+    if column > length + 1 || line.trim().is_empty() {
+        return String::new();
+    }
+    let skipped = if length > WIDTH {
+        column.saturating_sub(BEFORE)
+    } else {
+        0
+    };
+    let head = if skipped > 0 { "…" } else { "" };
+    let tail = if length > skipped + WIDTH { "…" } else { "" };
+    let shown: String = line
+        .chars()
+        .skip(skipped)
+        .take(WIDTH)
+        .map(visible)
+        .collect();
+    let margin = number.to_string().len();
+    let indent = column - 1 - skipped + head.chars().count();
+    format!(
+        "\n  {number} | {head}{}{tail}\n  {:margin$} | {:indent$}^",
+        shown.trim_end(),
+        "",
+        ""
+    )
 }
 
 /// What stands in a file goes to terminals and logs: without what they would obey, and cut to a
@@ -214,6 +312,63 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn shown(text: &str, at: usize) -> String {
+        let source = Source::new(Path::new("a.toml"), text.into());
+        source.fault(&(at..at + 1), "wrong", "Mend it.");
+        show_faults(&source.take_faults())
+    }
+
+    #[test]
+    fn a_fault_shows_its_line_with_a_caret_under_the_column() {
+        assert_eq!(
+            shown("a = 1\n\tö = \"x\" # y  \n", 12),
+            "a.toml:2:6: wrong\n  2 |  ö = \"x\" # y\n    |      ^\n    Mend it.\n1 fault in the \
+                config"
+        );
+        let long = format!("a = \"{}!{}\"", "x".repeat(200), "y".repeat(200));
+        let text = shown(&long, 205);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].chars().count() < 90, "{text}");
+        let at = |line: &str, c| line.chars().position(|found| found == c);
+        assert_eq!(at(lines[1], '!'), at(lines[2], '^'), "{text}");
+        assert!(
+            lines[1].contains("| …x") && lines[1].ends_with("y…"),
+            "{text}"
+        );
+        // The end of the text, and a file as a whole.
+        assert!(!shown("a = \"\n\n", 6).contains('|'));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_shown_and_no_line_is_in_a_log() {
+        for line in [
+            "auth = { basic = { password = \"hunter2\" } }",
+            "headers = { X-Api-Key = \"hunter2\" }",
+            "url = \"https://u:hunter2@shop.example/\"",
+            "url = \"https://shop.example/?x=hunter2\"",
+        ] {
+            assert!(!shown(line, 3).contains("hunter2"), "{line}");
+        }
+        let source = Source::new(
+            Path::new("a.toml"),
+            "a = 1\nurl = \"\"\"\nhunter2\"\"\"\n".into(),
+        );
+        source.fault(&(0..1), "wrong", "");
+        source.fault(&(18..19), "wrong", "");
+        source.hide(&(12..26));
+        let faults = source.take_faults();
+        assert_eq!(
+            show_faults(&faults),
+            "a.toml:1:1: wrong\n  1 | a = 1\n    | ^\na.toml:3:3: wrong\n2 faults in the config"
+        );
+        assert_eq!(
+            show_faults_only(&faults),
+            "a.toml:1:1: wrong\na.toml:3:3: wrong\n2 faults in the config"
+        );
+        let json = serde_json::to_value(&faults[0]).expect("JSON");
+        assert_eq!(json.as_object().map(|o| o.len()), Some(5));
+    }
+
     #[test]
     fn a_fault_is_told_without_what_the_config_says() {
         let fault = |line, problem: &str| Fault {
@@ -222,6 +377,7 @@ mod tests {
             column: 3,
             problem: problem.into(),
             advice: "Write `hunter2`.".into(),
+            excerpt: "token = \"hunter2\"".into(),
         };
         let told = |line, problem: &str| fault(line, problem).without_quotes();
         assert_eq!(

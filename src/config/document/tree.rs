@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::Source;
+use crate::config::usual_ports;
 use crate::words::people::listed;
 
 /// Tables of tables, each under an id.
@@ -253,13 +254,16 @@ impl<'a> Section<'a> {
             } else {
                 format!("in `{}`", self.path)
             };
-            let advice = match nearest(name, &known) {
-                Some(near) => format!("Did you mean `{near}`?"),
+            let is_kind = self.path.ends_with("probe");
+            let protocol = usual_ports::of_protocol(name, "").filter(|_| is_kind);
+            let near = nearest(name, &known).map(|near| format!("Did you mean `{near}`?"));
+            let advice = match protocol.or(near) {
+                Some(advice) => advice,
                 None => match HOMES.iter().find(|(k, _)| *k == name) {
                     Some((_, home)) => format!(
                         "`{name}` belongs to {home}; a key belongs to the [table] header above it."
                     ),
-                    None if self.path.ends_with("probe") => {
+                    None if is_kind => {
                         format!("The kinds of probe are {}.", listed(&known, "and"))
                     }
                     None if name == "include" => "Only the main file includes others.".to_owned(),

@@ -10,14 +10,13 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
-use super::spec::{Auth, Compression, Http, is_of_connection};
+use super::spec::{Auth, Compression, Http, USER_AGENT, is_of_connection};
 use crate::config::document::secret::{MaybeSecret, Secret};
 use crate::net::halt::Halt;
 use crate::net::http_response::Keep;
 use crate::net::origin::HopOrigin;
 use crate::words::Reason;
 
-const USER_AGENT: &str = concat!("Probity/", env!("CARGO_PKG_VERSION"));
 const CODINGS: &str = "gzip, deflate, br, zstd";
 
 /// How one request of a chain is made.

@@ -5,6 +5,9 @@ use crate::config::document::secret::{MaybeSecret, Secret};
 use crate::config::plan::probe::{Cel, Limits, Pattern, Sent, Strictness, Tls};
 use crate::words::Ms;
 
+/// What a probe calls itself, unless the config names another.
+pub const USER_AGENT: &str = concat!("Probity/", env!("CARGO_PKG_VERSION"));
+
 /// Default of `limits.body`: bytes read of a body.
 pub const DEFAULT_BODY_LIMIT: u64 = 1 << 20;
 
