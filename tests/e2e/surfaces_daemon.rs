@@ -238,10 +238,12 @@ async fn status_api_and_page() {
         Some(2)
     );
     let url = format!("http://127.0.0.1:{}", daemon.port);
-    snapshot(
-        "status",
-        &plain(&told(&probity(&["status", "--url", &url])), &MOMENT),
-    );
+    let status = || told(&probity(&["status", "--url", &url]));
+    // Until some of the outage is final.
+    daemon
+        .until(|_| async { status().contains(" 0.00 %") })
+        .await;
+    snapshot("status", &plain(&status(), &MOMENT));
     // Who watches through a pipe ends it by leaving.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);

@@ -16,8 +16,8 @@ pub const DEFAULT_DECODED_LIMIT: u64 = 4 << 20;
 pub const HEADER_COUNT_LIMIT: usize = 512;
 /// Interim (1xx) responses that are accepted before the final one.
 pub const INTERIM_LIMIT: usize = 16;
-/// Chunks or DATA frames that a body may have, and one more for each 16 bytes of it. Each costs what
-/// some hundred bytes do.
+/// Chunks or DATA frames that a body may have, and one more for each 16 bytes of it. Each costs
+/// what some hundred bytes do.
 const PIECE_LIMIT: u64 = 16_384;
 
 /// Why a body of so many bytes in so many chunks or frames is not read on.

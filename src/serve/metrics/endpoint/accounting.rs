@@ -120,7 +120,8 @@ pub const METRICS: &[Metric] = &[
         unit: MetricUnit::None,
         part: Collect::Accounting,
         labels: &["to"],
-        help: "Changes of state, by the new state. Survives restarts.",
+        help: "Changes of state, by the new state. A return from unknown to the state before it \
+            is not counted. Survives restarts.",
         query: "increase(probity_endpoint_transitions_total{to=\"down\"}[1d]) > 3",
         writer: MetricWriter::Endpoint(OfEndpoint {
             is_on: |_| true,
