@@ -4,6 +4,7 @@ mod chosen;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,7 +20,7 @@ use crate::daemon::streams::{OutputReader, say, say_error};
 use crate::net::config_files::Unread;
 use crate::net::own_calls::{client, failure, text_of};
 use crate::serve::api::{EndpointList, ShownEndpoint};
-use crate::words::escaped;
+use crate::words::{escaped, escaped_lines};
 
 pub fn run(args: &Status) -> Exit {
     let asked = match AskedDaemon::of(args) {
@@ -32,6 +33,9 @@ pub fn run(args: &Status) -> Exit {
     else {
         return Exit::Unavailable;
     };
+    if args.ready {
+        return runtime.block_on(readiness(&asked));
+    }
     let mut was_shown = false;
     loop {
         let shown = match runtime.block_on(ask(&asked.url)) {
@@ -80,7 +84,7 @@ impl AskedDaemon {
         }
         match read_without_secrets(&path, Unread::All) {
             Ok(plan) => Ok(Self {
-                url: format!("http://{}", plan.listen.address),
+                url: format!("http://{}", reached(plan.listen.address)),
                 why: format!("the [listen] address of {}", path.display()),
             }),
             Err(faults) => {
@@ -88,7 +92,7 @@ impl AskedDaemon {
                 if let Some(address) = likely_listen_address(&path) {
                     let path = path.display();
                     return Ok(Self {
-                        url: format!("http://{address}"),
+                        url: format!("http://{}", reached(address)),
                         why: format!("the listen address in {path}, which has faults"),
                     });
                 }
@@ -118,6 +122,48 @@ fn show(args: &Status, answer: Answer) -> Result<Option<(OutputReader, Exit)>, E
 #[expect(clippy::disallowed_methods, reason = "a person waits here, no task")]
 fn pause() {
     std::thread::sleep(Duration::from_secs(2));
+}
+
+/// Where a daemon is reached from its own host.
+fn reached(mut listens: SocketAddr) -> SocketAddr {
+    match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listens.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listens.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    listens
+}
+
+/// What `/-/ready` says.
+async fn readiness(asked: &AskedDaemon) -> Exit {
+    let said = async {
+        let url = format!("{}/-/ready", asked.url.trim_end_matches('/'));
+        let response = client()?
+            .get(url)
+            .send()
+            .await
+            .map_err(|e| failure(e, Vec::new()))?;
+        let status = response.status();
+        let text = text_of(response).await?;
+        Ok::<_, String>((status.is_success(), text))
+    };
+    match said.await {
+        Ok((true, text)) => {
+            say(escaped_lines(&text).as_bytes());
+            Exit::Fine
+        }
+        Ok((false, text)) => {
+            say_error(format_args!("probity: {}", escaped(text.trim_end())));
+            Exit::Unavailable
+        }
+        Err(why) => {
+            say_error(format_args!(
+                "probity: no running daemon at {} ({}): {why}",
+                asked.url, asked.why
+            ));
+            Exit::Unavailable
+        }
+    }
 }
 
 /// The answer as it came, what is read of it, and the availability of components this month.
@@ -253,6 +299,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_daemon_that_listens_everywhere_is_reached_on_loopback() {
+        for (listens, at) in [
+            ("0.0.0.0:9847", "127.0.0.1:9847"),
+            ("[::]:9847", "[::1]:9847"),
+            ("10.0.0.5:1", "10.0.0.5:1"),
+        ] {
+            let listens = listens.parse().expect("an address");
+            assert_eq!(reached(listens).to_string(), at);
+        }
+    }
 
     #[test]
     fn a_month_is_the_present_one_and_never_rounded_up() {

@@ -53,6 +53,10 @@ async fn rows_are_chosen_by_name_state_and_label_and_ordered() {
             .code()
     };
     assert_eq!((code(&[]), code(&["web-?"])), (Some(1), Some(0)));
+    // For a health check a daemon is well that probes and records, whatever it finds.
+    let ready = probity(&["status", "--url", &url, "--ready"]);
+    assert_eq!(ready.status.code(), Some(0), "{}", both(&ready));
+    assert!(both(&ready).contains("Ready"), "{}", both(&ready));
     let table = both(&probity(&["status", "--url", &url, "db"]));
     assert!(
         table.contains("month") && table.contains("failure: connect_refused, in maintenance"),
@@ -78,6 +82,8 @@ fn a_daemon_that_is_not_there_is_named_with_where_its_address_comes_from() {
         error.contains(&address) && error.contains("Connection refused"),
         "{error}"
     );
+    let ready = probity(&["status", "--config", config, "--ready"]);
+    assert_eq!(ready.status.code(), Some(69), "{}", both(&ready));
     // A config that cannot be read says nothing of the daemon that is meant.
     for text in ["[daemon]\nlisten = 1\n", "["] {
         std::fs::write(config, text).expect("written");

@@ -22,6 +22,9 @@ pub struct Status {
     /// Order of the rows [default: as in the config].
     #[arg(long, value_enum)]
     pub sort: Option<StatusOrder>,
+    /// Only whether the daemon is ready: 0 if it is, else 69. For health checks.
+    #[arg(long, conflicts_with_all = ["names", "state", "label", "sort", "watch", "json"])]
+    pub ready: bool,
     /// Refresh every two seconds until interrupted.
     #[arg(long)]
     pub watch: bool,
