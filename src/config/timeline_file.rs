@@ -3,6 +3,8 @@
 //! Keys that are not known are refused: what somebody wrote as `unknwon` must not count as up.
 //! Those that begin with `x_` are for notes.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::document::tree::nearest;
@@ -167,9 +169,10 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
         return wrong("to", "it lies before `from`");
     }
     let mut components: Vec<Recorded> = Vec::new();
+    let mut names = HashSet::new();
     for at in root.list("components")? {
         let one = component(&at, to, schema)?;
-        if components.iter().any(|c| c.name == one.name) {
+        if !names.insert(one.name.clone()) {
             return wrong(&at.path, format!("duplicate component `{}`", one.name));
         }
         components.push(one);

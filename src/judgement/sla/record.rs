@@ -1,6 +1,8 @@
 //! What was recorded, as a contract reads it: outages with their bounds, unknown time, maintenance,
 //! raw probes. UTC.
 
+use std::collections::BTreeMap;
+
 use crate::judgement::timeline::Span;
 use crate::words::{Ms, Name, UtcMs};
 
@@ -68,17 +70,23 @@ pub fn whole_outages(stretches: &[Outage]) -> Vec<Outage> {
     let mut sorted = stretches.to_vec();
     sorted.sort_by_key(|o| (o.from, o.to));
     let mut list: Vec<Outage> = Vec::new();
+    // Where in the list each number is, and the last one without a number: it reaches furthest, as
+    // one that reached further would have taken it in.
+    let (mut numbered, mut unnumbered) = (BTreeMap::new(), None);
     for one in sorted {
-        let same = list
-            .iter_mut()
-            .rfind(|whole| match (whole.outage, one.outage) {
-                (Some(a), Some(b)) => a == b,
-                (None, None) => one.from <= whole.to,
-                (Some(_), None) | (None, Some(_)) => false,
-            });
+        let same: Option<usize> = match one.outage {
+            Some(number) => numbered.get(&number).copied(),
+            None => unnumbered.filter(|at: &usize| one.from <= list[*at].to),
+        };
         match same {
-            Some(whole) => *whole = whole.and(one),
-            None => list.push(one),
+            Some(at) => list[at] = list[at].and(one),
+            None => {
+                match one.outage {
+                    Some(number) => drop(numbered.insert(number, list.len())),
+                    None => unnumbered = Some(list.len()),
+                }
+                list.push(one);
+            }
         }
     }
     list
