@@ -35,6 +35,7 @@ use crate::daemon::control::messages::ConfigReloaded;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::{OutputReader, say, say_error, wants_no_color, written};
 use crate::daemon::{log, run};
+use crate::net::files::{Readers, put};
 use crate::words::{escaped_but_colors, escaped_json, escaped_lines};
 
 /// Parses the arguments of the process and performs the command.
@@ -113,9 +114,9 @@ fn manual(path: &[String]) -> Exit {
 
 /// The manual pages of all commands, a file each.
 fn manuals(folder: &Path) -> Exit {
-    let made = std::fs::create_dir_all(folder)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
-    match made {
+    let mut command = Cli::command();
+    command.build();
+    match std::fs::create_dir_all(folder).and_then(|()| manual_of(&command, folder)) {
         Ok(()) => Exit::Fine,
         Err(why) => {
             say_error(format_args!(
@@ -125,6 +126,18 @@ fn manuals(folder: &Path) -> Exit {
             Exit::Output
         }
     }
+}
+
+/// The page of a command, and those of the commands in it.
+fn manual_of(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    put(&folder.join(format!("{name}.1")), &page, Readers::All)?;
+    command
+        .get_subcommands()
+        .filter(|inner| inner.get_name() != "help")
+        .try_for_each(|inner| manual_of(inner, folder))
 }
 
 /// Prints JSON on one line, or the text for people, without what a terminal would obey.
