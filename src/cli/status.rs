@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::args::Status;
-use super::{is_colored, print_colored};
+use super::{is_colored, print_colored, print_json};
 use crate::config::listen::DEFAULT_LISTEN;
+use crate::config::plan::Proxies;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::{OutputReader, say_error};
-use crate::net::own_calls::{client, text_of};
-use crate::serve::api::{EndpointList, ShownEndpoint};
+use crate::net::own_calls::fetch;
 use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
@@ -23,14 +23,8 @@ pub fn run(args: &Status) -> Exit {
         );
         format!("http://{listen}")
     });
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
-        return Exit::Unavailable;
-    };
     loop {
-        let (value, list) = match runtime.block_on(ask(&url)) {
+        let (text, list) = match ask(&url) {
             Ok(answer) => answer,
             Err(why) => {
                 say_error(format_args!("probity: no running daemon at {url}: {why}"));
@@ -40,7 +34,10 @@ pub fn run(args: &Status) -> Exit {
         if args.watch && is_colored() {
             print_colored(false, &Value::Null, || "\u{1b}[2J\u{1b}[H".into());
         }
-        let reader = print_colored(args.json, &value, || table(&list));
+        let reader = match args.json {
+            true => print_json(&on_one_line(&text)),
+            false => print_colored(false, &Value::Null, || table(&list)),
+        };
         if !args.watch || reader == OutputReader::Gone {
             return verdict(&list);
         }
@@ -53,23 +50,56 @@ fn pause() {
     std::thread::sleep(Duration::from_secs(2));
 }
 
-/// The answer as it came, and what is read of it.
-async fn ask(url: &str) -> Result<(Value, EndpointList), String> {
-    let response = client()?
-        .get(format!("{}/api/v1/endpoints", url.trim_end_matches('/')))
-        .send()
-        .await
-        .map_err(|e| e.without_url().to_string())?;
-    if !response.status().is_success() {
-        return Err(format!("it answered {}", response.status()));
-    }
-    let text = text_of(response).await?;
-    let value: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    let list = EndpointList::deserialize(&value).map_err(|e| e.to_string())?;
-    Ok((value, list))
+/// What is shown of the answer. The rest is skipped: the values of a large answer would take many
+/// times its size.
+#[derive(Deserialize)]
+struct ListedEndpoints {
+    schema: String,
+    recorded: bool,
+    endpoints: Vec<ListedEndpoint>,
 }
 
-fn verdict(list: &EndpointList) -> Exit {
+#[derive(Deserialize)]
+struct ListedEndpoint {
+    name: String,
+    state: String,
+    since: String,
+    #[serde(default)]
+    last: Option<ListedProbe>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ListedProbe {
+    duration_ms: f64,
+    result: String,
+    cause: Option<String>,
+}
+
+/// The answer as it came, and what is read of it.
+fn ask(url: &str) -> Result<(String, ListedEndpoints), String> {
+    let url = format!("{}/api/v1/endpoints", url.trim_end_matches('/'));
+    let text = fetch(url, Proxies::None)?;
+    let list: ListedEndpoints = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    if !list.schema.starts_with("probity-endpoints/") {
+        return Err("its answer is not a list of endpoints (`probity-endpoints`)".into());
+    }
+    Ok((text, list))
+}
+
+/// JSON without the blanks and line ends outside its texts.
+fn on_one_line(json: &str) -> String {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let is_kept = |c: &char| {
+        let is_blank = !is_text && c.is_ascii_whitespace();
+        is_text ^= *c == '"' && !is_escaped;
+        is_escaped = is_text && *c == '\\' && !is_escaped;
+        !is_blank
+    };
+    json.chars().filter(is_kept).collect()
+}
+
+fn verdict(list: &ListedEndpoints) -> Exit {
     let any = |state: &str| list.endpoints.iter().any(|e| e.state == state);
     match (any("down"), any("unknown")) {
         (true, _) => Exit::Bad,
@@ -78,7 +108,7 @@ fn verdict(list: &EndpointList) -> Exit {
     }
 }
 
-fn table(list: &EndpointList) -> String {
+fn table(list: &ListedEndpoints) -> String {
     let width = list
         .endpoints
         .iter()
@@ -99,7 +129,7 @@ fn table(list: &EndpointList) -> String {
     out
 }
 
-fn row(e: &ShownEndpoint, width: usize) -> String {
+fn row(e: &ListedEndpoint, width: usize) -> String {
     let state = escaped(&e.state);
     let padded = format!("{state:<8}");
     let shown = match (is_colored(), state.as_str()) {
@@ -124,4 +154,18 @@ fn row(e: &ShownEndpoint, width: usize) -> String {
         escaped(&e.name),
         since.get(..19).unwrap_or("-")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_on_one_line_keeps_its_texts() {
+        let text = "{ \"a \\\" b\" :\r\n\t[1, \"\\\\\", \" \"] }\n";
+        let line = on_one_line(text);
+        assert_eq!(line, "{\"a \\\" b\":[1,\"\\\\\",\" \"]}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(value(&line), value(text));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::listener::making::{Unmade, write_list};
@@ -21,19 +21,17 @@ use crate::report::outages::{OutageCorrections, outage_shown};
 use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
 
 /// `probity-endpoints/1`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct EndpointList {
     pub schema: String,
     /// The history is writable.
     pub recorded: bool,
-    #[serde(default)]
     pub zone_data: Value,
     pub endpoints: Vec<ShownEndpoint>,
 }
 
 /// One endpoint as it is now.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct ShownEndpoint {
     pub name: String,
     pub component: String,
@@ -53,8 +51,7 @@ pub struct ShownEndpoint {
     pub latency: Option<Value>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct ShownLastProbe {
     pub slot: Option<String>,
     pub started: String,
@@ -66,8 +63,7 @@ pub struct ShownLastProbe {
 }
 
 /// The settled time of an endpoint.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct ShownLedger {
     pub first_start_ms: Option<Ms>,
     pub watermark_ms: Ms,
