@@ -142,12 +142,15 @@ fn manual_of(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
 
 /// Prints JSON on one line, or the text for people, without what a terminal would obey.
 fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> OutputReader {
-    let out = if json {
-        escaped_json(&format!("{value}\n"))
-    } else {
-        escaped_lines(&text())
-    };
-    say(out.as_bytes())
+    match json {
+        true => print_json(&value.to_string()),
+        false => say(escaped_lines(&text()).as_bytes()),
+    }
+}
+
+/// A line of JSON.
+fn print_json(json: &str) -> OutputReader {
+    say(escaped_json(&format!("{json}\n")).as_bytes())
 }
 
 /// The same for a text that may have colours; what others wrote must have been escaped in it.

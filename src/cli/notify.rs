@@ -11,6 +11,7 @@ use crate::daemon::streams::say_error;
 use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
 use crate::net::own_calls::OwnCalls;
+use crate::net::own_thread::CallPlaces;
 use crate::notify::send;
 use crate::words::format_utc;
 
@@ -47,8 +48,11 @@ pub fn run(command: &NotifyCommand) -> Exit {
         return Exit::Bad;
     };
     let result = runtime.block_on(async {
-        let own_calls = OwnCalls::new(Authorities::of_the_system())?;
-        send(&own_calls, plan.proxies, receiver, body.to_string())
+        let place = CallPlaces::new(1)
+            .take()
+            .ok_or("there is no place for it")?;
+        let own_calls = OwnCalls::new(Authorities::of_the_system());
+        send(&own_calls, place, plan.proxies, receiver, body.to_string())
             .await
             .map_err(|undelivered| undelivered.why)
     });

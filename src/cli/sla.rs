@@ -1,6 +1,6 @@
 //! `probity sla`: contracts judged and explained.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::sla::{Sla, SlaEvaluate, SlaExplain};
 use super::contracts::{contracts, refuse, wanted, worse};
@@ -11,6 +11,7 @@ use crate::account::figures::{components, maintenance, say_not_seen};
 use crate::account::recorded::{of_sets, told};
 use crate::config::plan::Proxies;
 use crate::config::timeline_file;
+use crate::config::timeline_text::timeline_of;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_without_secrets;
 use crate::history::past::Which;
@@ -20,10 +21,9 @@ use crate::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
-use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
 use crate::net::config_files::Unread;
-use crate::net::own_calls::{OwnCalls, failure, text_of};
+use crate::net::own_calls::fetch;
 use crate::report::ruling::{ContractVersions, Earlier, under_present_names};
 use crate::report::sla::{answer, instant};
 use crate::report::terms::Of;
@@ -84,8 +84,8 @@ fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeli
     let proxies = read_without_secrets(&args.place.config.path(), Unread::All)
         .map_or(Proxies::None, |plan| plan.proxies);
     for url in &args.url {
-        let value = fetched(
-            &format!(
+        let text = fetch(
+            format!(
                 "{}/api/v1/timeline?from={}&to={}",
                 url.trim_end_matches('/'),
                 instant(span.from),
@@ -94,10 +94,7 @@ fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeli
             proxies,
         )
         .map_err(|why| refuse(Exit::Unavailable, format!("no timeline from {url}: {why}")))?;
-        all.push(
-            timeline_file::timeline(&value)
-                .map_err(|e| refuse(Exit::Unavailable, format!("{url}: {e}")))?,
-        );
+        all.push(timeline_of(&text).map_err(|e| refuse(Exit::Unavailable, format!("{url}: {e}")))?);
     }
     match all.len() {
         0 => own_timeline(&args.place, span, named),
@@ -132,26 +129,6 @@ pub fn own_timeline(
         parts,
         maintenance(&reader, &grouped, span).map_err(local::complain)?,
     ))
-}
-
-fn fetched(url: &str, proxies: Proxies) -> Result<Value, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| e.to_string())?;
-    runtime.block_on(async {
-        let response = OwnCalls::new(Authorities::of_the_system())?
-            .client_for(url, proxies)?
-            .get(url)
-            .send()
-            .await
-            .map_err(|e| failure(e, Vec::new()))?;
-        if !response.status().is_success() {
-            return Err(format!("it answered {}", response.status()));
-        }
-        let text = text_of(response).await?;
-        serde_json::from_str(&text).map_err(|e| e.to_string())
-    })
 }
 
 fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {

@@ -14,11 +14,12 @@ use super::args::status::Status;
 use super::{is_colored, print_colored};
 use crate::config::document::source::show_faults;
 use crate::config::listen::DEFAULT_LISTEN;
+use crate::config::plan::Proxies;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{likely_listen_address, read_without_secrets};
 use crate::daemon::streams::{OutputReader, say, say_error};
 use crate::net::config_files::Unread;
-use crate::net::own_calls::{client, failure, text_of};
+use crate::net::own_calls::{answer_to, fetch};
 use crate::serve::api::{EndpointList, ShownEndpoint};
 use crate::words::{escaped, escaped_lines};
 
@@ -27,18 +28,12 @@ pub fn run(args: &Status) -> Exit {
         Ok(asked) => asked,
         Err(exit) => return exit,
     };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
-        return Exit::Unavailable;
-    };
     if args.ready {
-        return runtime.block_on(readiness(&asked));
+        return readiness(&asked);
     }
     let mut was_shown = false;
     loop {
-        let shown = match runtime.block_on(ask(&asked.url)) {
+        let shown = match ask(args, &asked.url) {
             Ok(answer) => show(args, answer),
             Err(why) => {
                 say_error(format_args!(
@@ -135,25 +130,15 @@ fn reached(mut listens: SocketAddr) -> SocketAddr {
 }
 
 /// What `/-/ready` says.
-async fn readiness(asked: &AskedDaemon) -> Exit {
-    let said = async {
-        let url = format!("{}/-/ready", asked.url.trim_end_matches('/'));
-        let response = client()?
-            .get(url)
-            .send()
-            .await
-            .map_err(|e| failure(e, Vec::new()))?;
-        let status = response.status();
-        let text = text_of(response).await?;
-        Ok::<_, String>((status.is_success(), text))
-    };
-    match said.await {
-        Ok((true, text)) => {
-            say(escaped_lines(&text).as_bytes());
+fn readiness(asked: &AskedDaemon) -> Exit {
+    let url = format!("{}/-/ready", asked.url.trim_end_matches('/'));
+    match answer_to(url, Proxies::None) {
+        Ok(answer) if answer.status.is_success() => {
+            say(escaped_lines(&answer.text).as_bytes());
             Exit::Fine
         }
-        Ok((false, text)) => {
-            say_error(format_args!("probity: {}", escaped(text.trim_end())));
+        Ok(answer) => {
+            say_error(format_args!("probity: {}", escaped(answer.text.trim_end())));
             Exit::Unavailable
         }
         Err(why) => {
@@ -166,26 +151,23 @@ async fn readiness(asked: &AskedDaemon) -> Exit {
     }
 }
 
-/// The answer as it came, what is read of it, and the availability of components this month.
-async fn ask(url: &str) -> Result<Answer, String> {
-    let value = asked(url, "endpoints").await?;
-    let list = EndpointList::deserialize(&value).map_err(|e| e.to_string())?;
+/// What is read of the answer, the availability of components this month, and the answer as it
+/// came, if it is to be shown as that: the values of a large one take many times its size.
+fn ask(args: &Status, url: &str) -> Result<Answer, String> {
+    let text = asked(url, "endpoints")?;
+    let list: EndpointList = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let value = match args.json {
+        true => serde_json::from_str(&text).map_err(|e| e.to_string())?,
+        false => Value::Null,
+    };
     // It is an addition: a daemon that is busy with it still has its states.
-    let months = asked(url, "components").await.map(|value| months(&value));
+    let months = asked(url, "components").map(|text| months(&text));
     Ok((value, list, months.unwrap_or_default()))
 }
 
-async fn asked(url: &str, what: &str) -> Result<Value, String> {
-    let response = client()?
-        .get(format!("{}/api/v1/{what}", url.trim_end_matches('/')))
-        .send()
-        .await
-        .map_err(|e| failure(e, Vec::new()))?;
-    if !response.status().is_success() {
-        return Err(format!("it answered {}", response.status()));
-    }
-    let text = text_of(response).await?;
-    serde_json::from_str(&text).map_err(|e| e.to_string())
+fn asked(url: &str, what: &str) -> Result<String, String> {
+    let url = format!("{}/api/v1/{what}", url.trim_end_matches('/'));
+    fetch(url, Proxies::None)
 }
 
 /// What is read of `/api/v1/components`.
@@ -204,8 +186,8 @@ struct ComponentMonth {
 }
 
 /// The availability of each component in the present month, cut to two decimals.
-fn months(value: &Value) -> BTreeMap<String, String> {
-    let list = ComponentMonths::deserialize(value).unwrap_or_default();
+fn months(text: &str) -> BTreeMap<String, String> {
+    let list: ComponentMonths = serde_json::from_str(text).unwrap_or_default();
     let present = list.components.into_iter().filter(|c| c.which == "current");
     present
         .filter_map(|c| {
@@ -324,7 +306,7 @@ mod tests {
             of("previous", "shop", json!("12.0000000000")),
             of("current", "new", Value::Null),
         ]});
-        let months = months(&value);
+        let months = months(&value.to_string());
         assert_eq!(months.get("shop").map(String::as_str), Some("99.99 %"));
         assert_eq!(months.len(), 1);
     }

@@ -14,6 +14,7 @@ mod manners;
 pub mod plan;
 pub mod print;
 pub mod timeline_file;
+pub mod timeline_text;
 pub mod usual_ports;
 
 #[cfg(test)]

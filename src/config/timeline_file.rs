@@ -3,7 +3,7 @@
 //! Keys that are not known are refused: what somebody wrote as `unknwon` must not count as up.
 //! Those that begin with `x_` are for notes.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -30,12 +30,16 @@ fn wrong<T>(place: &str, problem: impl Into<String>) -> Result<T, NoTimeline> {
 }
 
 /// A value with the path to it.
-struct At<'v> {
+pub struct At<'v> {
     value: &'v Value,
     path: String,
 }
 
 impl<'v> At<'v> {
+    pub fn new(value: &'v Value, path: String) -> Self {
+        Self { value, path }
+    }
+
     fn field(&self, key: &str) -> Option<At<'v>> {
         let value = self.value.get(key).filter(|v| !v.is_null())?;
         let path = if self.path.is_empty() {
@@ -140,10 +144,22 @@ impl<'v> At<'v> {
 
 /// Reads a timeline from its JSON.
 pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
-    let root = At {
-        value,
-        path: String::new(),
-    };
+    let (mut timeline, schema) = head(value)?;
+    let root = At::new(value, String::new());
+    let mut names = BTreeSet::new();
+    for at in root.list("components")? {
+        let one = component(&at, timeline.to, schema)?;
+        if !names.insert(one.name.clone()) {
+            return wrong(&at.path, format!("duplicate component `{}`", one.name));
+        }
+        timeline.components.push(one);
+    }
+    Ok(timeline)
+}
+
+/// All but its components.
+pub fn head(value: &Value) -> Result<(Timeline, Schema), NoTimeline> {
+    let root = At::new(value, String::new());
     if !value.is_object() {
         return wrong(
             "the timeline",
@@ -168,26 +184,18 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     if from.zip(to).is_some_and(|(from, to)| to < from) {
         return wrong("to", "it lies before `from`");
     }
-    let mut components: Vec<Recorded> = Vec::new();
-    let mut names = HashSet::new();
-    for at in root.list("components")? {
-        let one = component(&at, to, schema)?;
-        if !names.insert(one.name.clone()) {
-            return wrong(&at.path, format!("duplicate component `{}`", one.name));
-        }
-        components.push(one);
-    }
     let maintenance = root
         .list("maintenance")?
         .iter()
         .map(declared)
         .collect::<Result<_, _>>()?;
-    Ok(Timeline {
+    let timeline = Timeline {
         from,
         to,
-        components,
+        components: Vec::new(),
         maintenance,
-    })
+    };
+    Ok((timeline, schema))
 }
 
 /// What a component may say; sums are for readers, and are computed anew.
@@ -212,12 +220,12 @@ const COMPONENT: [&str; 15] = [
 /// How doubt without an outage is written: among `down` with a `to` equal to `from` in the first,
 /// which files without a schema follow as well; in `possible_down` in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Schema {
+pub enum Schema {
     First,
     Second,
 }
 
-fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, NoTimeline> {
+pub fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, NoTimeline> {
     at.only(&COMPONENT)?;
     let name = at.required("name")?.text()?.to_owned();
     let in_service = in_service(at)?;

@@ -33,6 +33,7 @@ pub mod networks;
 pub mod origin;
 pub mod own_calls;
 pub mod own_names;
+pub mod own_thread;
 pub mod peer;
 pub mod pins;
 pub mod resolve;

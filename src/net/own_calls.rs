@@ -1,16 +1,17 @@
 //! The daemon's own calls over HTTP, beside its probes: notifications, the dead man's switch, a
-//! timeline from another daemon.
+//! timeline from another daemon. Each has a thread of its own, and its caller waits for a bounded
+//! time: no server can hold anything but its own calls.
 //!
 //! A proxy that the environment names is used only where the config says so, and never for this
 //! host itself.
 
 use std::env::var_os;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
 use super::apart;
@@ -18,13 +19,20 @@ use super::authorities::Authorities;
 use super::halt::Halt;
 use super::networks::{Network, network_of};
 use super::own_names::is_named_so;
+use super::own_thread::{self, CallPlace, CallPlaces};
 use super::resolve::{Paths, Resolver, Sought};
 use crate::config::Plan;
 use crate::config::document::secret::Secret;
 use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Addresses, Proxies, ResolverChoice};
+use crate::words::people::size;
 
+/// For the whole of a call, with its name, its handshake and all that is read of its answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A caller waits so much longer for the thread of its call.
+const GRACE: Duration = Duration::from_secs(1);
+/// The most that an answer may hold: a list of 100,000 endpoints has 40 MiB.
+const ANSWER_LIMIT: usize = 64 << 20;
 /// Of these, for the name.
 const NAME_TIMEOUT: Duration = Duration::from_secs(5);
 /// What names a proxy, in capitals or in small letters.
@@ -75,10 +83,12 @@ fn addresses(host: &str, paths: Paths) -> Result<Vec<IpAddr>, String> {
     })
 }
 
+/// Without connections that are kept alive: they would belong to the thread of the call that made
+/// them, and one call a minute gains little by them.
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .dns_resolver(Arc::new(HostsAndDns))
-        .timeout(CALL_TIMEOUT)
+        .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("Probity/", env!("CARGO_PKG_VERSION")))
 }
@@ -92,85 +102,195 @@ fn built(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client
         .map_err(|e| e.to_string())
 }
 
-/// A client that uses no proxy.
-pub fn client() -> Result<reqwest::Client, String> {
-    built(|| builder().no_proxy())
+/// A call to a server of others.
+#[derive(Debug)]
+pub struct OwnCall {
+    pub url: String,
+    pub headers: Vec<(String, Secret)>,
+    /// Posted as JSON; without one the call is a GET.
+    pub body: Option<String>,
+    pub proxies: Proxies,
+    pub wanted: WantedAnswer,
+    /// What no error may show.
+    pub secrets: Vec<Secret>,
 }
 
-/// The most that an answer to one of them may hold: a fleet of 100,000 endpoints has 40 MiB.
-const ANSWER_LIMIT: usize = 256 << 20;
+/// What is read of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedAnswer {
+    /// Its status line and headers.
+    Status,
+    /// Its text as well, up to 64 MiB.
+    Text,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnAnswer {
+    pub status: reqwest::StatusCode,
+    /// Empty where only the status was wanted.
+    pub text: String,
+}
+
+/// The clients of one caller. Each reads the system's trust store when it is made, which is when it
+/// is first needed.
+#[derive(Default)]
+struct OwnClients {
+    /// Of the authorities that the clients were made with.
+    generation: u64,
+    direct: Option<reqwest::Client>,
+    proxied: Option<reqwest::Client>,
+}
+
+/// Calls of one caller.
+#[derive(Clone)]
+pub struct OwnCalls {
+    authorities: Arc<Authorities>,
+    clients: Arc<Mutex<OwnClients>>,
+}
+
+impl OwnCalls {
+    pub fn new(authorities: Arc<Authorities>) -> Self {
+        Self {
+            authorities,
+            clients: Arc::default(),
+        }
+    }
+
+    /// Calls on a thread of its own, and waits a little longer than a call may take. The place is
+    /// taken until the thread has ended.
+    pub async fn call(&self, place: CallPlace, call: OwnCall) -> Result<OwnAnswer, String> {
+        let calls = self.clone();
+        own_thread::run_within(CALL_TIMEOUT + GRACE, place, move || calls.answer(call))
+            .await
+            .unwrap_or_else(|why| Err(why.to_string()))
+    }
+
+    /// The whole of one call, on this thread. A server can answer so that one look at its bytes
+    /// finds no end for long: the runtime therefore looks at the time after each.
+    fn answer(&self, call: OwnCall) -> Result<OwnAnswer, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .event_interval(1)
+            .build()
+            .map_err(|e| e.to_string())?;
+        let client = self.client_for(&call.url, call.proxies)?;
+        runtime
+            .block_on(async { timeout(CALL_TIMEOUT, exchanged(client, call)).await })
+            .unwrap_or_else(|_| {
+                let seconds = CALL_TIMEOUT.as_secs();
+                Err(format!("no complete answer within {seconds} s"))
+            })
+    }
+
+    /// The client for a call to this URL. It is made anew if an authority was added or removed
+    /// since. Where that fails, the call fails, and the next one tries it again.
+    fn client_for(&self, url: &str, proxies: Proxies) -> Result<reqwest::Client, String> {
+        let is_direct = proxies == Proxies::None || is_this_host(url);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the store is read: a change meanwhile is then seen as one.
+        let generation = self.authorities.generation();
+        if clients.generation != generation {
+            *clients = OwnClients {
+                generation,
+                ..OwnClients::default()
+            };
+        }
+        let kept = match is_direct {
+            true => &mut clients.direct,
+            false => &mut clients.proxied,
+        };
+        if let Some(client) = kept {
+            return Ok(client.clone());
+        }
+        let made = match is_direct {
+            true => built(|| builder().no_proxy()),
+            false => built(builder),
+        }?;
+        Ok(kept.insert(made).clone())
+    }
+}
+
+/// The text that a GET of a command is answered with.
+pub fn fetch(url: String, proxies: Proxies) -> Result<String, String> {
+    let answer = answer_to(url, proxies)?;
+    if answer.status.is_success() {
+        Ok(answer.text)
+    } else {
+        Err(format!("it answered {}", answer.status))
+    }
+}
+
+/// The same, whatever its status.
+pub fn answer_to(url: String, proxies: Proxies) -> Result<OwnAnswer, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
+    let place = CallPlaces::new(1)
+        .take()
+        .ok_or("there is no place for it")?;
+    let call = OwnCall {
+        url,
+        headers: Vec::new(),
+        body: None,
+        proxies,
+        wanted: WantedAnswer::Text,
+        secrets: Vec::new(),
+    };
+    let calls = OwnCalls::new(Authorities::of_the_system());
+    runtime.block_on(calls.call(place, call))
+}
+
+async fn exchanged(client: reqwest::Client, call: OwnCall) -> Result<OwnAnswer, String> {
+    let mut request = match call.body {
+        None => client.get(&call.url),
+        Some(body) => client
+            .post(&call.url)
+            .header("content-type", "application/json")
+            .body(body),
+    };
+    for (name, value) in &call.headers {
+        request = request.header(name, value.reveal());
+    }
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return Err(failure(error, call.secrets)),
+    };
+    let status = response.status();
+    let text = match call.wanted {
+        WantedAnswer::Text if status.is_success() => {
+            text_within(response, ANSWER_LIMIT, call.secrets).await?
+        }
+        WantedAnswer::Text | WantedAnswer::Status => String::new(),
+    };
+    Ok(OwnAnswer { status, text })
+}
 
 /// The text of an answer, of bounded length.
-pub async fn text_of(response: reqwest::Response) -> Result<String, String> {
-    text_within(response, ANSWER_LIMIT).await
-}
-
-async fn text_within(mut response: reqwest::Response, limit: usize) -> Result<String, String> {
+async fn text_within(
+    mut response: reqwest::Response,
+    limit: usize,
+    secrets: Vec<Secret>,
+) -> Result<String, String> {
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|e| failure(e, Vec::new()))? {
+    loop {
+        let piece = match response.chunk().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(error) => return Err(failure(error, secrets)),
+        };
         if bytes.len() + piece.len() > limit {
-            return Err(format!("its answer is longer than {limit} bytes"));
+            let limit = size(limit as u64);
+            return Err(format!("its answer is longer than {limit}"));
         }
         bytes.extend_from_slice(&piece);
     }
     String::from_utf8(bytes).map_err(|_| "its answer is not UTF-8".into())
 }
 
-/// The clients of one caller. Each reads the system's trust store when it is made, and keeps
-/// connections that were verified by it.
-#[derive(Clone)]
-pub struct OwnCalls {
-    authorities: Arc<Authorities>,
-    /// Of the authorities that the clients were made with.
-    generation: u64,
-    direct: reqwest::Client,
-    /// Made when it is first needed.
-    proxied: OnceLock<reqwest::Client>,
-}
-
-impl OwnCalls {
-    pub fn new(authorities: Arc<Authorities>) -> Result<Self, String> {
-        // Before the store is read: a change meanwhile is then seen as one.
-        let generation = authorities.generation();
-        Ok(Self {
-            authorities,
-            generation,
-            direct: client()?,
-            proxied: OnceLock::new(),
-        })
-    }
-
-    /// Makes the clients anew if an authority was added or removed since: calls from then on use
-    /// new connections. Where that fails, it is tried again with the next call.
-    pub fn follow_authorities(&mut self) {
-        if self.authorities.generation() == self.generation {
-            return;
-        }
-        match Self::new(self.authorities.clone()) {
-            Ok(anew) => *self = anew,
-            Err(why) => tracing::error!(
-                %why,
-                "the trust store has changed, and calls to receivers still use the one before"
-            ),
-        }
-    }
-
-    /// The client for a call to this URL.
-    pub fn client_for(&self, url: &str, proxies: Proxies) -> Result<reqwest::Client, String> {
-        if proxies == Proxies::None || is_this_host(url) {
-            return Ok(self.direct.clone());
-        }
-        if let Some(client) = self.proxied.get() {
-            return Ok(client.clone());
-        }
-        let made = built(builder)?;
-        Ok(self.proxied.get_or_init(|| made).clone())
-    }
-}
-
 /// Why a call failed, to the bottom of it, for a person. The text of a peer's certificate can be in
 /// it, and the host of a secret URL.
-pub fn failure(error: reqwest::Error, secrets: Vec<Secret>) -> String {
+fn failure(error: reqwest::Error, secrets: Vec<Secret>) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
@@ -253,37 +373,26 @@ mod tests {
             .expect("a runtime");
         let read = |limit| {
             runtime.block_on(async {
-                text_within(
-                    client()?
-                        .get(&url)
-                        .send()
-                        .await
-                        .map_err(|e| e.to_string())?,
-                    limit,
-                )
-                .await
+                let client = built(|| builder().no_proxy())?;
+                let response = client.get(&url).send().await;
+                text_within(response.map_err(|e| e.to_string())?, limit, Vec::new()).await
             })
         };
         assert_eq!(read(1000).map(|text| text.len()), Ok(1000));
-        assert_eq!(read(999), Err("its answer is longer than 999 bytes".into()));
+        assert_eq!(read(999), Err("its answer is longer than 999 B".into()));
         server.join().expect("served");
     }
 
     #[test]
     fn a_name_that_no_thread_can_resolve_fails_its_call_and_ends_nothing() {
         let failed = apart::without_threads(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                client()
-                    .expect("a client")
-                    .get("http://localhost:1/")
-                    .send()
-                    .await
-                    .map(drop)
-                    .map_err(|e| failure(e, Vec::new()))
+            OwnCalls::new(Authorities::of_the_system()).answer(OwnCall {
+                url: "http://localhost:1/".into(),
+                headers: Vec::new(),
+                body: None,
+                proxies: Proxies::None,
+                wanted: WantedAnswer::Status,
+                secrets: Vec::new(),
             })
         });
         assert!(

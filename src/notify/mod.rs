@@ -7,7 +7,7 @@
 pub mod deadman;
 mod send;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::history::writer::Writer;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Clock, NS_PER_MS, Reading};
 use crate::net::own_calls::OwnCalls;
+use crate::net::own_thread::CallPlaces;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 16;
@@ -81,14 +82,8 @@ pub async fn run(
     deliveries: Arc<Deliveries>,
     authorities: Arc<Authorities>,
 ) {
-    let own_calls = match OwnCalls::new(authorities) {
-        Ok(own_calls) => own_calls,
-        Err(why) => {
-            tracing::error!(%why, "notifications cannot be sent");
-            return;
-        }
-    };
-    let (clock, under_way, calls) = (Clock::Real, UnderWay::default(), JoinSet::new());
+    let own_calls = OwnCalls::new(authorities);
+    let (clock, under_way, calls) = (Clock::Real, UnderWay::default(), Calls::default());
     let mut delivery = Delivery {
         directory,
         boot_id,
@@ -110,7 +105,38 @@ pub async fn run(
     }
 }
 
-type Called = (Result<(), Undelivered>, QueuedMessage);
+type CallResult = Result<(), Undelivered>;
+
+/// Calls that have not ended, and the message of each: a call that ends by a panic gives none back.
+#[derive(Default)]
+struct Calls {
+    tasks: JoinSet<CallResult>,
+    messages: HashMap<tokio::task::Id, QueuedMessage>,
+}
+
+impl Calls {
+    fn begin(
+        &mut self,
+        message: QueuedMessage,
+        call: impl Future<Output = CallResult> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn(call).id();
+        self.messages.insert(id, message);
+    }
+
+    /// The next call to end, if there is one.
+    async fn ended(&mut self) -> Option<(CallResult, QueuedMessage)> {
+        let (id, result) = match self.tasks.join_next_with_id().await? {
+            Ok(ended) => ended,
+            Err(error) => {
+                let why = format!("the call ended by itself: {error}; please report this");
+                let is_refused = false;
+                (error.id(), Err(Undelivered { why, is_refused }))
+            }
+        };
+        Some((result, self.messages.remove(&id)?))
+    }
+}
 
 struct Delivery {
     directory: PathBuf,
@@ -121,7 +147,7 @@ struct Delivery {
     own_calls: OwnCalls,
     clock: Clock,
     under_way: UnderWay,
-    calls: JoinSet<Called>,
+    calls: Calls,
 }
 
 /// Messages that are being sent or were put off.
@@ -132,14 +158,22 @@ struct UnderWay {
     held: BTreeMap<i64, u64>,
     /// Delivered or given up, but the writer has not noted it.
     over: BTreeSet<i64>,
-    /// Calls of each receiver.
-    calls: BTreeMap<String, usize>,
+    /// For the calls of each receiver. A call whose thread goes on after its end keeps its place.
+    places: BTreeMap<String, CallPlaces>,
     /// By number: how often it was refused for what it says, as the history may not know yet.
     refusals: BTreeMap<i64, u32>,
     /// When the outbox was last held against its bound, and by receiver when an error last said
     /// that it was too long.
     bounded_ns: u64,
     complained_ns: BTreeMap<String, u64>,
+}
+
+impl UnderWay {
+    fn places(&mut self, receiver: &str) -> &CallPlaces {
+        self.places
+            .entry(receiver.to_owned())
+            .or_insert_with(|| CallPlaces::new(AT_ONCE))
+    }
 }
 
 impl Delivery {
@@ -151,10 +185,9 @@ impl Delivery {
             .notify
             .iter()
             .for_each(|receiver| self.deliveries.count(receiver.name.as_str(), |_| {}));
-        while let Ok(Some(called)) = tokio::time::timeout_at(until, next(&mut self.calls)).await {
-            let Ok((result, message)) = called else {
-                continue;
-            };
+        while let Ok((result, message)) =
+            tokio::time::timeout_at(until, next(&mut self.calls)).await
+        {
             self.settle(result, &message);
         }
     }
@@ -165,7 +198,6 @@ impl Delivery {
         if receivers.is_empty() {
             return;
         }
-        self.own_calls.follow_authorities();
         let reading = self.clock.read();
         self.under_way
             .held
@@ -198,19 +230,13 @@ impl Delivery {
                     .sent(message.id, AttemptResult::Over, reading.utc_ms);
                 continue;
             };
+            let Some(place) = self.under_way.places(&message.receiver).take() else {
+                continue;
+            };
             self.under_way.held.insert(message.id, u64::MAX);
-            *self
-                .under_way
-                .calls
-                .entry(message.receiver.clone())
-                .or_default() += 1;
-            let own_calls = self.own_calls.clone();
-            self.calls.spawn(async move {
-                (
-                    send(&own_calls, proxies, &receiver, message.body.clone()).await,
-                    message,
-                )
-            });
+            let (own_calls, body) = (self.own_calls.clone(), message.body.clone());
+            let call = async move { send(&own_calls, place, proxies, &receiver, body).await };
+            self.calls.begin(message, call);
         }
     }
 
@@ -252,13 +278,14 @@ impl Delivery {
         let now =
             outbox::calendar(&reader, &self.boot_id, reading.boot_ns)?.unwrap_or(reading.utc_ms);
         let UnderWay {
-            held, over, calls, ..
+            held, over, places, ..
         } = &mut self.under_way;
+        places.retain(|_, places| places.free() < AT_ONCE);
         // What cannot be asked now is asked with the next look.
         over.retain(|id| outbox::is_waiting(&reader, *id).unwrap_or(true));
         let mut due = Vec::new();
         for receiver in outbox::receivers(&reader)? {
-            let room = AT_ONCE.saturating_sub(calls.get(&receiver).copied().unwrap_or(0));
+            let room = places.get(&receiver).map_or(AT_ONCE, CallPlaces::free);
             let is_held = |id| held.contains_key(&id) || over.contains(&id);
             due.extend(outbox::due(
                 &reader,
@@ -272,11 +299,8 @@ impl Delivery {
     }
 
     fn settle(&mut self, result: Result<(), Undelivered>, message: &QueuedMessage) {
-        let (receiver, under_way) = (message.receiver.as_str(), &mut self.under_way);
+        let under_way = &mut self.under_way;
         under_way.held.remove(&message.id);
-        if let Some(count) = under_way.calls.get_mut(receiver) {
-            *count = count.saturating_sub(1);
-        }
         let refusals = under_way
             .refusals
             .get(&message.id)
@@ -342,11 +366,12 @@ impl Delivery {
 }
 
 /// The next call to end; waits where there is none.
-async fn next<T: 'static>(calls: &mut JoinSet<T>) -> Option<Result<T, tokio::task::JoinError>> {
-    if calls.is_empty() {
-        std::future::pending().await
-    } else {
-        calls.join_next().await
+async fn next(calls: &mut Calls) -> (CallResult, QueuedMessage) {
+    loop {
+        match calls.ended().await {
+            Some(ended) => return ended,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -537,8 +562,7 @@ mod tests {
         /// Sends what is due, and hears what becomes of it.
         async fn turn(&mut self) {
             self.delivery.look();
-            while let Some(called) = self.delivery.calls.join_next().await {
-                let (result, message) = called.expect("no panic");
+            while let Some((result, message)) = self.delivery.calls.ended().await {
                 self.delivery.settle(result, &message);
             }
             self.is_noted();
@@ -574,9 +598,10 @@ mod tests {
     fn delivery(directory: PathBuf, plan: Arc<Plan>, writer: Writer, clock: Clock) -> Delivery {
         let (plan, own_calls) = (
             Arc::new(ArcSwap::new(plan)),
-            OwnCalls::new(Authorities::of_the_system()).expect("clients"),
+            OwnCalls::new(Authorities::of_the_system()),
         );
-        let (deliveries, under_way, calls) = (Arc::default(), UnderWay::default(), JoinSet::new());
+        let (deliveries, under_way, calls) =
+            (Arc::default(), UnderWay::default(), Calls::default());
         Delivery {
             directory,
             boot_id: BOOT.to_owned(),
@@ -684,6 +709,34 @@ mod tests {
                 0
             )
         );
+    }
+
+    /// A call that ends by a panic gives its message back: it is tried again like any other.
+    #[tokio::test]
+    async fn a_call_that_panics_is_a_failed_try_and_keeps_neither_message_nor_place() {
+        let mut bench = Bench::new(204).await;
+        bench.post("down 1 a");
+        let reading = bench.delivery.clock.read();
+        let message = bench.delivery.due(&reading).expect("read").remove(0);
+        let under_way = &mut bench.delivery.under_way;
+        under_way.held.insert(message.id, u64::MAX);
+        let place = under_way.places("ops").take().expect("a place");
+        let call = async move {
+            let _place = place;
+            panic!("a bug")
+        };
+        bench.delivery.calls.begin(message, call);
+        // It hears for so long even where nothing is under way.
+        bench
+            .delivery
+            .hear(Instant::now() + Duration::from_millis(200))
+            .await;
+        bench.is_noted();
+        assert_eq!(bench.counts().failed, 1);
+        assert_eq!(bench.delivery.under_way.places("ops").free(), AT_ONCE);
+        bench.pass(1000);
+        bench.turn().await;
+        assert_eq!(bench.receiver.taken(), ["down 1 a"]);
     }
 
     #[tokio::test]
@@ -797,6 +850,24 @@ mod tests {
         assert_eq!(bench.receiver.taken(), ["down 1 a"]);
     }
 
+    /// Places of calls whose threads go on stay taken; another receiver has its own.
+    #[tokio::test]
+    async fn a_receiver_whose_calls_do_not_end_gets_no_more_of_them() {
+        let mut bench = Bench::new(204).await;
+        bench.post("down 1 a");
+        let places = bench.delivery.under_way.places("ops");
+        let mut stuck: Vec<_> = std::iter::repeat_with(|| places.take())
+            .map_while(|place| place)
+            .collect();
+        assert_eq!(stuck.len(), AT_ONCE);
+        assert_eq!(bench.delivery.under_way.places("other").free(), AT_ONCE);
+        bench.turn().await;
+        assert_eq!(bench.receiver.taken(), Vec::<String>::new());
+        stuck.pop();
+        bench.turn().await;
+        assert_eq!(bench.receiver.taken(), ["down 1 a"]);
+    }
+
     #[tokio::test]
     async fn only_the_begin_of_an_outage_waits_for_its_time() {
         let mut bench = Bench::new(204).await;
@@ -815,13 +886,7 @@ mod tests {
         let mut bench = Bench::new(204).await;
         bench.post("down 1 old");
         bench.delivery.look();
-        let (result, message) = bench
-            .delivery
-            .calls
-            .join_next()
-            .await
-            .expect("a call")
-            .expect("no panic");
+        let (result, message) = bench.delivery.calls.ended().await.expect("a call");
         let receiver = Name::new("ops").expect("a name");
         let up = OutboxDraft {
             receiver,

@@ -3,7 +3,8 @@
 //! The notifier calls it for each try, and `probity notify test` once.
 
 use crate::config::plan::{Notify, Proxies};
-use crate::net::own_calls::{OwnCalls, failure};
+use crate::net::own_calls::{OwnCall, OwnCalls, WantedAnswer};
+use crate::net::own_thread::CallPlace;
 
 /// Why a message was not delivered. The text is for a person and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,43 +15,35 @@ pub struct Undelivered {
     pub is_refused: bool,
 }
 
-/// Sends one message.
+/// Sends one message, from a place of its receiver's.
 pub async fn send(
     calls: &OwnCalls,
+    place: CallPlace,
     proxies: Proxies,
     receiver: &Notify,
     body: String,
 ) -> Result<(), Undelivered> {
-    let client = calls
-        .client_for(receiver.url.reveal(), proxies)
-        .map_err(|why| Undelivered {
-            why,
-            is_refused: false,
-        })?;
-    let mut request = client
-        .post(receiver.url.reveal())
-        .header("content-type", "application/json")
-        .body(body);
-    for (name, value) in &receiver.headers {
-        request = request.header(name, value.reveal());
-    }
-    let secrets = || {
-        std::iter::once(&receiver.url)
+    let call = OwnCall {
+        url: receiver.url.reveal().to_owned(),
+        headers: receiver.headers.clone(),
+        body: Some(body),
+        proxies,
+        wanted: WantedAnswer::Status,
+        secrets: std::iter::once(&receiver.url)
             .chain(receiver.headers.iter().map(|(_, value)| value))
             .cloned()
-            .collect()
+            .collect(),
     };
-    let response = request.send().await.map_err(|error| Undelivered {
-        why: failure(error, secrets()),
+    let answer = calls.call(place, call).await.map_err(|why| Undelivered {
+        why,
         is_refused: false,
     })?;
-    let status = response.status();
-    let is_refused = matches!(status.as_u16(), 400 | 404 | 410 | 413 | 422);
-    if status.is_success() {
+    let is_refused = matches!(answer.status.as_u16(), 400 | 404 | 410 | 413 | 422);
+    if answer.status.is_success() {
         Ok(())
     } else {
         Err(Undelivered {
-            why: format!("the receiver answered {status}"),
+            why: format!("the receiver answered {}", answer.status),
             is_refused,
         })
     }

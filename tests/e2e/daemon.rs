@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::cli::checked;
 use super::component_history::settled_for;
 use super::program::{program, program_after};
-use super::serve::{answering, answering_after, closed_port, ok, read_head, tcp};
+use super::serve::{answering, answering_after, client, closed_port, ok, read_head, tcp};
 use super::waiting::until;
 
 pub struct Daemon {
@@ -99,8 +99,7 @@ impl Daemon {
     }
 
     pub async fn get(&self, path: &str) -> Option<String> {
-        let response = probity::net::own_calls::client()
-            .ok()?
+        let response = client()
             .get(format!("http://127.0.0.1:{}{path}", self.port))
             .send()
             .await
@@ -1157,7 +1156,7 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
         .stderr(Stdio::null())
         .spawn()
         .expect("spawned");
-    let client = probity::net::own_calls::client().expect("a client");
+    let client = client();
     let began = Instant::now();
     let first = loop {
         assert!(

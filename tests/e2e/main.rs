@@ -29,6 +29,7 @@ mod listener;
 mod manipulations;
 mod manipulations_of_prober;
 mod notify;
+mod own_calls;
 mod permissions;
 mod planted;
 mod probing;

@@ -123,6 +123,15 @@ where
     port
 }
 
+/// A client of a test, without any proxy.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .expect("a client")
+}
+
 /// Reads one request head, whatever it is.
 pub async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut head = Vec::new();

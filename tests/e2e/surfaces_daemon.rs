@@ -14,7 +14,7 @@ use super::cli::{checked, probity};
 use super::daemon::{Daemon, write_config};
 use super::program::program;
 use super::recorded::{FROM, Recorded, TO, plain, pretty, snapshot, told};
-use super::serve::{answering, closed_port, ok, stalling};
+use super::serve::{answering, client, closed_port, ok, stalling};
 
 const QUICK: &str = "[defaults]\ninterval = \"1s\"\ntimeout = \"700ms\"\nretry_interval \
     = \"100ms\"\nlate_after = \"5s\"\n";
@@ -109,9 +109,7 @@ async fn three(directory: &std::path::Path, authority: &Authority, more: &str) -
 }
 
 async fn openmetrics(daemon: &Daemon) -> String {
-    let request = probity::net::own_calls::client()
-        .expect("a client")
-        .get(format!("http://127.0.0.1:{}/metrics", daemon.port));
+    let request = client().get(format!("http://127.0.0.1:{}/metrics", daemon.port));
     let response = request
         .header("accept", "application/openmetrics-text; version=1.0.0")
         .send()

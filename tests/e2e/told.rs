@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::cli::{checked, probity};
 use super::daemon::{Daemon, Switch, http};
-use super::serve::{answering, ok, read_head, tcp};
+use super::serve::{answering, client, ok, read_head, tcp};
 
 const QUICK: &str =
     "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
@@ -198,7 +198,7 @@ async fn the_last_probe_of_a_slot_tells_its_moment() {
             .expect("an instant")
     };
     assert!((0..500).contains(&(at("started") - at("slot"))), "{last}");
-    let client = probity::net::own_calls::client().expect("a client");
+    let client = client();
     let asked = |name: &'static str, value: &'static str| {
         client
             .get(format!("http://127.0.0.1:{}/metrics", daemon.port))

@@ -41,6 +41,11 @@ fn only_the_history_names_the_database() {
 }
 
 #[test]
+fn only_own_calls_name_the_client_whose_calls_need_a_thread_of_their_own() {
+    none(&outside(&sources(), "src/net/own_calls.rs", "reqwest"));
+}
+
+#[test]
 fn values_are_not_indexed_by_text() {
     none(&indexed_by_text(&sources()));
 }

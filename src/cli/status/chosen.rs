@@ -28,12 +28,10 @@ pub fn choose(args: &Status, value: &mut Value, list: &mut EndpointList) -> Resu
         say_error(format_args!("probity: no endpoint matches `{name}`"));
         return Err(Exit::Usage);
     }
-    let Some(place) = value.get_mut("endpoints") else {
-        return Ok(());
-    };
-    let rows = match place.take() {
-        Value::Array(rows) => rows,
-        _ => Vec::new(),
+    // Only with --json are there values.
+    let rows = match value.get_mut("endpoints").map(Value::take) {
+        Some(Value::Array(rows)) => rows,
+        _ => vec![Value::Null; all.len()],
     };
     let mut chosen: Vec<(ShownEndpoint, Value)> = all
         .into_iter()
@@ -45,7 +43,9 @@ pub fn choose(args: &Status, value: &mut Value, list: &mut EndpointList) -> Resu
     }
     let (endpoints, rows): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
     list.endpoints = endpoints;
-    *place = Value::Array(rows);
+    if let Some(place) = value.get_mut("endpoints") {
+        *place = Value::Array(rows);
+    }
     Ok(())
 }
 
