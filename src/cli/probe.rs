@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::Probe;
 use super::{given, print_colored, waterfall};
+use crate::config::document::secret::by_host::HostMasks;
 use crate::config::document::source::show_faults;
 use crate::config::plan::ClockChoice;
 use crate::config::{Endpoint, Fault, OneText, load};
@@ -20,7 +22,11 @@ use crate::net::shared::Net;
 use crate::words::{CertificateFacts, Facts, Outcome, Phase, format_utc};
 
 pub fn run(args: &Probe) -> Exit {
-    let (endpoint, clock) = match endpoint(args) {
+    let ConfiguredProbe {
+        endpoint,
+        clock,
+        masks,
+    } = match endpoint(args) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -33,6 +39,7 @@ pub fn run(args: &Probe) -> Exit {
     let report = tokio::task::LocalSet::new().block_on(&runtime, async {
         let net = Net::default();
         net.clock.choose(clock);
+        net.masks.take_over(&masks, 0);
         probed(&net, &endpoint).await
     });
     print_colored(args.json, &as_json(&endpoint, &report), || {
@@ -45,9 +52,15 @@ pub fn run(args: &Probe) -> Exit {
     }
 }
 
-/// The endpoint of that name in the config, or one made of an address; and who vouches for the
-/// clock.
-fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exit> {
+/// What is probed, and what of its config the probe rests on.
+struct ConfiguredProbe {
+    endpoint: Arc<Endpoint>,
+    clock: ClockChoice,
+    masks: Arc<HostMasks>,
+}
+
+/// The endpoint of that name in the config, or one made of an address.
+fn endpoint(args: &Probe) -> Result<ConfiguredProbe, Exit> {
     let faulty = |faults: Vec<Fault>| {
         say_error(show_faults(&faults));
         Exit::Config
@@ -60,7 +73,11 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
             .find(|e| e.name.as_str() == args.target)
             .cloned();
         return found
-            .map(|endpoint| (endpoint, plan.daemon.clock))
+            .map(|endpoint| ConfiguredProbe {
+                endpoint,
+                clock: plan.daemon.clock,
+                masks: plan.masks.clone(),
+            })
             .ok_or_else(|| {
                 say_error(format_args!(
                     "probity: the config has no endpoint named {}; an address starts with {}",
@@ -97,7 +114,11 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
     plan.endpoints
         .first()
         .cloned()
-        .map(|endpoint| (endpoint, ClockChoice::Verified))
+        .map(|endpoint| ConfiguredProbe {
+            endpoint,
+            clock: ClockChoice::Verified,
+            masks: plan.masks.clone(),
+        })
         .ok_or(Exit::Usage)
 }
 

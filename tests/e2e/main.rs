@@ -35,6 +35,7 @@ mod pruning;
 mod recorded;
 mod redirects;
 mod refusals;
+mod replaced_secrets;
 mod resolver;
 mod room;
 mod schema;
