@@ -33,18 +33,18 @@ const LEAST_PAUSE: Ms = 10;
 const ADDRESS_LIMIT: usize = 16;
 
 pub fn run(args: &Probe) -> Exit {
-    let prepared = asked::endpoint(args).and_then(|(endpoint, clock)| {
+    let prepared = asked::endpoint(args).and_then(|configured| {
         let pause = match &args.series.interval {
             Some(text) => given::duration("interval", text, LEAST_PAUSE)?,
             None => DEFAULT_PAUSE,
         };
-        Ok((endpoint, clock, asked::pinned(&args.dialed.resolve)?, pause))
+        Ok((configured, asked::pinned(&args.dialed.resolve)?, pause))
     });
-    let (endpoint, clock, pinned, pause) = match prepared {
+    let (configured, pinned, pause) = match prepared {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let endpoint = of_family(endpoint, args);
+    let endpoint = of_family(configured.endpoint, args);
     if args.curl {
         return curl::print(&endpoint, &pinned);
     }
@@ -56,7 +56,8 @@ pub fn run(args: &Probe) -> Exit {
     };
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let net = Net::default();
-        net.clock.choose(clock);
+        net.clock.choose(configured.clock);
+        net.masks.take_over(&configured.masks, 0);
         for one in &pinned {
             net.pins
                 .put(&one.host, Some(one.port), one.addresses.clone());

@@ -188,6 +188,7 @@ fn prepare(
     let registered = writer.register(fresh).map_err(ReloadError::History)?;
     // From here on nothing can fail. What probes of new endpoints rest on is there before them.
     surroundings.look_for(&plan);
+    surroundings.take_over_masks(&plan);
     let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
     let shares = shares(&plan);
     let definitions = definitions(&plan, terms, Clock::Real.read().utc_ms);
@@ -276,6 +277,7 @@ mod tests {
         let surroundings = HostTrust {
             authorities: Authorities::of_the_system(),
             clock: Arc::new(ClockTrust::default()),
+            masks: Arc::default(),
         };
         let entries = board.entries();
         let new = plan("[[endpoint]]\nname = \"new\"\nprobe.tcp = \"127.0.0.1:3\"\n");

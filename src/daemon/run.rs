@@ -102,8 +102,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let socket = control::bind(&directory).map_err(StartError::System)?;
     let (control, controls) = mpsc::unbounded_channel();
     let continued = watch_process_signals().map_err(system)?;
-    let read_at = Clock::Real.read().utc_ms as u64;
-    board.health.reload_utc_ms.store(read_at, Ordering::Relaxed);
+    note_reading(&board);
     let surroundings = host_trust(clock, &plan, &board);
     let shares = shares(&plan);
     let setup = Setup {
@@ -118,6 +117,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         writer: writer.clone(),
         authorities: surroundings.authorities.clone(),
         clock_trust: surroundings.clock.clone(),
+        masks: surroundings.masks.clone(),
         progress,
         control: controls,
         continued,
@@ -150,6 +150,12 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let served = serve_until_end(outer, (listener, socket), ending, has_died);
     drop(writer);
     ended(served, engine, writer_thread)
+}
+
+/// The config was read just now.
+fn note_reading(board: &Board) {
+    let read_at = Clock::Real.read().utc_ms as u64;
+    board.health.reload_utc_ms.store(read_at, Ordering::Relaxed);
 }
 
 fn filter_system_calls() {
@@ -210,7 +216,9 @@ fn host_trust(clock: ClockTrust, plan: &Plan, board: &Board) -> HostTrust {
     let trust = HostTrust {
         authorities: Authorities::of_the_system(),
         clock: Arc::new(clock),
+        masks: Arc::default(),
     };
+    trust.take_over_masks(plan);
     trust.look(board);
     trust.say_at_start(plan);
     trust

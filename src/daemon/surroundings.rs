@@ -14,9 +14,12 @@ use crate::config::plan::probe::{CaFile, Tls, Verify};
 use crate::engine::board::Board;
 use crate::net::apart;
 use crate::net::authorities::Authorities;
+use crate::net::clock::{Clock, NS_PER_MS};
 use crate::net::clock_trust::ClockTrust;
+use crate::net::masks_in_force::MasksInForce;
 use crate::net::own_calls;
 use crate::net::sys::KernelSync;
+use crate::words::Ms;
 
 /// How often files and clock are looked at.
 const EVERY: Duration = Duration::from_secs(5);
@@ -25,11 +28,13 @@ const EVERY: Duration = Duration::from_secs(5);
 pub struct HostTrust {
     pub authorities: Arc<Authorities>,
     pub clock: Arc<ClockTrust>,
+    pub masks: Arc<MasksInForce>,
 }
 
 impl HostTrust {
     /// Reads what has changed, and shows how things stand. Blocks.
     pub fn look(&self, board: &Board) {
+        self.masks.forget(now_ms());
         self.look_for(&board.plan.load());
         let state = self.clock.look();
         board.health.authorities.store(
@@ -48,12 +53,21 @@ impl HostTrust {
         self.authorities.look(&ca_files(plan));
     }
 
+    /// Its secrets are masked from here on, and those of the plan before for some time.
+    pub fn take_over_masks(&self, plan: &Plan) {
+        self.masks.take_over(&plan.masks, now_ms());
+    }
+
     /// What a person should know before it costs anything.
     pub fn say_at_start(&self, plan: &Plan) {
         for note in notes(plan, &self.authorities, &self.clock) {
             tracing::warn!("{note}");
         }
     }
+}
+
+fn now_ms() -> Ms {
+    Clock::Real.boot_ns() / NS_PER_MS
 }
 
 /// What this host lacks that the plan's endpoints rest on.

@@ -38,6 +38,7 @@ use crate::kind::run::Report;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
+use crate::net::masks_in_force::MasksInForce;
 use crate::net::resolve::Paths;
 use crate::net::shared::Net;
 use crate::words::{Ms, Name, Outcome, PhaseTimes, ProbeTrigger, Reason, UtcMs};
@@ -82,6 +83,7 @@ pub struct Setup {
     /// Shared with the thread that looks after their files and the clock.
     pub authorities: Arc<Authorities>,
     pub clock_trust: Arc<ClockTrust>,
+    pub masks: Arc<MasksInForce>,
     pub progress: mpsc::UnboundedReceiver<Progress>,
     pub control: mpsc::UnboundedReceiver<Control>,
     /// Set by the signal handler of SIGCONT.
@@ -202,7 +204,8 @@ impl Driver {
     fn new(setup: Setup, reports: mpsc::UnboundedSender<Finished>) -> (Self, Beginning) {
         let reading = setup.clock.read();
         let now_utc = setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms;
-        let net = Net::new(Paths::default(), setup.authorities, setup.clock_trust);
+        let mut net = Net::new(Paths::default(), setup.authorities, setup.clock_trust);
+        net.masks = setup.masks;
         let driver = Self {
             scheduler: Scheduler::new(setup.limits),
             clock: setup.clock,

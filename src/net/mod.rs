@@ -29,6 +29,7 @@ pub mod http1;
 pub mod http2;
 pub mod http_response;
 pub mod log_lines;
+pub mod masks_in_force;
 pub mod networks;
 pub mod origin;
 pub mod own_calls;

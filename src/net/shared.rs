@@ -14,6 +14,7 @@ use super::budget::Budget;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
 use super::echo::Echoes;
+use super::masks_in_force::MasksInForce;
 use super::origin::HopOrigin;
 use super::pins::Pins;
 use super::resolve::{Paths, Resolver};
@@ -30,6 +31,8 @@ pub struct Net {
     pub echoes: Echoes,
     pub authorities: Arc<Authorities>,
     pub clock: Arc<ClockTrust>,
+    /// What is masked at the end of each probe.
+    pub masks: Arc<MasksInForce>,
     pub budget: Budget,
     pub turns: Turns,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
@@ -74,6 +77,7 @@ impl Net {
             echoes,
             authorities,
             clock,
+            masks: Arc::default(),
             budget,
             turns: Turns::default(),
             _stamping: stamping,

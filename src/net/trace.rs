@@ -108,6 +108,8 @@ pub struct Trace {
     pub client_certificate_asked: Cell<bool>,
     /// A redirect led to another origin: what it says is not shown.
     pub at_stranger: Cell<bool>,
+    /// Other hosts that redirects led to.
+    pub led_to: RefCell<Vec<String>>,
     /// The port of the peer, once a connection stands.
     pub port: Cell<u16>,
     /// What the peer began with in the handshake that is under way.
@@ -150,8 +152,17 @@ impl Trace {
             ended_ns: Cell::new(now),
             client_certificate_asked: Cell::new(false),
             at_stranger: Cell::new(false),
+            led_to: RefCell::default(),
             port: Cell::new(0),
             first_bytes: FirstBytes::default(),
+        }
+    }
+
+    /// A redirect led to this host.
+    pub fn came_to(&self, host: &str) {
+        let mut led_to = self.led_to.borrow_mut();
+        if !led_to.iter().any(|known| known == host) {
+            led_to.push(host.to_owned());
         }
     }
 

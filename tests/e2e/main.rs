@@ -39,6 +39,7 @@ mod pruning;
 mod recorded;
 mod redirects;
 mod refusals;
+mod replaced_secrets;
 mod resolver;
 mod room;
 mod schema;

@@ -452,6 +452,12 @@ async fn nothing_of_a_strangers_body_is_in_what_a_probe_tells() {
     let value = format!("{{\"status\": \"{planted}\"}}");
     for (answer, expect, wanted, length) in [
         (
+            page("503 X", "text/planted-internals", planted),
+            "",
+            Cause::Status,
+            "17 bytes of an unknown type",
+        ),
+        (
             page("403 Forbidden", "text/html; charset=utf-8", &titled),
             "",
             Cause::Status,
@@ -461,7 +467,13 @@ async fn nothing_of_a_strangers_body_is_in_what_a_probe_tells() {
             page("503 X", "text/planted-internals more", planted),
             "",
             Cause::Status,
-            "17 bytes of no known type",
+            "17 bytes of an unknown type",
+        ),
+        (
+            page("503 X", "Text/HTML", planted),
+            "",
+            Cause::Status,
+            "17 bytes of text/html",
         ),
         (
             page("200 OK", "text/plain", planted),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::super::args::probe::Probe;
 use super::super::given;
+use crate::config::document::secret::by_host::HostMasks;
 use crate::config::document::secret::is_secret_name;
 use crate::config::document::source::show_faults;
 use crate::config::document::tree::nearest;
@@ -59,9 +60,15 @@ pub fn pinned(options: &[String]) -> Result<Vec<Pinned>, Exit> {
     all.collect()
 }
 
-/// The endpoint of that name in the config, or one made of an address; and who vouches for the
-/// clock.
-pub fn endpoint(args: &Probe) -> Result<(Arc<Endpoint>, ClockChoice), Exit> {
+/// What is probed, and what of its config the probe rests on.
+pub struct ConfiguredProbe {
+    pub endpoint: Arc<Endpoint>,
+    pub clock: ClockChoice,
+    pub masks: Arc<HostMasks>,
+}
+
+/// The endpoint of that name in the config, or one made of an address.
+pub fn endpoint(args: &Probe) -> Result<ConfiguredProbe, Exit> {
     match args.target.split_once("://") {
         Some((scheme, rest)) => of_address(args, scheme, rest),
         None => of_config(args),
@@ -73,7 +80,7 @@ fn usage(text: std::fmt::Arguments<'_>) -> Exit {
     Exit::Usage
 }
 
-fn of_config(args: &Probe) -> Result<(Arc<Endpoint>, ClockChoice), Exit> {
+fn of_config(args: &Probe) -> Result<ConfiguredProbe, Exit> {
     let target = &args.target;
     let path = args.config.path();
     let has_no_config = args.config.config.is_none() && !path.exists();
@@ -105,7 +112,11 @@ fn of_config(args: &Probe) -> Result<(Arc<Endpoint>, ClockChoice), Exit> {
             Kind::listed(Kind::usage, "or")
         )));
     }
-    Ok((endpoint, plan.daemon.clock))
+    Ok(ConfiguredProbe {
+        endpoint,
+        clock: plan.daemon.clock,
+        masks: plan.masks.clone(),
+    })
 }
 
 fn unknown(target: &str, plan: &Plan) -> Exit {
@@ -188,11 +199,7 @@ fn refuse_foreign(args: &Probe, kind: Kind) -> Result<(), Exit> {
     Ok(())
 }
 
-fn of_address(
-    args: &Probe,
-    scheme: &str,
-    rest: &str,
-) -> Result<(Arc<Endpoint>, ClockChoice), Exit> {
+fn of_address(args: &Probe, scheme: &str, rest: &str) -> Result<ConfiguredProbe, Exit> {
     given::duration("timeout", &args.timeout, 1)?;
     let kind = Kind::ALL.iter().find(|k| k.schemes().contains(&scheme));
     let Some(kind) = kind.copied() else {
@@ -223,7 +230,11 @@ fn of_address(
     plan.endpoints
         .first()
         .cloned()
-        .map(|endpoint| (endpoint, ClockChoice::Verified))
+        .map(|endpoint| ConfiguredProbe {
+            endpoint,
+            clock: ClockChoice::Verified,
+            masks: plan.masks.clone(),
+        })
         .ok_or(Exit::Usage)
 }
 

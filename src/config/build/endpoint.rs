@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::builder::Builder;
 use crate::config::document::common::{cadence, dial, labels};
+use crate::config::document::secret::by_host::{HostMasks, host_key};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::tree::{Item, Layers, Section};
 use crate::config::plan::*;
@@ -432,34 +433,26 @@ pub(in crate::config) fn mask_by_host(
     endpoints: &mut [Arc<Endpoint>],
     witnesses: &mut [Arc<Endpoint>],
     own_calls: Vec<(String, Mask)>,
-) {
-    let host = |endpoint: &Endpoint| endpoint.probe.host().to_ascii_lowercase();
-    let mut of_hosts: HashMap<String, Vec<Mask>> = HashMap::new();
-    let of_probes = endpoints.iter().chain(&*witnesses).filter_map(|endpoint| {
+) -> HostMasks {
+    let all = || endpoints.iter().chain(&*witnesses);
+    let timeouts = all().map(|endpoint| endpoint.rules.cadence.timeout);
+    let longest_timeout = timeouts.max().unwrap_or(0);
+    let of_probes = all().filter_map(|endpoint| {
         let own = endpoint.probe.mask().filter(|own| !own.is_empty())?;
-        Some((host(endpoint), own.clone()))
+        Some((endpoint.host().to_owned(), own.clone()))
     });
-    for (host, mask) in of_probes.chain(own_calls) {
-        let masks = of_hosts.entry(host).or_default();
-        // The targets of a group have one spec, and follow each other.
-        if !masks.last().is_some_and(|last| last.is_same(&mask)) {
-            masks.push(mask);
-        }
-    }
-    let joined: HashMap<String, Mask> = of_hosts
-        .into_iter()
-        .map(|(host, masks)| match &*masks {
-            [only] => (host, only.clone()),
-            several => (host, Mask::joined(several)),
-        })
-        .collect();
+    let masks = HostMasks::of(of_probes.chain(own_calls), longest_timeout);
     for endpoint in endpoints.iter_mut().chain(witnesses) {
-        let of_host = joined.get(&host(endpoint));
-        if let Some(all) = of_host.filter(|all| !all.is_same(&endpoint.mask)) {
+        let of_host = masks.get(&host_key(endpoint.host()));
+        if let Some(all) = of_host
+            .map(|of_host| &of_host.joined)
+            .filter(|all| !all.is_same(&endpoint.mask))
+        {
             // Nothing else has it yet.
             if let Some(endpoint) = Arc::get_mut(endpoint) {
                 endpoint.mask = endpoint.mask.beside(all);
             }
         }
     }
+    masks
 }

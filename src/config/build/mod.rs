@@ -230,7 +230,7 @@ impl Builder<'_> {
         let (deadman, proxies) = (self.deadman(&top), proxies(&top.layers("proxy")));
         let mut witness = self.witness(&top.layers("witness"));
         let own_calls = sent_by_own_calls(&notify, deadman.as_ref());
-        mask_by_host(&mut endpoints, &mut witness.endpoints, own_calls);
+        let masks = mask_by_host(&mut endpoints, &mut witness.endpoints, own_calls);
         let history = self.history(&top.layers("history"));
         let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
         declared.extend(endpoints.iter().map(|e| e.component.as_str()));
@@ -252,6 +252,7 @@ impl Builder<'_> {
             notify,
             deadman,
             proxies,
+            masks: Arc::new(masks),
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::document::secret::Secret;
+use super::document::secret::by_host::HostMasks;
 use super::document::secret::mask::Mask;
 use super::listen::Listen;
 use crate::judgement::maintenance::Window;
@@ -63,6 +64,8 @@ pub struct Plan {
     pub notify: Vec<Notify>,
     pub deadman: Option<Deadman>,
     pub proxies: Proxies,
+    /// The secrets of endpoints, witnesses and the daemon's own calls, by host.
+    pub masks: Arc<HostMasks>,
 }
 
 impl Plan {
@@ -93,6 +96,7 @@ impl Plan {
             notify: Vec::new(),
             deadman: None,
             proxies: Proxies::None,
+            masks: Arc::default(),
         }
     }
 }

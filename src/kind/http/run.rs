@@ -140,8 +140,12 @@ impl<'c> Chain<'c> {
             self.visited.arrived(address);
         }
         self.cookies.keep(response, &self.at);
-        self.at = followed(&self.at, location, spec.cross_origin)
+        let to = followed(&self.at, location, spec.cross_origin)
             .map_err(|halt| standing.without_location(halt))?;
+        if to.host_str() != self.at.host_str() {
+            trace.came_to(to.host_str().unwrap_or_default());
+        }
+        self.at = to;
         let next = next_method(response.status, self.method);
         self.has_body &= next == self.method && response.status != 303;
         self.method = next;

@@ -175,8 +175,40 @@ fn said(response: &Response, quoting: Quoting) -> Option<String> {
     (!text.is_empty()).then(|| shown(text))
 }
 
-/// What may be said of a stranger's body. Its type is a word of the stranger as well: only what a
-/// type is made of is shown.
+/// Types of bodies that are named where the body itself is not shown.
+const KNOWN_TYPES: [&str; 28] = [
+    "application/atom+xml",
+    "application/gzip",
+    "application/javascript",
+    "application/json",
+    "application/ld+json",
+    "application/octet-stream",
+    "application/pdf",
+    "application/problem+json",
+    "application/problem+xml",
+    "application/rss+xml",
+    "application/soap+xml",
+    "application/x-www-form-urlencoded",
+    "application/xhtml+xml",
+    "application/xml",
+    "application/yaml",
+    "application/zip",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/svg+xml",
+    "image/webp",
+    "multipart/form-data",
+    "text/css",
+    "text/csv",
+    "text/html",
+    "text/javascript",
+    "text/plain",
+    "text/xml",
+];
+
+/// What may be said of a stranger's body. Its type is a word of the stranger as well: only one of
+/// the list is shown, and as the list has it.
 fn measured(response: &Response, length: usize) -> String {
     let header = response
         .values("content-type")
@@ -184,18 +216,10 @@ fn measured(response: &Response, length: usize) -> String {
         .and_then(|value| std::str::from_utf8(value).ok())
         .unwrap_or_default();
     let essence = header.split(';').next().unwrap_or_default().trim();
-    let is_type = |text: &str| {
-        text.len() <= 60
-            && text.contains('/')
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"/+-._".contains(&b))
-    };
-    let of = if is_type(essence) {
-        essence
-    } else {
-        "no known type"
-    };
+    let of = KNOWN_TYPES
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(essence))
+        .unwrap_or("an unknown type");
     format!("{length} bytes of {of} from another origin, not shown")
 }
 

@@ -82,12 +82,19 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let stood_ns = Clock::Real.boot_ns();
     let mut facts = Box::new(trace.facts.take());
     texts(&mut facts, &mut halt).into_iter().for_each(cut);
-    if !endpoint.mask.is_empty() {
-        if is_scrubbed_at_once(&endpoint.mask, &mut facts, &mut halt) {
-            scrub(&endpoint.mask, &mut facts, &mut halt);
+    // The servers may have been sent more since it began, by others.
+    let mask = {
+        let led_to = trace.led_to.borrow();
+        let hosts = [endpoint.host()].into_iter();
+        let hosts = hosts.chain(led_to.iter().map(String::as_str));
+        net.masks.also_of(&endpoint.mask, hosts)
+    };
+    if !mask.is_empty() {
+        if is_scrubbed_at_once(&mask, &mut facts, &mut halt) {
+            scrub(&mask, &mut facts, &mut halt);
         } else {
             // Few are looked through apart: the future of all others stays small.
-            let apart = scrubbed_apart((net, &trace), &endpoint.mask, facts, halt);
+            let apart = scrubbed_apart((net, &trace), &mask, facts, halt);
             (facts, halt) = Box::pin(apart).await;
         }
     }

@@ -18,7 +18,7 @@ const BASE32: [&[u8; 32]; 2] = [
 ];
 
 /// How the characters of a form follow on each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// A text, or what encodes it without gaps.
     Text,

@@ -6,6 +6,8 @@
 //! host name, or in a mixture. The text is walked once for each form of a secret. Each character
 //! may stand there in any spelling of [`super::spelling`], with `fillers` between.
 
+mod carried;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -52,6 +54,8 @@ pub struct Mask {
     clean: Arc<Mutex<String>>,
     /// There are more forms than are looked for.
     has_more: bool,
+    /// What else is looked for at the end of one probe.
+    others: Vec<Mask>,
 }
 
 /// A secret, a part of it, or what an encoding makes of it.
@@ -211,12 +215,40 @@ impl Mask {
             of_host: joined.forms.clone(),
             clean: Arc::default(),
             has_more: self.has_more,
+            others: Vec::new(),
         }
     }
 
+    /// With what others look for. All are shared.
+    pub fn and(&self, others: Vec<Mask>) -> Self {
+        Self {
+            others,
+            ..self.clone()
+        }
+    }
+
+    /// Whether all forms of another are looked for, as they are shared with it.
+    pub fn includes(&self, other: &Self) -> bool {
+        let is_shared = |list: &Arc<Vec<Form>>| {
+            list.is_empty() || Arc::ptr_eq(list, &self.forms) || Arc::ptr_eq(list, &self.of_host)
+        };
+        is_shared(&other.forms) && is_shared(&other.of_host)
+    }
+
+    /// The same for all copies of one.
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.forms) as usize
+    }
+
+    /// All that is looked for.
+    fn lists(&self) -> impl Iterator<Item = &Vec<Form>> {
+        let more = self.others.iter().flat_map(|o| [&*o.forms, &*o.of_host]);
+        [&*self.forms, &*self.of_host].into_iter().chain(more)
+    }
+
     fn all(&self) -> Vec<&Form> {
-        let mut all: Vec<&Form> = self.forms.iter().chain(&*self.of_host).collect();
-        if !self.of_host.is_empty() {
+        let mut all: Vec<&Form> = self.lists().flatten().collect();
+        if self.lists().skip(1).any(|list| !list.is_empty()) {
             all.sort_by_key(|form| std::cmp::Reverse(form.text.reveal().len()));
         }
         all
@@ -228,12 +260,13 @@ impl Mask {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.forms.is_empty() && self.of_host.is_empty()
+        self.lists().all(Vec::is_empty)
     }
 
     /// Whether the certificate that was shown is the one in which there was none.
     pub fn has_seen(&self, certificate: &CertificateFacts) -> bool {
         *self.clean.lock().unwrap_or_else(PoisonError::into_inner) == certificate.sha256
+            && self.others.iter().all(|other| other.has_seen(certificate))
     }
 
     /// There is none in this certificate.
@@ -242,6 +275,7 @@ impl Mask {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&certificate.sha256);
+        self.others.iter().for_each(|other| other.see(certificate));
     }
 
     /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each
@@ -271,8 +305,8 @@ impl Mask {
         } else {
             0
         };
-        ((self.forms.len() + self.of_host.len()) * text.bytes().map(of_byte).sum::<usize>()
-            + of_ends) as u64
+        let forms: usize = self.lists().map(Vec::len).sum();
+        (forms * text.bytes().map(of_byte).sum::<usize>() + of_ends) as u64
     }
 
     /// The text without the secrets.

@@ -1,5 +1,6 @@
 //! Secrets: never inline, read once, never printed.
 
+pub mod by_host;
 mod encoded;
 mod fillers;
 pub mod mask;
