@@ -363,7 +363,9 @@ class Daemon:
 
     def begin(self, env: Mapping[str, str] | None = None) -> Self:
         with open(self.log, "a") as log:
-            is_preloaded = any(word.startswith("LD_PRELOAD") for word in [*self.prefix, *(env or {})])
+            is_preloaded = any(
+                word.startswith("LD_PRELOAD") for word in [*self.prefix, *(env or {})]
+            )
             binary = DYNAMIC if is_preloaded else PROBITY
             argv = [*self.prefix, binary, "run", "--config", self.config]
             self.p = spawn(*argv, stderr=log, env={**os.environ, **(env or {})})
