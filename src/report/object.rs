@@ -2,7 +2,7 @@
 //!
 //! [`super::build`] fills it, the formats show it, [`super::check`] recomputes it. Keys that are
 //! not known are refused: the signature covers them, and nothing recomputes them. Keys that reports
-//! of earlier builds do not have are optional; what they call otherwise is in [`super::earlier`].
+//! of earlier builds do not have are optional; what they call otherwise is in `super::earlier`.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
