@@ -2,7 +2,7 @@
 # Makes what a release consists of, from a clean clone: a statically linked binary that runs on any Linux, its debug information, an archive,
 # a Debian package, an RPM, a container image, and their SHA-256 sums.
 # Usage: deploy/package/build.sh [DIR]   (default: target/packages)
-# Needs Rust, a C compiler, and Debian's binutils, dpkg-dev, rpm, python3 and ca-certificates.
+# Needs Rust, a C compiler, and Debian's binutils, dpkg-dev, rpm, podman, python3 and ca-certificates.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(realpath -m "${1:-target/packages}")
@@ -27,6 +27,11 @@ RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$PWD=. --remap-path
 built=${CARGO_TARGET_DIR:-target}/$host/dist/probity
 if readelf --program-headers "$built" | grep -q INTERP; then
   echo "$built is not linked statically" >&2
+  exit 1
+fi
+# Only what an earlier run made is taken away.
+if [ -e "$out" ] && [ ! -e "$out/SHA256SUMS" ] && [ -n "$(ls -A "$out")" ]; then
+  echo "$out holds other files: name another folder" >&2
   exit 1
 fi
 rm -rf "$out"

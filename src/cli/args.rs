@@ -90,8 +90,7 @@ pub enum Command {
         #[arg(long, help = "Print JSON (schema probity-reloaded/1)")]
         json: bool,
     },
-    /// Run a self-contained demo on loopback. One endpoint fails after 20 s and recovers after 40
-    /// s.
+    /// Run a self-contained demo on loopback. One endpoint fails for 20 s in each minute.
     #[command(after_help = "Example:\n  probity demo --seconds 60")]
     Demo(Demo),
     /// Validate a config: all errors with line and column, then detection times, series and disk
@@ -224,9 +223,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Listen address of metrics, API and page.
-    #[arg(long, default_value = crate::config::listen::DEFAULT_LISTEN)]
-    pub listen: std::net::SocketAddr,
+    /// Listen address of metrics, API and page [default: 127.0.0.1:9847, or the next free port].
+    #[arg(long)]
+    pub listen: Option<std::net::SocketAddr>,
     /// Stop after this many seconds.
     #[arg(long)]
     pub seconds: Option<u64>,

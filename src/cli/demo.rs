@@ -1,9 +1,8 @@
 //! `probity demo`: servers of our own on loopback, and the daemon against them, on a temporary
 //! state.
 //!
-//! One server stops after 20 s and comes back 20 s later, so that a stranger sees a transition, an
-//! outage with its bounds, a certificate's expiry and latency quantiles within a minute, without a
-//! network.
+//! One server fails for 20 s of each minute, so that a stranger sees a transition, an outage with its
+//! bounds, a certificate's expiry and latency quantiles within a minute, without a network.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -21,14 +20,18 @@ use tokio_rustls::TlsAcceptor;
 
 use super::args::Demo;
 use crate::config::document::source::show_faults;
+use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::run::run_plan;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::say_error;
 use crate::net::files::{OwnFolder, Readers, put};
 
-const FAILS_AFTER: Duration = Duration::from_secs(20);
-const COMES_BACK_AFTER: Duration = Duration::from_secs(40);
+/// In each minute.
+const FAILS_FROM_S: u64 = 20;
+const FAILS_TO_S: u64 = 40;
+/// Ports that are tried where the usual one is taken.
+const PORTS: u16 = 20;
 
 pub fn run(demo: &Demo) -> Exit {
     crate::net::sys::close_memory();
@@ -50,17 +53,20 @@ fn try_run(demo: &Demo) -> Result<Exit, String> {
     put(&ca_file, authority.pem.as_bytes(), Readers::Owner).map_err(|e| e.to_string())?;
     let ports = servers(&authority)?;
     let config = directory.join("probity.toml");
+    let usual = || DEFAULT_LISTEN.parse().expect("an address");
+    let listen = demo.listen.unwrap_or_else(|| free_from(usual()));
     put(
         &config,
-        config_text(demo.listen, directory, &ca_file, &ports).as_bytes(),
+        config_text(listen, directory, &ca_file, &ports).as_bytes(),
         Readers::Owner,
     )
     .map_err(|e| e.to_string())?;
     let plan = read_config(&config).map_err(|faults| show_faults(&faults))?;
     let shown = format!(
         "page     http://{0}/\nmetrics  http://{0}/metrics\nconfig   {1}\nThe \
-            endpoint \"checkout\" fails after 20 s and comes back after 40 s. Ctrl-C ends.\n\n",
-        demo.listen,
+            endpoint \"checkout\" fails for 20 s in each minute, first after 20 s. Ctrl-C \
+            ends.\n\n",
+        listen,
         config.display()
     );
     let _ = std::io::stdout().write_all(shown.as_bytes());
@@ -80,6 +86,13 @@ fn try_run(demo: &Demo) -> Result<Exit, String> {
             Ok(error.exit())
         }
     }
+}
+
+/// This address, or the next one that is free: a daemon may run here already.
+fn free_from(usual: SocketAddr) -> SocketAddr {
+    let next = |n: u16| SocketAddr::new(usual.ip(), usual.port().saturating_add(n));
+    let is_free = |address: &SocketAddr| std::net::TcpListener::bind(address).is_ok();
+    (0..PORTS).map(next).find(is_free).unwrap_or(usual)
 }
 
 /// A certificate authority that lives as long as the demo.
@@ -199,7 +212,7 @@ async fn serve(
         };
         let tls = tls.clone();
         let content = if behaviour == Behaviour::Fails
-            && (FAILS_AFTER..COMES_BACK_AFTER).contains(&began.elapsed())
+            && (FAILS_FROM_S..FAILS_TO_S).contains(&(began.elapsed().as_secs() % 60))
         {
             ("503 Service Unavailable", "the payment service is gone\n")
         } else {
@@ -273,4 +286,19 @@ probe.tcp = "127.0.0.1:{frontend}"
         frontend = ports.frontend,
         checkout = ports.checkout,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_free_port_is_taken_where_the_usual_one_is_not_free() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let usual = taken.local_addr().expect("an address");
+        let found = free_from(usual);
+        assert!((1..PORTS).contains(&(found.port() - usual.port())));
+        drop(taken);
+        assert_eq!(free_from(usual), usual);
+    }
 }

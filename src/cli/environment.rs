@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::{Dial, Endpoint};
+use crate::daemon::control::SOCKET;
 use crate::daemon::surroundings;
 use crate::history::{backup, schema};
 use crate::kind::Kind;
@@ -20,6 +23,7 @@ use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::halt::Halt;
 use crate::net::resolve::{Paths, Resolver};
+use crate::net::sys::effective_user;
 use crate::net::{echo, guarded};
 use crate::serve::listener::bind;
 use crate::words::people;
@@ -36,7 +40,10 @@ pub fn notes(plan: &Plan, directory: &Path) -> Vec<String> {
     let mut notes =
         surroundings::notes(plan, &Authorities::of_the_system(), &ClockTrust::default());
     notes.extend(icmp(plan));
-    notes.extend(listener(plan.listen.address));
+    // The daemon of this state directory has its port, and that is as it should be.
+    if UnixStream::connect(directory.join(SOCKET)).is_err() {
+        notes.extend(listener(plan.listen.address));
+    }
     notes.extend(state(directory).map(|why| format!("the state directory cannot be used: {why}")));
     notes.extend(backups(plan, directory));
     notes.extend(names(plan));
@@ -92,6 +99,11 @@ fn is_probity(address: SocketAddr) -> bool {
 }
 
 fn state(directory: &Path) -> Option<String> {
+    // Root looks at the directory of the service, whose user it is not.
+    let owner = std::fs::metadata(directory).map(|found| found.uid());
+    if effective_user() == 0 && owner.is_ok_and(|owner| owner != 0) {
+        return None;
+    }
     guarded::state_directory_refused(directory)
         .or_else(|| schema::file_refused(directory))
         .or_else(|| guarded::makable(directory).err())

@@ -128,7 +128,7 @@ pub fn explanations(args: &SlaExplain) -> Result<Vec<Explanation>, Exit> {
         }
         return Ok(vec![of_objective(text, &probed(usual), now)?]);
     }
-    let has_config = args.config.config.is_some() || args.config.path().exists();
+    let has_config = !args.config.is_missing();
     if args.contract.is_none() && !has_config {
         return Err(refuse(
             Exit::Usage,

@@ -71,7 +71,7 @@ impl AskedDaemon {
             return Ok(Self { url, why });
         }
         let path = args.config.path();
-        if args.config.config.is_none() && !path.exists() {
+        if args.config.is_missing() {
             return Ok(Self {
                 url: format!("http://{DEFAULT_LISTEN}"),
                 why: format!("the default, as there is no config at {}", path.display()),
@@ -209,9 +209,6 @@ fn verdict(list: &EndpointList) -> Exit {
 }
 
 fn table(list: &EndpointList, months: &BTreeMap<String, String>) -> String {
-    if list.endpoints.is_empty() {
-        return "no endpoint matches\n".to_owned();
-    }
     let width = list
         .endpoints
         .iter()
@@ -223,6 +220,9 @@ fn table(list: &EndpointList, months: &BTreeMap<String, String>) -> String {
         "{:<width$} {:<8} {:<20} {:>9} {:>12}  {}\n",
         "endpoint", "state", "since (UTC)", "month", "last", "result"
     );
+    if list.endpoints.is_empty() {
+        out = "no endpoint matches\n".to_owned();
+    }
     for e in &list.endpoints {
         let month = months.get(&e.component).map_or("-", String::as_str);
         out.push_str(&row(e, month, width));

@@ -170,6 +170,16 @@ fn act_as_owner(directory: &Path) -> Result<Option<Permissions>, HistoryError> {
                     this command as that user"
             ),
         })?;
+        // The state of a unit with DynamicUser= lies in /var/lib/private, which is root's alone.
+        std::fs::metadata(directory).map_err(|why| HistoryError::Directory {
+            path: directory.display().to_string(),
+            why: format!(
+                "it belongs to user {user}, who cannot reach it: {why}; copy the backup into it, \
+                    give the copy to that user, and run this command as the service does: \
+                    systemd-run --pipe --wait -p DynamicUser=yes -p User=probity -p \
+                    StateDirectory=probity probity history restore FILE"
+            ),
+        })?;
     }
     Ok(before)
 }

@@ -101,6 +101,12 @@ async fn a_restore_by_root_leaves_files_that_the_daemon_can_open() {
     give(&state, SERVICE);
     let history = state.join("history.sqlite");
     std::fs::set_permissions(&history, PermissionsExt::from_mode(0o640)).expect("set");
+    // As under /var/lib/private: only root gets through.
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o700)).expect("set");
+    let unreached = told(&["history", "restore", &backup, "--state-dir", &state_name]);
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).expect("set");
+    assert_eq!(unreached.0, Some(73), "{}", unreached.1);
+    assert!(unreached.1.contains("systemd-run"), "{}", unreached.1);
     let restored = told(&["history", "restore", &backup, "--state-dir", &state_name]);
     assert_eq!(restored.0, Some(0), "{}", restored.1);
     let found = owners(&state);
@@ -404,6 +410,16 @@ async fn a_refused_reload_is_shown_until_it_is_mended() {
     let name = config.to_str().expect("UTF-8").to_owned();
     let (code, said) = at_the_shell(directory.path(), &["check", &name]);
     let running = format!("a running Probity daemon listens on 127.0.0.1:{port}");
+    assert!(
+        code == Some(0) && !said.contains(&running),
+        "its own daemon runs: {code:?} {said}"
+    );
+    let elsewhere = std::fs::read_to_string(&config).expect("read");
+    let elsewhere = elsewhere.replace("/state\"", "/another\"");
+    let second = directory.path().join("second.toml");
+    std::fs::write(&second, elsewhere).expect("written");
+    let second = second.to_str().expect("UTF-8");
+    let (code, said) = at_the_shell(directory.path(), &["check", second]);
     assert!(
         code == Some(0) && said.contains(&running),
         "{code:?} {said}"

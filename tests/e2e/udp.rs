@@ -48,7 +48,7 @@ async fn silent() -> (UdpSocket, u16) {
 }
 
 /// A pattern to which each byte of [`made_for_it`] is a new state of its automaton.
-const EXPENSIVE: &str = "[ab]*a[ab]{20}c";
+const EXPENSIVE: &str = "[ab]*a[ab]{200}c";
 
 /// The largest datagram, of letters for which the pattern takes seconds.
 fn made_for_it() -> Vec<u8> {

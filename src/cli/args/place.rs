@@ -15,6 +15,11 @@ pub struct ConfigArg {
 }
 
 impl ConfigArg {
+    /// No config is named, and none is installed. One that may not be looked at is there.
+    pub fn is_missing(&self) -> bool {
+        self.config.is_none() && matches!(self.path().try_exists(), Ok(false))
+    }
+
     pub fn path(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }

@@ -83,7 +83,7 @@ fn usage(text: std::fmt::Arguments<'_>) -> Exit {
 fn of_config(args: &Probe) -> Result<ConfiguredProbe, Exit> {
     let target = &args.target;
     let path = args.config.path();
-    let has_no_config = args.config.config.is_none() && !path.exists();
+    let has_no_config = args.config.is_missing();
     if let Some(meant) = meant(target).filter(|_| has_no_config) {
         return Err(usage(format_args!(
             "`{target}` has no scheme. {meant}\n    To probe an endpoint of a config, name the \

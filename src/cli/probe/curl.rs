@@ -185,13 +185,33 @@ fn left_out(endpoint: &Endpoint, spec: &Http, words: &[String]) -> Vec<String> {
     notes
 }
 
-/// A word as a POSIX shell reads it back.
+/// A word as a shell reads it back.
 fn quoted(word: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
     if !word.is_empty() && word.bytes().all(is_plain) {
         return word.to_owned();
     }
+    if word.chars().any(char::is_control) {
+        return dollar_quoted(word);
+    }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// With line ends and other control bytes as escapes, in the form of POSIX.1-2024 (2.2.4).
+fn dollar_quoted(word: &str) -> String {
+    let mut out = String::from("$'");
+    for c in word.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\'' | '\\' => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.push_str(&format!("\\{:03o}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
 }
 
 #[cfg(test)]
@@ -205,6 +225,7 @@ mod tests {
             ("-sS", "-sS"),
             ("", "''"),
             ("it's $HOME", "'it'\\''s $HOME'"),
+            ("a\nb'\\\u{1}", "$'a\\nb\\'\\\\\\001'"),
         ] {
             assert_eq!(quoted(word), shown);
         }

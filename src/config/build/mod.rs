@@ -83,18 +83,18 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
 
 /// What a text says of the state directory, whatever else is wrong with it.
 pub fn state_dir_in(text: &str) -> Option<String> {
-    daemon_key_in(text, "state_dir")
+    key_in(text, "daemon", "state_dir")
 }
 
 /// And of the address at which the daemon listens.
 pub fn listen_in(text: &str) -> Option<String> {
-    daemon_key_in(text, "listen")
+    key_in(text, "listen", "address").or_else(|| key_in(text, "daemon", "listen"))
 }
 
-fn daemon_key_in(text: &str, key: &str) -> Option<String> {
+fn key_in(text: &str, table: &str, key: &str) -> Option<String> {
     let (tree, _) = DeTable::parse_recoverable(text);
-    let daemon = tree.get_ref().get("daemon")?.get_ref().as_table()?;
-    let named = daemon.get(key)?.get_ref().as_str()?;
+    let table = tree.get_ref().get(table)?.get_ref().as_table()?;
+    let named = table.get(key)?.get_ref().as_str()?;
     Some(named.to_owned())
 }
 

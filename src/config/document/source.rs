@@ -228,6 +228,15 @@ impl Source {
         self.hidden.borrow_mut().extend(lines);
     }
 
+    /// The line that begins the table of a line, from 1.
+    fn table_of(&self, line: usize) -> &str {
+        let before = self.text.lines().take(line);
+        before
+            .filter(|text| text.trim_start().starts_with('['))
+            .last()
+            .unwrap_or_default()
+    }
+
     pub fn take_faults(&self) -> Vec<Fault> {
         let mut faults = self.faults.take();
         let hidden = self.hidden.borrow();
@@ -237,13 +246,25 @@ impl Source {
                 .checked_sub(1)
                 .and_then(|n| self.line_starts.get(n));
             let line = start.and_then(|start| self.text.get(*start..)?.lines().next());
-            let line = line.filter(|line| !hidden.contains(&fault.line) && !may_be_secret(line));
+            let table = self.table_of(fault.line);
+            let line = line.filter(|line| {
+                !hidden.contains(&fault.line)
+                    && !may_be_secret(line)
+                    && (!line.contains("://") || is_about_targets(table, line))
+            });
             if let Some(line) = line {
                 fault.excerpt = excerpt(line, (fault.line, fault.column));
             }
         }
         faults
     }
+}
+
+/// Whether a URL in this line is the target of a probe. Those of receivers are secrets as a whole,
+/// also where a key is misspelt or a quote is missing.
+fn is_about_targets(table: &str, line: &str) -> bool {
+    let tables = ["endpoint", "group", "defaults", "witness"];
+    line.contains("probe") || tables.iter().any(|name| table.contains(name))
 }
 
 /// Whether a line looks as if a secret were written in it: a key that says so, or the user or the
