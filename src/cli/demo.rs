@@ -1,8 +1,8 @@
 //! `probity demo`: servers of our own on loopback, and the daemon against them, on a temporary
 //! state.
 //!
-//! One server fails for 20 s of each minute, so that a stranger sees a transition, an outage with its
-//! bounds, a certificate's expiry and latency quantiles within a minute, without a network.
+//! One server fails for 20 s of each minute, so that a stranger sees a transition, an outage with
+//! its bounds, a certificate's expiry and latency quantiles within a minute, without a network.
 
 use std::ffi::OsStr;
 use std::io::Write;
