@@ -158,7 +158,10 @@ pub fn explanations(args: &SlaExplain) -> Result<Vec<Explanation>, Exit> {
         let slowest = slowest(&plan, &components);
         let rules = probed(slowest.map_or(usual, |endpoint| endpoint.rules.cadence));
         let mut explained = of_contract(contract, &rules, now);
-        explained.slowest_endpoint = slowest.map(|endpoint| endpoint.name.to_string());
+        // The interval of --interval is nobody's.
+        explained.slowest_endpoint = slowest
+            .filter(|_| interval.is_none())
+            .map(|endpoint| endpoint.name.to_string());
         list.push(explained);
     }
     Ok(list)

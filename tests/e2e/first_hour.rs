@@ -3,12 +3,12 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use super::cli::probity;
 use super::daemon::{Daemon, QUICK, run, write_config};
-use super::program::program;
+use super::program::{program, program_of_root, program_of_user};
 use super::serve::closed_port;
 
 /// The user that a service manager would choose, in tests that root runs.
@@ -20,7 +20,15 @@ fn is_root() -> bool {
 
 /// Exit code and both outputs.
 fn told(args: &[&str]) -> (Option<i32>, String) {
-    let output = probity(args);
+    told_by(probity(args))
+}
+
+/// What root is told at a shell.
+fn root_told(args: &[&str]) -> (Option<i32>, String) {
+    told_by(program_of_root().args(args).output().expect("runs"))
+}
+
+fn told_by(output: Output) -> (Option<i32>, String) {
     let text = [output.stdout, output.stderr].concat();
     (
         output.status.code(),
@@ -55,13 +63,16 @@ fn one_endpoint() -> String {
     )
 }
 
+fn run_as_service(config: &Path) -> Command {
+    let folder = config.parent().expect("a folder");
+    let mut command = program_of_user(folder, SERVICE);
+    command.args(["run", "--config"]).arg(config);
+    command
+}
+
 /// How a start ends that is refused, as the user of the service.
 fn refused_start(config: &Path) -> (Option<i32>, String) {
-    let output = run(config)
-        .uid(SERVICE)
-        .gid(SERVICE)
-        .output()
-        .expect("it ended");
+    let output = run_as_service(config).output().expect("it ended");
     (
         output.status.code(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -103,11 +114,11 @@ async fn a_restore_by_root_leaves_files_that_the_daemon_can_open() {
     std::fs::set_permissions(&history, PermissionsExt::from_mode(0o640)).expect("set");
     // As under /var/lib/private: only root gets through.
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o700)).expect("set");
-    let unreached = told(&["history", "restore", &backup, "--state-dir", &state_name]);
+    let unreached = root_told(&["history", "restore", &backup, "--state-dir", &state_name]);
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).expect("set");
     assert_eq!(unreached.0, Some(73), "{}", unreached.1);
     assert!(unreached.1.contains("systemd-run"), "{}", unreached.1);
-    let restored = told(&["history", "restore", &backup, "--state-dir", &state_name]);
+    let restored = root_told(&["history", "restore", &backup, "--state-dir", &state_name]);
     assert_eq!(restored.0, Some(0), "{}", restored.1);
     let found = owners(&state);
     assert!(
@@ -116,14 +127,9 @@ async fn a_restore_by_root_leaves_files_that_the_daemon_can_open() {
     );
     let mode = |name: &str| found.iter().find(|(n, ..)| n == name).map(|f| f.2);
     assert_eq!(mode("history.sqlite"), Some(0o640), "{found:?}");
-    let as_service = |config: &Path| {
-        let mut command = run(config);
-        command.uid(SERVICE).gid(SERVICE);
-        command
-    };
     let config = write_config(directory.path(), closed_port(), &text);
     std::fs::set_permissions(&config, PermissionsExt::from_mode(0o644)).expect("set");
-    let daemon = Daemon::start_with(directory.path(), &text, as_service).await;
+    let daemon = Daemon::start_with(directory.path(), &text, run_as_service).await;
     assert_eq!(daemon.end().await.0, 0);
 
     // What a copy by root leaves is named, with the command that mends it.

@@ -2,6 +2,8 @@
 //! can run under a filter of system calls.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// The binary; after the program that PROBITY_LOADER names, where it does
@@ -18,6 +20,23 @@ pub fn program() -> Command {
     let words = words();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
+    command
+}
+
+/// A command that root gives at a shell, where no unit confines it: it may act as another user.
+pub fn program_of_root() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_probity"))
+}
+
+/// The same as another user, who may not reach the folder of this build: a copy in a folder of the
+/// test.
+pub fn program_of_user(folder: &Path, user: u32) -> Command {
+    let copy = folder.join("probity");
+    if !copy.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_probity"), &copy).expect("copied");
+    }
+    let mut command = Command::new(copy);
+    command.uid(user).gid(user);
     command
 }
 
