@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The end-to-end suite with its daemons and commands under the system call filter of the unit. Usage: tests/system/confined.sh [FILTER...]
+# All tests, or the end-to-end tests that FILTER names, with their daemons and commands under the system call filter of the unit.
+# Usage: tests/system/confined.sh [FILTER...]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 loader=$PWD/tests/system/unit_filter.py
@@ -12,6 +13,8 @@ fi
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 "$loader" --list >"$place/calls"
-PROBITY_LOADER=$loader PROBITY_CALLS=$place/calls PROBITY_STARTED=$place/started cargo test --locked --test e2e -- "$@" || failed=$?
+tests=(cargo test --locked)
+if (($#)); then tests+=(--test e2e -- "$@"); fi
+PROBITY_LOADER=$loader PROBITY_CALLS=$place/calls PROBITY_STARTED=$place/started "${tests[@]}" || failed=$?
 echo "under the filter: $(grep -c '^run$' "$place/started") daemons, $(grep -vc '^run$' "$place/started") other commands"
 exit "${failed:-0}"
