@@ -462,11 +462,14 @@ def end_all(directory: str) -> None:
 
 
 def run_tests(modules: Sequence[ModuleType], prefix: str) -> NoReturn:
-    """Runs the tests of the modules: those that have an argument in their names, or all."""
-    wanted = sys.argv[1:]
+    """Runs the tests of the modules: those that have an argument in their names, or all, but for
+    those that have one that begins with a dash."""
+    wanted = [word for word in sys.argv[1:] if not word.startswith("-")]
+    left_out = [word[1:] for word in sys.argv[1:] if word.startswith("-")]
     tests: list[tuple[str, Test]] = [t for m in modules for t in vars(m).items()]
     tests = [t for t in tests if t[0].startswith("test_")]
     chosen = [t for t in tests if not wanted or any(w in t[0] for w in wanted)]
+    chosen = [t for t in chosen if not any(w in t[0] for w in left_out)]
     failed = 0
     for name, test in chosen:
         directory, began = tempfile.mkdtemp(prefix=prefix), time.monotonic()
