@@ -111,7 +111,8 @@ pub enum Command {
             invalid address, 78 invalid config.\n\nExamples:\n  probity probe \
             https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe \
             --config my.toml shop-health\n  probity probe https://example.com/ -H 'Accept: \
-            text/html' --expect status=200 --expect body.contains=Example\n  probity probe \
+            text/html'\n  probity probe https://example.com/ --expect status=200 --expect \
+            body.contains=Example\n  probity probe \
             https://example.com/ --count 20 --interval 500ms --each-address\n  probity probe \
             https://example.com/ --resolve example.com:443:192.0.2.7"
     )]
@@ -137,7 +138,8 @@ pub enum Command {
     /// counts.
     #[command(
         after_help = "Examples:\n  probity maintenance add --component checkout --start \
-            2026-12-06T02:00 --duration 2h --reason \"PostgreSQL 18\"\n  probity maintenance list"
+            2026-12-06T02:00 --duration 2h \\\n      --reason \
+            \"PostgreSQL 18\"\n  probity maintenance list"
     )]
     Maintenance {
         #[command(subcommand)]

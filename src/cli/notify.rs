@@ -48,9 +48,7 @@ pub fn run(command: &NotifyCommand) -> Exit {
         return Exit::Bad;
     };
     let result = runtime.block_on(async {
-        let place = CallPlaces::new(1)
-            .take()
-            .ok_or("there is no place for it")?;
+        let place = CallPlaces::new(1).take().expect("nobody else has it");
         let own_calls = OwnCalls::new(Authorities::of_the_system());
         send(&own_calls, place, plan.proxies, receiver, body.to_string())
             .await

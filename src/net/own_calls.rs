@@ -226,9 +226,7 @@ pub fn answer_to(url: String, proxies: Proxies) -> Result<OwnAnswer, String> {
         .enable_all()
         .build()
         .map_err(|e| e.to_string())?;
-    let place = CallPlaces::new(1)
-        .take()
-        .ok_or("there is no place for it")?;
+    let place = CallPlaces::new(1).take().expect("nobody else has it");
     let call = OwnCall {
         url,
         headers: Vec::new(),

@@ -72,6 +72,24 @@ fn usage_errors_exit_with_64_and_help_with_0() {
             "{args:?} shows no example:\n{text}"
         );
     }
+    // What the help wraps cannot be copied.
+    let (mut examples, mut wrapped) = (0, Vec::new());
+    let mut commands = vec![<probity::cli::args::Cli as clap::CommandFactory>::command()];
+    while let Some(command) = commands.pop() {
+        let after = command.get_after_help().map(ToString::to_string);
+        let lines = after.iter().flat_map(|text| text.lines());
+        for line in lines.filter(|line| line.starts_with("  probity")) {
+            examples += 1;
+            if line.chars().count() > 100 {
+                wrapped.push(line.to_owned());
+            }
+        }
+        commands.extend(command.get_subcommands().cloned());
+    }
+    assert!(
+        examples > 30 && wrapped.is_empty(),
+        "{examples} {wrapped:#?}"
+    );
     assert!(String::from_utf8_lossy(&probity(&["completions", "bash"]).stdout).contains("probity"));
     assert!(String::from_utf8_lossy(&probity(&["man"]).stdout).contains(".TH"));
     let page = String::from_utf8_lossy(&probity(&["man", "sla", "report"]).stdout).into_owned();

@@ -33,8 +33,9 @@ pub enum HistoryCommand {
     /// kept.
     #[command(
         after_help = "Exit codes: 0 recorded, 1 refused, 64 usage error, 69 no running \
-            daemon.\n\nExample:\n  probity history exclude --component checkout --from \
-            2026-11-10T12:00:00Z --to 2026-11-10T12:30:00Z --reason \"both sides agreed: a test\" \
+            daemon.\n\nExample:\n  probity history exclude --component checkout \\\n      --from \
+            2026-11-10T12:00:00Z --to 2026-11-10T12:30:00Z \\\n      --reason \
+            \"both sides agreed: a test\" \
             --by anna"
     )]
     Exclude(HistoryExclude),

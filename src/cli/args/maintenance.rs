@@ -9,10 +9,12 @@ pub enum Maintenance {
     /// Schedule a maintenance window, never retroactively. Shows how each contract will count it.
     #[command(
         after_help = "Exit codes: 0 recorded, 1 refused, 64 usage error, 69 no running \
-            daemon.\n\nExamples:\n  probity maintenance add --component checkout --start \
-            2026-12-06T02:00 --time-zone Europe/Helsinki --duration 2h --reason \"PostgreSQL 18\" \
-            --by anna\n  probity maintenance add --id patching --endpoint db --start \
-            2026-12-01T22:00 --every Tue --duration 30m --reason \"kernel updates\""
+            daemon.\n\nExamples:\n  probity maintenance add --component checkout \\\n      \
+            --start 2026-12-06T02:00 --time-zone \
+            Europe/Helsinki --duration 2h \\\n      --reason \
+            \"PostgreSQL 18\" --by anna\n  probity maintenance add --id patching --endpoint \
+            db \\\n      --start 2026-12-01T22:00 --every Tue --duration 30m \
+            --reason \"kernel updates\""
     )]
     Add(MaintenanceAdd),
     /// List all maintenance windows.
