@@ -48,7 +48,9 @@ pub fn run(command: &NotifyCommand) -> Exit {
         return Exit::Bad;
     };
     let result = runtime.block_on(async {
-        let place = CallPlaces::new(1).take().expect("nobody else has it");
+        let place = CallPlaces::new(1)
+            .take()
+            .expect("one place, and no other call");
         let own_calls = OwnCalls::new(Authorities::of_the_system());
         send(&own_calls, place, plan.proxies, receiver, body.to_string())
             .await

@@ -226,7 +226,9 @@ pub fn answer_to(url: String, proxies: Proxies) -> Result<OwnAnswer, String> {
         .enable_all()
         .build()
         .map_err(|e| e.to_string())?;
-    let place = CallPlaces::new(1).take().expect("nobody else has it");
+    let place = CallPlaces::new(1)
+        .take()
+        .expect("one place, and no other call");
     let call = OwnCall {
         url,
         headers: Vec::new(),
