@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use hickory_proto::rr::Name;
 
+use super::public_suffix::registrable_domain;
+
 const NAMES_REMEMBERED: usize = 8;
 
 /// A name to resolve, and whose word it is.
@@ -77,7 +79,7 @@ impl ControlNames {
 /// a rule. A public suffix is its own.
 fn zone(name: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    psl::domain_str(&name).map(str::to_owned).unwrap_or(name)
+    registrable_domain(&name).map(str::to_owned).unwrap_or(name)
 }
 
 #[cfg(test)]

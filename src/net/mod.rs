@@ -37,6 +37,7 @@ pub mod own_names;
 pub mod own_thread;
 pub mod peer;
 pub mod pins;
+pub mod public_suffix;
 pub mod resolve;
 pub mod resolver_files;
 pub mod shared;

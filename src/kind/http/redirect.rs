@@ -10,6 +10,7 @@ use url::{Host, Url};
 use super::spec::CrossOrigin;
 use crate::net::halt::Halt;
 use crate::net::http_response::Response;
+use crate::net::public_suffix::public_suffix;
 use crate::words::Cause;
 
 /// A redirect may not lead to a longer URL than this.
@@ -131,7 +132,7 @@ impl Cookies {
             let Ok(mut cookie) = RawCookie::parse(text) else {
                 continue;
             };
-            if let Some(domain) = public_suffix(&cookie) {
+            if let Some(domain) = suffix_of(&cookie) {
                 // A host that is one itself may set cookies for itself alone (RFC 6265 section 5.3,
                 // step 5).
                 if from.host_str() != Some(domain.as_str()) {
@@ -159,12 +160,12 @@ impl Cookies {
 }
 
 /// The domain that a cookie is for, where it is a public suffix.
-fn public_suffix(cookie: &RawCookie<'_>) -> Option<String> {
+fn suffix_of(cookie: &RawCookie<'_>) -> Option<String> {
     let domain = cookie
         .domain()?
         .trim_start_matches('.')
         .to_ascii_lowercase();
-    (psl::suffix_str(&domain) == Some(domain.as_str())).then_some(domain)
+    (public_suffix(&domain) == Some(domain.as_str())).then_some(domain)
 }
 
 #[cfg(test)]
