@@ -254,10 +254,10 @@ class Scraper(threading.Thread):
 class Daemon:
     """Probity at 500 endpoints a second."""
 
-    def __init__(self, work, ca, binary, name, cpus):
+    def __init__(self, work, ca, binary, name, cpus, under=()):
         path = config(work, ca, ENDPOINTS, 1000, 1000)
         self.name, self.port = name, PORT
-        self.p, _ = daemon(work, path, cpus=cpus, binary=binary)
+        self.p, _ = daemon(work, path, cpus=cpus, binary=binary, under=under)
 
     def page(self):
         url = "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % PORT
@@ -480,6 +480,9 @@ def main():
             before = os.environ.get("PROBITY_BEFORE")
             if before:
                 programs.insert(0, lambda: Daemon(work, ca, before, "before", cpus))
+            # As with deploy/systemd/probity.service.d/realtime.conf.
+            real = ("prlimit", "--rtprio=1")
+            programs.append(lambda: Daemon(work, ca, PROBITY, "this build, real time", cpus, real))
             programs.append(lambda: Blackbox(work, cpus))
         for start in programs:
             for mode in ["many"] if a.smoke else ["many", "one"]:

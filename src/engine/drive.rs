@@ -11,6 +11,7 @@ mod endpoint_lifecycle;
 mod hours;
 mod probe_task;
 mod probes;
+mod real_time;
 mod stalls;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -24,6 +25,7 @@ use tokio::task::AbortHandle;
 
 pub use self::control::{Arrival, Control, NewPlan, RecordReply, ReloadSummary, Request};
 use self::probe_task::Finished;
+use self::real_time::RealTime;
 use super::board::Board;
 use super::inputs::Input;
 use super::recorder::definitions::Definitions;
@@ -147,6 +149,8 @@ struct Driver {
     closing: Option<(i64, usize)>,
     /// Answers that wait for the commit of their batch.
     promised: Vec<(u64, UtcMs, RecordReply)>,
+    /// The priority of this thread, taken when the engine begins.
+    real_time: RealTime,
 }
 
 /// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
@@ -237,6 +241,7 @@ impl Driver {
             parked: setup.parked,
             closing: None,
             promised: Vec::new(),
+            real_time: RealTime::begin(reading.boot_ns),
         };
         let beginning = Beginning {
             arrivals: setup.arrivals,
@@ -334,6 +339,7 @@ impl Driver {
         };
         self.recorder.tick(now, in_flight_since, range);
         self.tell_gauges();
+        self.real_time.look(self.clock.boot_ns());
         if part == 0 {
             self.look_at_clock();
         }

@@ -374,6 +374,43 @@ pub fn yield_to_other_threads() {
     unsafe { libc::nice(5) };
 }
 
+/// The priority of all real-time threads of this program: the lowest.
+const REAL_TIME: libc::sched_param = libc::sched_param { sched_priority: 1 };
+const AS_OTHERS: libc::sched_param = libc::sched_param { sched_priority: 0 };
+
+/// Whether RLIMIT_RTPRIO permits real-time priority. Root could take it without: then nobody has
+/// asked for it.
+pub fn may_run_in_real_time() -> bool {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid to write; where it fails, it stays 0.
+    unsafe { libc::getrlimit(libc::RLIMIT_RTPRIO, &raw mut limit) };
+    limit.rlim_cur >= 1
+}
+
+/// Gives the calling thread real-time priority (sched(7), SCHED_RR). Threads that it starts do not
+/// inherit it.
+pub fn run_in_real_time() -> io::Result<()> {
+    scheduled(libc::SCHED_RR, &REAL_TIME)
+}
+
+/// Takes it back.
+pub fn run_as_others() -> io::Result<()> {
+    scheduled(libc::SCHED_OTHER, &AS_OTHERS)
+}
+
+fn scheduled(policy: libc::c_int, param: &libc::sched_param) -> io::Result<()> {
+    // Without privileges the flag can be set and never cleared, so it is always given.
+    let policy = policy | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: `param` is valid to read; 0 is the calling thread.
+    if unsafe { libc::sched_setscheduler(0, policy, param) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Nobody reads this process's memory: no core is dumped, and no process of the same user may
 /// attach (PR_SET_DUMPABLE).
 pub fn close_memory() {

@@ -303,10 +303,38 @@ def test_the_unit_is_valid_and_hardened(d):
     os.remove(unit + ".d/icmp.conf")
     shutil.copy(os.path.join(ROOT, "deploy/systemd/probity.service.d/clock.conf"), unit + ".d")
     assert exposure_of(unit) <= 1.7, exposure_of(unit)
+    os.remove(unit + ".d/clock.conf")
+    shutil.copy(os.path.join(ROOT, "deploy/systemd/probity.service.d/realtime.conf"), unit + ".d")
+    r = sh("systemd-analyze", "verify", unit)
+    assert not r.stdout and not r.stderr, r.stdout + r.stderr
+    assert exposure_of(unit) <= 1.7, exposure_of(unit)
     report = unit_of(d, "probity-report.service")
     r = sh("systemd-analyze", "verify", report)
     assert not r.stdout and not r.stderr, r.stdout + r.stderr
     assert exposure_of(report) <= 2, exposure_of(report)
+
+
+def policies(daemon):
+    """How the threads are scheduled, by their names, once probes ran."""
+    success = 'probity_probes_total{endpoint="web",result="success"}'
+    until(lambda: daemon.metric(success) >= 3)
+    found = {}
+    for thread in os.listdir("/proc/%d/task" % daemon.p.pid):
+        with contextlib.suppress(OSError):  # It has ended.
+            name = read("/proc/%d/task/%s/comm" % (daemon.p.pid, thread)).strip()
+            policy = os.sched_getscheduler(int(thread)) & ~os.SCHED_RESET_ON_FORK
+            found.setdefault(name, set()).add(policy)
+    return found
+
+
+def test_the_probing_thread_alone_has_real_time_priority_where_it_is_permitted(d):
+    text = QUICK + endpoint("web", Server().port)
+    for prefix, expected in (((), os.SCHED_OTHER), (("prlimit", "--rtprio=1"), os.SCHED_RR)):
+        daemon = Daemon(d, text, prefix=prefix).begin().must_be_ready()
+        found = policies(daemon)
+        daemon.end()
+        assert found.pop("engine") == {expected}, found
+        assert len(found) > 3 and all(of == {os.SCHED_OTHER} for of in found.values()), found
 
 
 def test_folders_above_are_held_by_root_or_the_daemons_user(d):
