@@ -130,9 +130,10 @@ def config(
     hanging=0,
     kind="http",
     latency="classic",
+    daemon_keys="",
 ):
     lines = [
-        bench_table(work, PORT) + '[metrics]\nlatency = "%s"\n' % latency,
+        bench_table(work, PORT) + daemon_keys + '[metrics]\nlatency = "%s"\n' % latency,
         '[defaults]\ninterval = "%dms"\ntimeout = "%dms"\n' % (interval_ms, timeout_ms),
         '[defaults.probe.http.tls]\nca_file = "%s"\n' % ca,
     ]
@@ -179,10 +180,10 @@ def fresh(work, text):
     return write(os.path.join(work, "probity.toml"), text)
 
 
-def daemon(work, path, cpus="0,1", port=PORT, binary=PROBITY, under=()):
-    """The daemon, started by the command `under`, and how long it took until it was ready."""
+def daemon(work, path, cpus="0,1", port=PORT, binary=PROBITY):
+    """The daemon and how long it took until it was ready."""
     began = time.monotonic()
-    argv = [*under, binary, "run", "--config", path, "--log", "error"]
+    argv = [binary, "run", "--config", path, "--log", "error"]
     p = Process(argv, cpus=cpus, log=os.path.join(work, "probity.log"))
     ready("http://127.0.0.1:%d/-/ready" % port)
     return p, time.monotonic() - began

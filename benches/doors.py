@@ -254,10 +254,10 @@ class Scraper(threading.Thread):
 class Daemon:
     """Probity at 500 endpoints a second."""
 
-    def __init__(self, work, ca, binary, name, cpus, under=()):
-        path = config(work, ca, ENDPOINTS, 1000, 1000)
+    def __init__(self, work, ca, binary, name, cpus, keys=""):
+        path = config(work, ca, ENDPOINTS, 1000, 1000, daemon_keys=keys)
         self.name, self.port = name, PORT
-        self.p, _ = daemon(work, path, cpus=cpus, binary=binary, under=under)
+        self.p, _ = daemon(work, path, cpus=cpus, binary=binary)
 
     def page(self):
         url = "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % PORT
@@ -481,7 +481,7 @@ def main():
             if before:
                 programs.insert(0, lambda: Daemon(work, ca, before, "before", cpus))
             # As with deploy/systemd/probity.service.d/realtime.conf.
-            real = ("prlimit", "--rtprio=1")
+            real = 'real_time = "on"\n'
             programs.append(lambda: Daemon(work, ca, PROBITY, "this build, real time", cpus, real))
             programs.append(lambda: Blackbox(work, cpus))
         for start in programs:

@@ -170,6 +170,7 @@ fn note_next_start(plan: &Plan, before: &Plan) {
         ("[daemon] state_dir", new.state_dir == old.state_dir),
         ("[daemon] zone_data", new.zone_data == old.zone_data),
         ("[daemon] vantage", new.vantage == old.vantage),
+        ("[daemon] real_time", new.real_time == old.real_time),
     ] {
         if !is_same {
             tracing::warn!("{key} has changed; the change takes effect at the next start");

@@ -208,6 +208,7 @@ impl Driver {
     fn new(setup: Setup, reports: mpsc::UnboundedSender<Finished>) -> (Self, Beginning) {
         let reading = setup.clock.read();
         let now_utc = setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms;
+        let real_time = setup.board.plan.load().daemon.real_time;
         let mut net = Net::new(Paths::default(), setup.authorities, setup.clock_trust);
         net.masks = setup.masks;
         let driver = Self {
@@ -241,7 +242,7 @@ impl Driver {
             parked: setup.parked,
             closing: None,
             promised: Vec::new(),
-            real_time: RealTime::begin(reading.boot_ns),
+            real_time: RealTime::begin(real_time, reading.boot_ns),
         };
         let beginning = Beginning {
             arrivals: setup.arrivals,

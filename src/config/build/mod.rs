@@ -299,6 +299,10 @@ impl Builder<'_> {
                 .item("clock")
                 .and_then(|i| i.word(&ClockChoice::WORDS))
                 .unwrap_or_default(),
+            real_time: layers
+                .item("real_time")
+                .and_then(|i| i.word(&RealTimeChoice::WORDS))
+                .unwrap_or_default(),
         };
         layers.end();
         daemon

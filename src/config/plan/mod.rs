@@ -79,6 +79,7 @@ impl Plan {
                 max_in_flight_per_host: None,
                 clock: ClockChoice::Verified,
                 zone_data: ZoneSource::Bundled,
+                real_time: RealTimeChoice::Auto,
             },
             listen: Listen::default(),
             metrics: Metrics {
@@ -120,6 +121,35 @@ pub struct Daemon {
     /// Probes in flight to one host at once; `None`: three quarters of the above.
     pub max_in_flight_per_host: Option<usize>,
     pub clock: ClockChoice,
+    /// Whether the probing thread takes real-time priority.
+    pub real_time: RealTimeChoice,
+}
+
+/// `[daemon] real_time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RealTimeChoice {
+    /// Where RLIMIT_RTPRIO permits it.
+    #[default]
+    Auto,
+    /// Whatever permits it: root may without a limit.
+    On,
+    Off,
+}
+
+impl RealTimeChoice {
+    pub const WORDS: [(&'static str, RealTimeChoice); 3] = [
+        ("auto", RealTimeChoice::Auto),
+        ("on", RealTimeChoice::On),
+        ("off", RealTimeChoice::Off),
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RealTimeChoice::Auto => "auto",
+            RealTimeChoice::On => "on",
+            RealTimeChoice::Off => "off",
+        }
+    }
 }
 
 /// Who says that this host's calendar may be held against a certificate.

@@ -60,6 +60,7 @@ pub fn but_contracts(plan: &Plan) -> String {
 fn print_daemon(out: &mut String, daemon: &Daemon) {
     let _ = writeln!(out, "[daemon]\nvantage = {}", quoted(&daemon.vantage));
     let _ = writeln!(out, "zone_data = \"{}\"", daemon.zone_data.as_str());
+    let _ = writeln!(out, "real_time = \"{}\"", daemon.real_time.as_str());
     if let Some(dir) = &daemon.state_dir {
         let _ = writeln!(out, "state_dir = {}", quoted(&dir.display().to_string()));
     }

@@ -1,5 +1,5 @@
-//! Real-time priority of the probing thread, where the service manager permits it: docs/decisions/
-//! 046-real-time.md.
+//! Real-time priority of the probing thread, where the config wants it and the kernel permits it:
+//! docs/decisions/046-real-time.md.
 //!
 //! A thread that measures has to run when its slot comes; on a busy host it waits for others
 //! otherwise. One that needs most of a core for seconds would keep others from running: it gives
@@ -7,6 +7,7 @@
 
 use std::io;
 
+use crate::config::plan::RealTimeChoice;
 use crate::net::clock::thread_cpu_ns;
 use crate::net::sys;
 
@@ -35,9 +36,14 @@ enum Permission {
 }
 
 impl RealTime {
-    /// Takes the priority for the calling thread where `LimitRTPRIO=` permits it.
-    pub fn begin(now_ns: u64) -> Self {
-        let standing = match sys::may_run_in_real_time().then(sys::run_in_real_time) {
+    /// Takes the priority for the calling thread, where it is wanted and permitted.
+    pub fn begin(choice: RealTimeChoice, now_ns: u64) -> Self {
+        let is_wanted = match choice {
+            RealTimeChoice::Auto => sys::may_run_in_real_time(),
+            RealTimeChoice::On => true,
+            RealTimeChoice::Off => false,
+        };
+        let standing = match is_wanted.then(sys::run_in_real_time) {
             None => Permission::Denied,
             Some(Ok(())) => {
                 tracing::info!("the probing thread has real-time priority");
@@ -46,8 +52,9 @@ impl RealTime {
             Some(Err(error)) => {
                 tracing::warn!(
                     %error,
-                    "the probing thread has no real-time priority, although LimitRTPRIO= permits \
-                    it: the system call filter or the control group may forbid it"
+                    "the probing thread has no real-time priority: it needs LimitRTPRIO=1, and \
+                    neither the system call filter nor the control group may forbid it; the \
+                    drop-in realtime.conf sets what the unit can"
                 );
                 Permission::Denied
             }
