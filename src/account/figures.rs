@@ -481,38 +481,6 @@ pub fn day_of(
     Ok(all)
 }
 
-/// The median of each of the last 24 hours in microseconds, oldest first; `None` where nothing was
-/// measured.
-pub fn hourly_medians(
-    reader: &HistoryReader,
-    entry: &Entry,
-    now: UtcMs,
-) -> Result<Vec<Option<u64>>, HistoryError> {
-    let this_hour = hour_of(now);
-    let name = entry.endpoint.load().name.clone();
-    let stored: BTreeMap<i64, Vec<u8>> = reader
-        .latency_since(name.as_str(), this_hour - 23)?
-        .into_iter()
-        .collect();
-    let median = |pairs: &[(u64, u64)]| quantile(pairs, 500_000);
-    Ok((this_hour - 23..=this_hour)
-        .map(|hour| {
-            if hour == this_hour {
-                return median(
-                    &entry
-                        .view()
-                        .hour
-                        .since(hour * 3_600_000, Series::Whole(Ending::Success)),
-                );
-            }
-            let list = tally_latency(stored.get(&hour)?);
-            list.iter()
-                .find(|(e, _)| *e == Series::Whole(Ending::Success))
-                .and_then(|(_, b)| median(b))
-        })
-        .collect())
-}
-
 fn quantiles_json(pairs: &[(u64, u64)]) -> Value {
     let mut object = json!({"count": pairs.iter().map(|p| p.1).sum::<u64>()});
     for (name, ppm) in QUANTILES {

@@ -42,12 +42,13 @@ use crate::net::{confine, guarded};
 use crate::notify;
 use crate::notify::Deliveries;
 use crate::notify::deadman;
+use crate::serve::answers::{Gates, ServerState, makes_progress};
 use crate::serve::by_component;
 use crate::serve::contracts::{Standings, standings};
 use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
-use crate::serve::server::{Gates, ServerState, makes_progress, router};
+use crate::serve::server::router;
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);

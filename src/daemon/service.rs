@@ -7,7 +7,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use crate::engine::board::Board;
-use crate::serve::server::makes_progress;
+use crate::serve::answers::makes_progress;
 use crate::words::StateName;
 
 pub fn tell(states: &[NotifyState]) {

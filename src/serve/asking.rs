@@ -21,9 +21,15 @@ use crate::engine::board::Board;
 use crate::net::clock::{Clock, NS_PER_MS};
 use crate::net::own_names::own_names;
 
-/// For every page: scripts have no place in any of them.
+/// For texts: scripts have no place in any of them.
 pub const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri \
     'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// For the operator's pages: their own script asks for the page again, and their form for another
+/// choice of endpoints.
+pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
+    frame-ancestors 'none'";
 
 /// What the check of `Host` needs.
 #[derive(Clone)]

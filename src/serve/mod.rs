@@ -2,6 +2,7 @@
 //!
 //! Everything here reads the board and the history; nothing of it writes to either.
 
+pub mod answers;
 pub mod api;
 pub mod asking;
 pub mod by_component;
@@ -10,6 +11,7 @@ pub mod listener;
 pub mod metrics;
 pub mod openmetrics;
 pub mod page;
+pub mod pages;
 pub mod reloading;
 pub mod rules;
 mod runbook;

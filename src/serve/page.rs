@@ -1,135 +1,111 @@
-//! The operator's page: server-rendered, no script, the same figures as API and metrics.
+//! The operator's pages: rendered here, complete without a script, with the same figures as API and
+//! metrics.
 
+use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use askama::Template;
 
-use self::changes::{ChangeRow, OutageRow, change_rows, outage_rows};
-use self::contracts::{ComponentRow, ContractRow, component_rows, contract_rows};
-use self::endpoints::{EndpointRow, row};
 use self::shown::clock;
 use super::contracts::Standings;
 use super::listener::making::Unmade;
 use crate::account::figures::{extent, last_30_days, not_seen_below, not_seen_text, sentence};
 use crate::engine::board::{Board, Entry};
+use crate::engine::drive::Gauges;
 use crate::engine::witness::Standing;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
+use crate::notify::Deliveries;
 use crate::words::{StateName, UtcMs};
 
+mod bar;
 mod changes;
-mod contracts;
+mod chart;
+pub mod contracts;
+pub mod endpoint;
 mod endpoints;
+mod listed_endpoint;
+pub mod overview;
+pub mod prober;
+mod problems;
 mod shown;
 
-/// Endpoints on one page.
-const ROWS: usize = 100;
-#[derive(Template)]
-#[template(path = "page.html")]
-struct Page {
+/// What pages are made of.
+pub struct PageContext<'s> {
+    pub reader: &'s HistoryReader,
+    pub board: &'s Arc<Board>,
+    pub standings: &'s Standings,
+    pub gauges: &'s Gauges,
+    pub deliveries: &'s Deliveries,
+    pub now: UtcMs,
+}
+
+/// What every page begins and ends with.
+struct PageFrame {
     vantage: String,
     version: &'static str,
-    headline: String,
-    worst: &'static str,
+    /// Changes with style and script, which browsers keep for an hour.
+    files: String,
     now: String,
-    recorded: bool,
-    /// Why the last reload was refused; empty where it was not.
-    refused: String,
-    /// The last try at a backup failed.
-    unsaved: bool,
-    /// When the newest backup was made; empty where none is.
-    backup: String,
-    rows: Vec<EndpointRow>,
-    more: usize,
-    next_page: usize,
-    blind: String,
-    witnesses: String,
-    witnesses_silent: bool,
-    contracts: Vec<ContractRow>,
-    components: Vec<ComponentRow>,
-    outages: Vec<OutageRow>,
-    changes: Vec<ChangeRow>,
-    /// What of them is only in report and API; empty where all are here.
-    more_changes: String,
+    /// The page that this is, of the navigation.
+    here: &'static str,
+    /// What the figures mean, and what stands behind them.
+    notes: String,
 }
 
-/// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
-pub fn html(
-    reader: &HistoryReader,
-    board: &Board,
-    standings: &Standings,
-    now: UtcMs,
-    page: usize,
-) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
-    let entries = board.entries();
-    let ordered = worst_first(&entries);
-    let (worst, headline) = headline(&ordered);
-    let shown: Vec<&Entry> = ordered
-        .iter()
-        .skip(page * ROWS)
-        .take(ROWS)
-        .map(|(_, entry)| *entry)
-        .collect();
-    let rows = shown
-        .iter()
-        .map(|e| row(reader, board, e, now))
-        .collect::<Result<Vec<_>, _>>()?;
-    let blind = blind_sentence(reader, &entries, now)?;
-    let plan = board.plan.load();
-    let (changes, more_changes) = change_rows(reader, board, standings, now)?;
-    let page = Page {
-        vantage: plan.daemon.vantage.clone(),
-        version: env!("CARGO_PKG_VERSION"),
-        headline,
-        worst,
-        now: clock(now),
-        recorded: board.health.history_writable.load(Ordering::Relaxed),
-        refused: board
-            .health
-            .reload_refused
-            .load()
-            .as_deref()
-            .cloned()
-            .unwrap_or_default(),
-        unsaved: !board.health.backup_ok.load(Ordering::Relaxed),
-        backup: backup_line(board),
-        rows,
-        more: entries.len().saturating_sub((page + 1) * ROWS),
-        next_page: page + 1,
-        blind,
-        contracts: contract_rows(standings),
-        components: component_rows(standings),
-        outages: outage_rows(reader)?,
-        changes,
-        more_changes,
-        witnesses: witness_line(board),
-        witnesses_silent: board.witnesses.load().quorum_met == Some(false),
-    };
-    Ok(move |out: &mut dyn Write| Ok(page.write_into(out).map_err(std::io::Error::other)?))
+impl PageFrame {
+    fn of(context: &PageContext, here: &'static str) -> Result<Self, HistoryError> {
+        let board = context.board;
+        let mut notes = format!(
+            "{} {}",
+            not_seen(context.reader, &board.entries(), context.now)?,
+            witness_line(board)
+        );
+        let backup = backup_line(board);
+        if !backup.is_empty() {
+            notes.push(' ');
+            notes.push_str(&backup);
+        }
+        Ok(Self {
+            vantage: board.plan.load().daemon.vantage.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            files: files(),
+            now: clock(context.now),
+            here,
+            notes,
+        })
+    }
 }
 
-/// Endpoints with their states, in the order of the page.
-fn worst_first(entries: &[Arc<Entry>]) -> Vec<(StateName, &Entry)> {
-    let mut ordered: Vec<(StateName, &Entry)> = entries
-        .iter()
-        .map(|e| (e.view().shown.state, &**e))
-        .collect();
-    ordered.sort_by_key(|(state, _)| match state {
-        StateName::Down => 0,
-        StateName::Unknown => 1,
-        StateName::Up => 2,
-    });
-    ordered
+/// The style of all pages.
+pub const STYLE: &str = include_str!("page.css");
+/// What the pages do in a browser that runs scripts.
+pub const SCRIPT: &str = include_str!("page.js");
+
+fn files() -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (STYLE, SCRIPT).hash(&mut hasher);
+    format!("{:x}", hasher.finish())
 }
 
-/// The worst state, and how many endpoints are in which.
-fn headline(all: &[(StateName, &Entry)]) -> (&'static str, String) {
-    let count = |state: StateName| all.iter().filter(|(s, _)| *s == state).count();
-    match (count(StateName::Down), count(StateName::Unknown), all.len()) {
+/// What writes a page.
+fn written<T: Template>(page: T) -> impl FnOnce(&mut dyn Write) -> Result<(), Unmade> {
+    move |out: &mut dyn Write| Ok(Template::write_into(&page, out).map_err(std::io::Error::other)?)
+}
+
+/// How many endpoints are in which state, as a sentence, and the worst of the states.
+fn headline(states: &[StateName]) -> (&'static str, String) {
+    let count = |state: StateName| states.iter().filter(|s| **s == state).count();
+    match (
+        count(StateName::Down),
+        count(StateName::Unknown),
+        states.len(),
+    ) {
         (_, _, 0) => ("unknown", "No endpoint is configured".to_owned()),
-        (0, 0, n) => ("up", format!("All {n} endpoints up")),
+        (0, 0, 1) => ("up", "The endpoint is up".to_owned()),
+        (0, 0, n) => ("up", format!("All {n} endpoints are up")),
         (0, u, n) => ("unknown", format!("{u} of {n} endpoints unknown")),
         (d, 0, n) => ("down", format!("{d} of {n} endpoints down")),
         (d, u, n) => ("down", format!("{d} of {n} endpoints down, {u} unknown")),
@@ -137,8 +113,8 @@ fn headline(all: &[(StateName, &Entry)]) -> (&'static str, String) {
 }
 
 /// How short an outage has to be not to be seen: of all endpoints, as the outages, contracts and
-/// components of all are on the page.
-fn blind_sentence(
+/// components of all are on the pages.
+fn not_seen(
     reader: &HistoryReader,
     entries: &[Arc<Entry>],
     now: UtcMs,
@@ -151,8 +127,8 @@ fn blind_sentence(
             (endpoint.name.to_string(), extent)
         })
         .collect();
-    let blind = not_seen_below(reader, &all, last_30_days(now))?;
-    Ok(sentence(&not_seen_text(Some(blind))))
+    let shortest = not_seen_below(reader, &all, last_30_days(now))?;
+    Ok(sentence(&not_seen_text(Some(shortest))))
 }
 
 /// When the history was copied last, where the config asks for copies.

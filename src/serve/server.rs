@@ -6,66 +6,39 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::answers::{ServerState, ask, json, made, makes_progress, now, wrong};
 use super::api::WantedOutages;
-use super::asking::{Asked, CONTENT_POLICY, look_at_host, may_change};
-use super::contracts::{Standings, standings};
+use super::asking::{Asked, look_at_host, may_change};
+use super::contracts::standings;
 use super::listener::Peer;
-use super::listener::gate::{ClientLink, Gate};
-use super::listener::making::{self, Unmade};
-use super::listener::refusal::{Refusal, Refusals};
+use super::listener::gate::ClientLink;
+use super::listener::making::Unmade;
+use super::listener::refusal::Refusal;
 use super::metrics;
-use super::metrics::daemon::SelfMetrics;
 use super::metrics::metric::Collect;
 use super::metrics::samples::{Format, takes};
-use super::reloading::{ReloadError, ReloadRequest};
-use super::{api, page, runbook};
+use super::reloading::ReloadError;
+use super::{api, pages};
 use crate::account::figures::{NotSeen, extent};
-use crate::engine::board::{Board, Entry};
-use crate::engine::drive::Gauges;
-use crate::history::checkpoint::TermsKey;
-use crate::history::reader::HistoryReader;
-use crate::history::schema;
+use crate::engine::board::Entry;
 use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Span;
 use crate::net::clock::{Clock, NS_PER_MS};
-use crate::notify::Deliveries;
 use crate::serve::by_component;
 use crate::words::{Name, UtcMs, parse_utc};
-
-/// The scheduler makes progress when its last turn is not older than this.
-pub const PROGRESS_WITHIN_NS: u64 = 5_000_000_000;
-
-/// What the routes share.
-#[derive(Clone)]
-pub struct ServerState {
-    pub board: Arc<Board>,
-    pub gauges: Arc<Gauges>,
-    pub metrics: Arc<SelfMetrics>,
-    pub deliveries: Arc<Deliveries>,
-    pub state_dir: PathBuf,
-    pub reload: mpsc::Sender<ReloadRequest>,
-    pub gates: Gates,
-    /// Opens the terms that were in force before.
-    pub terms: TermsKey,
-    /// Contracts as they were judged last.
-    pub standings: Arc<ArcSwap<Standings>>,
-}
 
 pub fn router(state: ServerState) -> Router {
     let asked = Asked::new(state.board.clone(), state.metrics.refusals.clone());
@@ -75,7 +48,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/v1/timeline", get(timeline))
         .route("/api/v1/sla", get(sla))
         .route("/api/v1/components", get(of_components))
-        .route("/", get(front))
+        .merge(pages::of_endpoints())
         .route_layer(middleware::from_fn_with_state(state.clone(), once_shown));
     of_endpoints
         .route("/-/healthy", get(|| async { "Healthy\n" }))
@@ -83,52 +56,12 @@ pub fn router(state: ServerState) -> Router {
         .route("/-/reload", post(reload))
         .route("/api/v1/outages", get(outages))
         .route("/checkpoint", get(checkpoint))
-        .route(
-            "/runbook",
-            get(|| async {
-                (
-                    [(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY)],
-                    Html(runbook::page()),
-                )
-            }),
-        )
-        .route(
-            "/page.css",
-            get(|| async {
-                (
-                    [
-                        (header::CONTENT_TYPE, "text/css"),
-                        (header::CACHE_CONTROL, "max-age=3600"),
-                    ],
-                    include_str!("page.css"),
-                )
-            }),
-        )
+        .merge(pages::fixed())
         .with_state(state)
         .layer(middleware::from_fn_with_state(asked, look_at_host))
 }
 
-/// Bounds on answers that are made at once. Who looks at the page keeps no scrape waiting.
-#[derive(Clone, Default)]
-pub struct Gates {
-    scrapes: Arc<Gate>,
-    /// API and page.
-    questions: Arc<Gate>,
-}
-
-fn now() -> UtcMs {
-    Clock::Real.read().utc_ms
-}
-
 // ---- health
-
-/// Whether the scheduler has had a turn lately.
-pub fn makes_progress(board: &Board) -> bool {
-    let age = Clock::Real
-        .boot_ns()
-        .saturating_sub(board.health.progress_ns.load(Ordering::Relaxed));
-    age < PROGRESS_WITHIN_NS
-}
 
 async fn ready(State(state): State<ServerState>) -> Response {
     let health = &state.board.health;
@@ -260,37 +193,6 @@ async fn metrics(
     response
 }
 
-/// The body that `make` writes once the gate lets it, or what is answered in its place.
-async fn made(
-    gate: &Arc<Gate>,
-    line: &ClientLink,
-    refusals: &Refusals,
-    make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
-) -> Result<Body, Response> {
-    let place = match gate.enter(line).await {
-        Ok(place) => place,
-        Err(refusal) => {
-            refusals.note(refusal, line.asker.peer, Clock::Real.boot_ns() / NS_PER_MS);
-            let (status, text) = refusal.answer().unwrap_or((503, "try again later"));
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            return Err((status, [(header::RETRY_AFTER, "1")], format!("{text}\n")).into_response());
-        }
-    };
-    making::body(place, make).await.map_err(|why| match why {
-        Unmade::Unknown => StatusCode::NOT_FOUND.into_response(),
-        Unmade::History(error) => {
-            tracing::warn!(%error, "a request could not be answered");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the history cannot be read right now\n",
-            )
-                .into_response()
-        }
-        Unmade::Gone(_) | Unmade::Died => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Unmade::Unbegun(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    })
-}
-
 fn write_metrics(
     out: &mut dyn Write,
     state: &ServerState,
@@ -364,51 +266,6 @@ struct OutagesQuery {
 struct TimelineQuery {
     from: Option<String>,
     to: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-struct PageQuery {
-    page: Option<usize>,
-}
-
-fn wrong(why: impl Into<String>) -> Response {
-    (
-        StatusCode::BAD_REQUEST,
-        [(header::CONTENT_TYPE, "application/json")],
-        serde_json::json!({"error": why.into()}).to_string(),
-    )
-        .into_response()
-}
-
-/// An answer from board and history, made off the listener's thread. `read` reads all of it and
-/// returns what writes it: a slow reader holds no view of the database open, which would keep its
-/// log from being taken in.
-async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
-    state: ServerState,
-    line: &ClientLink,
-    read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
-) -> Result<Body, Response> {
-    let gate = state.gates.questions.clone();
-    let refusals = state.metrics.refusals.clone();
-    made(&gate, line, &refusals, move |out| {
-        let write = read(&state, &schema::open_to_read(&state.state_dir)?)?;
-        write(out)
-    })
-    .await
-}
-
-fn json(made: Result<Body, Response>) -> Response {
-    match made {
-        Ok(body) => (
-            [
-                (header::CONTENT_TYPE, "application/json"),
-                (header::CACHE_CONTROL, "no-store"),
-            ],
-            body,
-        )
-            .into_response(),
-        Err(response) => response,
-    }
 }
 
 async fn endpoints(
@@ -567,32 +424,4 @@ async fn checkpoint(State(state): State<ServerState>, line: ClientLink) -> Respo
         "no checkpoint is signed yet; the first follows the first event\n",
     )
         .into_response()
-}
-
-async fn front(
-    State(state): State<ServerState>,
-    line: ClientLink,
-    Query(query): Query<PageQuery>,
-) -> Response {
-    let page = query.page.unwrap_or(0).min(1_000_000);
-    let answer = ask(state, &line, move |state, reader| {
-        Ok(page::html(
-            reader,
-            &state.board,
-            &state.standings.load(),
-            now(),
-            page,
-        )?)
-    });
-    match answer.await {
-        Ok(body) => {
-            let head = [
-                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (head, body).into_response()
-        }
-        Err(response) => response,
-    }
 }

@@ -235,7 +235,7 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_says_that_its_type_is_not_to_be_guessed_and_pages_take_no_script() {
+async fn types_are_not_to_be_guessed_and_pages_take_their_own_script_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let daemon = Daemon::start(directory.path(), &http("a", closed_port())).await;
     for line in [
@@ -244,7 +244,11 @@ async fn every_answer_says_that_its_type_is_not_to_be_guessed_and_pages_take_no_
         "GET /api/v1/endpoints",
         "GET /api/v1/outages?since=x",
         "GET /runbook",
+        "GET /endpoints/a",
+        "GET /contracts",
+        "GET /prober",
         "GET /page.css",
+        "GET /page.js",
         "GET /nothing",
         "POST /-/reload",
         "G@T /",
@@ -257,6 +261,15 @@ async fn every_answer_says_that_its_type_is_not_to_be_guessed_and_pages_take_no_
         assert_eq!(
             head.contains("text/html"),
             head.contains("\r\ncontent-security-policy: default-src 'none'; "),
+            "{line}: {head}"
+        );
+        let takes_scripts = ["GET /", "GET /endpoints/a", "GET /contracts", "GET /prober"];
+        let policy = head
+            .lines()
+            .find(|l| l.starts_with("content-security-policy"));
+        assert_eq!(
+            policy.is_some_and(|policy| policy.contains("script-src 'self'; ")),
+            takes_scripts.contains(&line),
             "{line}: {head}"
         );
     }

@@ -256,7 +256,7 @@ async fn another_combination_or_membership_counts_from_then_on() {
         "{}",
         report["changed"]
     );
-    let page = daemon.get("/").await.expect("a page");
+    let page = daemon.get("/contracts").await.expect("a page");
     for shown in [
         "Changed in this period",
         "combination of endpoints",

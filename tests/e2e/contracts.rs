@@ -354,17 +354,20 @@ async fn reported(
         .await;
     daemon
         .until(|d| async move {
-            d.get("/").await.is_some_and(|page| {
+            d.get("/contracts").await.is_some_and(|page| {
                 page.contains("<th scope=\"row\">Shop <span class=\"component\">shop</span></th>")
             })
         })
         .await;
-    let page = daemon.get("/").await.expect("a page");
+    let mut page = String::new();
+    for path in ["/", "/contracts", "/endpoints/db"] {
+        page += &daemon.get(path).await.expect("a page");
+    }
     for shown in [
         "Recent outages",
         "connect_refused",
         "still down",
-        "detection time",
+        "Detection time",
         "mean time to recover",
     ] {
         assert!(page.contains(shown), "{shown}: {page}");

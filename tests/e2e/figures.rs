@@ -210,7 +210,11 @@ async fn where_less_than_half_was_measured_that_is_said_before_any_figure() {
     daemon.until_state("shop", "up").await;
     let little = "ess than half of the service time was measured";
     daemon
-        .until(|d| async move { d.get("/").await.is_some_and(|page| page.contains(little)) })
+        .until(|d| async move {
+            d.get("/contracts")
+                .await
+                .is_some_and(|page| page.contains(little))
+        })
         .await;
     let (config, _) = place(directory.path());
     let place = ["--config", &config];
@@ -222,7 +226,7 @@ async fn where_less_than_half_was_measured_that_is_said_before_any_figure() {
     );
     let report = ["sla", "report", "--provisional", "--period", &now[..7]];
     let report = told(&[&report[..], &place[..], &["--format", "md"]].concat());
-    let page = daemon.get("/").await.expect("a page");
+    let page = daemon.get("/contracts").await.expect("a page");
     let contracts = page.split("<th>Contract</th>").nth(1).expect("contracts");
     for text in [evaluated.as_str(), report.as_str(), contracts] {
         let said = text.find(little).unwrap_or_else(|| panic!("{text}"));

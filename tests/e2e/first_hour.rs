@@ -188,7 +188,7 @@ async fn a_backup_that_cannot_be_made_is_known_from_the_start_on() {
         file.display()
     );
     let daemon = Daemon::start(directory.path(), &text).await;
-    let failed = "the last backup failed: the daemon's log says why";
+    let failed = "the last backup failed: the log of the daemon says why";
     daemon
         .until(|d| async move { d.get("/").await.is_some_and(|page| page.contains(failed)) })
         .await;

@@ -30,6 +30,7 @@ mod manipulations;
 mod manipulations_of_prober;
 mod notify;
 mod own_calls;
+mod pages;
 mod permissions;
 mod planted;
 mod probing;

@@ -695,7 +695,10 @@ async fn page_and_api_say_of_terms_what_the_report_says() {
         super::cli::checked(all.to_string().as_bytes());
         all["contracts"][0].clone()
     };
-    let (shown, page) = (answer().await, daemon.get("/").await.expect("a page"));
+    let (shown, page) = (
+        answer().await,
+        daemon.get("/contracts").await.expect("a page"),
+    );
     let (report, _) = proven(directory.path());
     assert_eq!(said(&shown), said(&report), "{shown}");
     assert_eq!(said(&shown)[0].0, "terms");
@@ -713,7 +716,10 @@ async fn page_and_api_say_of_terms_what_the_report_says() {
     ) + "min_outage = \"1h\"\n";
     reload(&daemon, &other).await;
     settled(&daemon).await;
-    let (shown, page) = (answer().await, daemon.get("/").await.expect("a page"));
+    let (shown, page) = (
+        answer().await,
+        daemon.get("/contracts").await.expect("a page"),
+    );
     let (report, _) = proven(directory.path());
     assert_eq!(said(&shown), said(&report), "{shown}");
     assert_eq!(
@@ -788,7 +794,7 @@ async fn page_and_api_say_of_terms_what_the_report_says() {
     // Terms that name another component have no verdict on this one.
     reload(&daemon, &other.replace("[\"shop\"]", "[\"spare\"]")).await;
     answer().await;
-    let page = daemon.get("/").await.expect("a page");
+    let page = daemon.get("/contracts").await.expect("a page");
     for words in [
         "no verdict on it",
         "undetermined → –",

@@ -100,7 +100,7 @@ async fn a_new_witness_that_never_answered_stops_no_outage() {
     assert!(text.contains("none → far; quorum majority"), "{text}");
     let (code, said) = verifies_without(directory.path(), &report, "witnesses");
     assert!(code == Some(1) && said.starts_with("changed"), "{said}");
-    let page = daemon.get("/").await.expect("a page");
+    let page = daemon.get("/contracts").await.expect("a page");
     assert!(page.contains("none → far; quorum majority"), "{page}");
 }
 

@@ -268,11 +268,22 @@ async fn status_api_and_page() {
     daemon
         .until(|d| async move {
             let _ = d.get("/api/v1/sla").await;
-            d.get("/").await.is_some_and(|page| !page.contains('–'))
+            let (page, contracts) = (d.get("/").await, d.get("/contracts").await);
+            page.is_some_and(|page| !page.contains('–'))
+                && contracts.is_some_and(|page| !page.contains('–'))
         })
         .await;
-    let page = daemon.get("/").await.expect("a page");
     let figures = [
+        // What a bar and a chart show depends on the moment.
+        (r"(?s)<svg class=.bar.*?</svg>", "<svg bar>"),
+        (r"(?s)<svg class=.chart.*?</svg>", "<svg chart>"),
+        (r"(?s)<details>.*?</details>\n?", ""),
+        (r"(page\.(css|js))\?[0-9a-f]+", "$1?HASH"),
+        (r"<dd( class=.\w*.)?>[^<]*</dd>", "<dd>_</dd>"),
+        (r"<dd>[^<]*<span", "<dd>_<span"),
+        (r"<b>[^<]*</b>", "<b>_</b>"),
+        (r"[\d.]+ ms at the top", "_ at the top"),
+        (r"\d+-\d+-\d+ \d+:\d\d\b", "TIME"),
         (
             r"longest [^,<]+, mean time to recover [^,<]+, between failures [^<]+<",
             "longest _, mean time to recover _, between failures _<",
@@ -289,12 +300,28 @@ async fn status_api_and_page() {
         (r"\d+(\.\d+)? s\b", "_ s"),
         // A daemon of some seconds has measured more or less than half of them.
         (
-            "<span class=\"bounds\">less than half of the service time was measured</span>",
+            "<span class=\"soft\">less than half of the service time was measured</span>",
             "",
         ),
         (r"\d{4}-\d\d", "MONTH"),
     ];
-    snapshot("page", &plain(&plain(&page, &MOMENT), &figures));
+    for (name, path) in [
+        ("page", "/"),
+        ("page_endpoint", "/endpoints/web-tls?span=day"),
+        ("page_contracts", "/contracts"),
+        ("page_prober", "/prober"),
+    ] {
+        let page = daemon.get(path).await.expect("a page");
+        snapshot(name, &plain(&plain(&page, &MOMENT), &figures));
+    }
+    let unknown = daemon.get("/?sort=size").await;
+    assert_eq!(
+        unknown.as_deref(),
+        Some(
+            "sort: unknown value `size`; allowed: problems, name, component, since, latency, \
+            certificate\n"
+        )
+    );
     let checkpoint: Value =
         serde_json::from_str(&daemon.get("/checkpoint").await.expect("answered")).expect("JSON");
     let keys: Vec<&String> = checkpoint.as_object().expect("an object").keys().collect();

@@ -310,7 +310,7 @@ async fn a_history_under_another_name_keeps_its_windows_its_exclusions_and_its_c
     daemon.reload().await.expect("reloaded");
     daemon
         .until(|d| async move {
-            d.get("/")
+            d.get("/contracts")
                 .await
                 .is_some_and(|page| page.contains("Changed in this period"))
         })

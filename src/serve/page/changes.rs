@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::shown::{clock, measured, shown_percent};
+use super::shown::{clock, endpoint_address, measured, shown_percent};
 use crate::account::figures::parts_of;
 use crate::account::shown::ShownSums;
 use crate::engine::board::Board;
@@ -20,7 +20,7 @@ use crate::report::outages::{OutageCorrections, excluded_text, outage};
 use crate::report::prober;
 use crate::report::words::Language;
 use crate::serve::contracts::{ContractStanding, Standings};
-use crate::words::{Ms, UtcMs, format_utc, parse_utc, shortened};
+use crate::words::{Ms, UtcMs, format_utc, parse_utc, people, shortened};
 
 /// As many outages, and as many changes, are on the page.
 const OUTAGES: usize = 10;
@@ -30,7 +30,10 @@ const FLEET: usize = 1000;
 /// One of the last outages.
 pub struct OutageRow {
     pub endpoint: String,
+    pub address: String,
     pub cause: String,
+    /// How long it was, or has been.
+    pub length: String,
     pub from: String,
     pub from_between: String,
     pub to: String,
@@ -51,7 +54,12 @@ pub struct ChangeRow {
     pub figures: String,
 }
 
-pub fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryError> {
+/// The newest outages; of one endpoint if named.
+pub fn outage_rows(
+    reader: &HistoryReader,
+    of: Option<&str>,
+    now: UtcMs,
+) -> Result<Vec<OutageRow>, HistoryError> {
     let calendar = reader.calendar()?;
     let time = |at: Ms| format_utc(calendar.utc(at))[11..23].to_owned();
     let between = |a: Option<Ms>, b: Option<Ms>| {
@@ -60,7 +68,7 @@ pub fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryErro
     };
     let mut corrections = OutageCorrections::default();
     let mut rows = Vec::new();
-    for o in reader.outages(None, i64::MIN / 4, OUTAGES)? {
+    for o in reader.outages(of, i64::MIN / 4, OUTAGES)? {
         let told = outage(reader, &o, &mut corrections)?;
         rows.push(OutageRow {
             from: clock(calendar.utc(o.from)),
@@ -71,6 +79,10 @@ pub fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryErro
             to_between: between(o.to_earliest, o.to_latest),
             is_open: o.to.is_none(),
             excluded: excluded_text(told.excluded, &told.excluded_by).unwrap_or_default(),
+            length: people::duration(
+                (o.to.map_or(now, |to| calendar.utc(to)) - calendar.utc(o.from)).max(0) as Ms,
+            ),
+            address: endpoint_address(&o.endpoint),
             endpoint: o.endpoint,
             cause: o.cause,
         });

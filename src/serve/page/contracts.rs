@@ -1,17 +1,51 @@
-//! The rows of contracts and of components.
+//! The page of contracts and components: what is promised, what is left of it, and what was changed
+//! in the period.
 
+use std::io::Write;
+
+use askama::Template;
 use num_traits::ToPrimitive;
 
+use super::changes::{ChangeRow, change_rows};
 use super::shown::{Cell, clock, measured, shown_percent, shown_share};
+use super::{PageContext, PageFrame, written};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::report::object::ChangeOf;
 use crate::serve::contracts::{ContractStanding, Standings};
+use crate::serve::listener::making::Unmade;
 use crate::words::{parse_utc, people};
 
+#[derive(Template)]
+#[template(path = "page/contracts.html")]
+struct ContractsPage {
+    frame: PageFrame,
+    contracts: Vec<ContractRow>,
+    components: Vec<ComponentRow>,
+    changes: Vec<ChangeRow>,
+    /// What of them is only in report and API; empty where all are here.
+    more_changes: String,
+}
+
+/// The page as HTML.
+pub fn html(
+    context: &PageContext,
+) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, Unmade> {
+    let standings = context.standings;
+    let (changes, more_changes) =
+        change_rows(context.reader, context.board, standings, context.now)?;
+    Ok(written(ContractsPage {
+        frame: PageFrame::of(context, "contracts")?,
+        contracts: contract_rows(standings),
+        components: component_rows(standings),
+        changes,
+        more_changes,
+    }))
+}
+
 /// One component in the present month.
-pub struct ComponentRow {
+struct ComponentRow {
     pub title: String,
     pub id: String,
     pub month: String,
@@ -21,7 +55,7 @@ pub struct ComponentRow {
 }
 
 /// One contract in its present period.
-pub struct ContractRow {
+struct ContractRow {
     pub name: String,
     pub who: String,
     pub period: String,
@@ -43,7 +77,7 @@ pub struct ContractRow {
     pub latency: String,
 }
 
-pub fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
+fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
     let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
     let current = standings.components.iter().filter(|f| f.which == "current");
     current
@@ -67,7 +101,7 @@ pub fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
         .collect()
 }
 
-pub fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
+fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
     let current = standings.list.iter().filter(|s| s.which == "current");
     current
         .flat_map(|s| {

@@ -1,71 +1,141 @@
 //! The rows of endpoints.
 
-use super::shown::{Cell, clock};
-use crate::account::figures::{QUANTILES, day_of, hourly_medians, last_30_days, of_entry, today};
+use super::PageContext;
+use super::bar::{Bar, BarSpan, bar};
+use super::listed_endpoint::EXPIRES_SOON_MS;
+use super::shown::{Cell, clock, endpoint_address, millis};
+use crate::account::figures::{last_30_days, of_entry, today};
 use crate::config::Endpoint;
 use crate::engine::board::{Board, Entry, View};
 use crate::history::HistoryError;
-use crate::history::reader::HistoryReader;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
+use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
+use crate::judgement::sla::exact::{Exact, plain, share, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
+use crate::serve::contracts::Standings;
 use crate::words::{StateName, UtcMs, people};
-
-/// A certificate that ends within this stands out.
-const SOON_MS: i64 = 14 * 86_400_000;
 
 /// One endpoint.
 pub struct EndpointRow {
     pub name: String,
+    pub address: String,
     pub component: String,
-    pub kind: &'static str,
+    /// With the kind, where the target does not say it.
     pub target: String,
     pub state: &'static str,
     /// Why it is unknown, and whether maintenance is declared.
     pub why: String,
     pub since: String,
+    pub lasting: String,
+    pub bar: Bar,
     pub today: Cell,
+    pub thirty_days: Cell,
+    /// The calendar month.
     pub month: Cell,
-    /// Points of the polyline; empty when there is nothing to draw.
-    pub spark: String,
-    pub latency: String,
-    pub latency_day: String,
+    /// What contracts ask of the component in percent; empty without one.
+    pub objective: String,
+    /// The month's availability is below it.
+    pub is_below: bool,
+    pub p50: String,
+    pub p99: String,
     pub last: String,
     pub detail: String,
-    pub next: String,
-    /// A lasting fault is confirmed within this.
-    pub detected: String,
-    /// How often it is probed.
-    pub interval: String,
-    /// When the certificate ends; empty without one.
+    /// How long the certificate is valid; empty without one.
     pub certificate: String,
     pub expires_soon: bool,
 }
 
 pub fn row(
-    reader: &HistoryReader,
-    board: &Board,
+    context: &PageContext,
     entry: &Entry,
-    now: UtcMs,
+    span: BarSpan,
 ) -> Result<EndpointRow, HistoryError> {
-    let endpoint = entry.endpoint.load_full();
+    let (now, endpoint) = (context.now, entry.endpoint.load_full());
     let view: View = entry.view().clone();
-    let (month, _) = of_entry(reader, entry, last_30_days(now))?;
+    let drawn = span.period(now);
+    let month = this_month(now);
+    let from = [drawn.from, last_30_days(now).from, month.from];
+    let longest = Span::new(from.into_iter().min().unwrap_or(now), now);
+    let (record, _) = of_entry(context.reader, entry, longest)?;
+    let sums = |period: Span| record.timeline(period).sums();
+    let of_month = sums(month);
+    let objective = strictest(context.standings, endpoint.component.as_str());
     let hour = view
         .hour
         .since(now - 3_600_000, Series::Whole(Ending::Success));
-    let quantiles = |all: &[(u64, u64)]| {
-        let shown = QUANTILES.iter().take(3).filter_map(|(name, ppm)| {
-            quantile(all, *ppm).map(|us| format!("{name} {}", millis(us)))
-        });
-        shown.collect::<Vec<_>>().join(" · ")
-    };
-    let certificate = view
+    let at = |ppm| quantile(&hour, ppm).map_or(String::new(), millis);
+    let certificate_ends = view
         .shown
         .certificate
         .as_ref()
         .map(|c| c.not_after.min(c.chain_not_after.unwrap_or(c.not_after)));
-    let (last, detail) = match &view.last {
+    let (last, detail) = last(&view);
+    Ok(EndpointRow {
+        address: endpoint_address(endpoint.name.as_str()),
+        name: endpoint.name.to_string(),
+        component: endpoint.component.to_string(),
+        target: target(&endpoint),
+        state: view.shown.state.as_str(),
+        why: why(&view, context.board, &endpoint, now),
+        since: clock(view.shown.since_utc),
+        lasting: people::duration((now - view.shown.since_utc).max(0) as u64),
+        bar: bar(&record.timeline(drawn), drawn),
+        today: cell(&sums(today(now))),
+        thirty_days: cell(&sums(last_30_days(now))),
+        month: cell(&of_month),
+        is_below: objective.is_some_and(|asked| is_below(&of_month, asked)),
+        objective: objective.map_or(String::new(), plain),
+        p50: at(500_000),
+        p99: at(990_000),
+        last,
+        detail,
+        certificate: certificate_ends.map_or(String::new(), |ends| validity(ends, now)),
+        expires_soon: certificate_ends.is_some_and(|ends| ends - now < EXPIRES_SOON_MS),
+    })
+}
+
+/// URLs begin with their kind.
+fn target(endpoint: &Endpoint) -> String {
+    let target = endpoint.target();
+    if target.contains("://") {
+        return target;
+    }
+    format!("{} {target}", endpoint.probe.kind().as_str())
+}
+
+/// The calendar month so far, UTC, as contracts and components have it by default.
+fn this_month(now: UtcMs) -> Span {
+    let month = current_and_previous(PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now)[0].1;
+    Span::new(month.from, month.to.min(now))
+}
+
+/// The highest objective of the contracts with this component, in percent.
+fn strictest<'s>(standings: &'s Standings, component: &str) -> Option<&'s Exact> {
+    let contracts = standings.list.iter().filter(|s| s.which == "current");
+    contracts
+        .map(|s| &s.contract)
+        .filter(|c| c.components.iter().any(|of| of.as_str() == component))
+        .map(|c| &c.objective)
+        .max()
+}
+
+fn is_below(sums: &Sums, objective: &Exact) -> bool {
+    share(sums.up, sums.up + sums.down).is_some_and(|up| up * whole(100) < *objective)
+}
+
+/// Days, and hours when there are few.
+fn validity(ends: UtcMs, now: UtcMs) -> String {
+    match ends - now {
+        left if left <= 0 => "expired".to_owned(),
+        left if left < 3 * 86_400_000 => format!("{} h", left / 3_600_000),
+        left => format!("{} d", left / 86_400_000),
+    }
+}
+
+/// What the last probe found, and more of it.
+pub fn last(view: &View) -> (String, String) {
+    match &view.last {
         None => ("not probed yet".to_owned(), String::new()),
         Some(l) => match l.why {
             None => (
@@ -74,32 +144,11 @@ pub fn row(
             ),
             Some(why) => (format!("{}: {why}", l.result), l.detail.clone()),
         },
-    };
-    Ok(EndpointRow {
-        name: endpoint.name.to_string(),
-        component: endpoint.component.to_string(),
-        kind: endpoint.probe.kind().as_str(),
-        target: endpoint.target(),
-        state: view.shown.state.as_str(),
-        why: why(&view, board, &endpoint, now),
-        since: clock(view.shown.since_utc),
-        today: cell(&month.timeline(today(now)).sums()),
-        month: cell(&month.timeline(last_30_days(now)).sums()),
-        spark: spark(&hourly_medians(reader, entry, now)?),
-        latency: quantiles(&hour),
-        latency_day: quantiles(&day_of(reader, entry, now)?),
-        detected: people::duration(endpoint.rules.detection_bound()),
-        interval: people::duration(endpoint.rules.cadence.interval),
-        certificate: certificate.map_or(String::new(), |at| clock(at)[..10].to_owned()),
-        expires_soon: certificate.is_some_and(|at| at - now < SOON_MS),
-        last,
-        detail,
-        next: clock(view.next_slot_utc)[11..].to_owned(),
-    })
+    }
 }
 
 /// What stands beside the state.
-fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> String {
+pub fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> String {
     let mut list = Vec::new();
     if view.shown.state == StateName::Unknown
         && let Some((_, reason)) = view.shown.settled.open_unknown
@@ -121,7 +170,7 @@ fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> String {
     list.join(", ")
 }
 
-fn cell(sums: &Sums) -> Cell {
+pub fn cell(sums: &Sums) -> Cell {
     let a = sums.availability();
     let percent = |share: u64| people::percent(&percent(share), sums.up + sums.down);
     match (a.point, a.lower, a.upper) {
@@ -145,40 +194,5 @@ fn cell(sums: &Sums) -> Cell {
             point: "–".into(),
             bounds: "nothing settled yet".into(),
         },
-    }
-}
-
-fn millis(us: u64) -> String {
-    if us < 10_000 {
-        format!("{}.{:02} ms", us / 1000, us % 1000 / 10)
-    } else {
-        format!("{} ms", us / 1000)
-    }
-}
-
-/// A line through the hours that have a median, the highest at the top.
-fn spark(medians: &[Option<u64>]) -> String {
-    let highest = medians.iter().flatten().copied().max().unwrap_or(0).max(1);
-    let points: Vec<String> = medians
-        .iter()
-        .enumerate()
-        .filter_map(|(k, m)| {
-            m.map(|us| {
-                format!(
-                    "{},{}",
-                    k * 120 / medians.len().max(1),
-                    23 - us * 22 / highest
-                )
-            })
-        })
-        .collect();
-    match (points.as_slice(), medians.iter().position(Option::is_some)) {
-        // One hour is a line of its own width.
-        ([only], Some(k)) => format!(
-            "{only} {},{}",
-            (k + 1) * 120 / medians.len().max(1),
-            only.rsplit(',').next().unwrap_or_default()
-        ),
-        _ => points.join(" "),
     }
 }

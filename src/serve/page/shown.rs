@@ -15,6 +15,24 @@ pub fn clock(at: UtcMs) -> String {
     format_utc(at)[..19].replace('T', " ")
 }
 
+/// The address of an endpoint's page.
+pub fn endpoint_address(name: &str) -> String {
+    let mut address = url::Url::parse("http://localhost/endpoints").expect("a URL");
+    if let Ok(mut path) = address.path_segments_mut() {
+        path.push(name);
+    }
+    address.path().to_owned()
+}
+
+/// `4.59 ms`, `120 ms`.
+pub fn millis(us: u64) -> String {
+    if us < 10_000 {
+        format!("{}.{:02} ms", us / 1000, us % 1000 / 10)
+    } else {
+        format!("{} ms", us / 1000)
+    }
+}
+
 /// A share with as many decimals as the measured time supports.
 pub fn shown_share(share: &Option<Exact>, measured: Ms) -> String {
     share.as_ref().map_or("–".to_owned(), |s| {
@@ -34,4 +52,20 @@ pub fn shown_percent(share: &Option<Exact>, measured: Ms) -> String {
 /// What of the service time was measured.
 pub fn measured(j: &Judged) -> Ms {
     j.times.up + j.times.down
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment_of_an_address() {
+        for (name, address) in [
+            ("shop", "/endpoints/shop"),
+            ("a/b?c#d e", "/endpoints/a%2Fb%3Fc%23d%20e"),
+            ("\u{e4}", "/endpoints/%C3%A4"),
+        ] {
+            assert_eq!(endpoint_address(name), address);
+        }
+    }
 }

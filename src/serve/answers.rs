@@ -1,0 +1,138 @@
+//! What the routes share: the daemon's state, and answers that are made off the listener's thread.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc;
+
+use super::contracts::Standings;
+use super::listener::gate::{ClientLink, Gate};
+use super::listener::making::{self, Unmade};
+use super::listener::refusal::Refusals;
+use super::metrics::daemon::SelfMetrics;
+use super::reloading::ReloadRequest;
+use crate::engine::board::Board;
+use crate::engine::drive::Gauges;
+use crate::history::checkpoint::TermsKey;
+use crate::history::reader::HistoryReader;
+use crate::history::schema;
+use crate::net::clock::{Clock, NS_PER_MS};
+use crate::notify::Deliveries;
+use crate::words::UtcMs;
+
+/// The scheduler makes progress when its last turn is not older than this.
+const PROGRESS_WITHIN_NS: u64 = 5_000_000_000;
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct ServerState {
+    pub board: Arc<Board>,
+    pub gauges: Arc<Gauges>,
+    pub metrics: Arc<SelfMetrics>,
+    pub deliveries: Arc<Deliveries>,
+    pub state_dir: PathBuf,
+    pub reload: mpsc::Sender<ReloadRequest>,
+    pub gates: Gates,
+    /// Opens the terms that were in force before.
+    pub terms: TermsKey,
+    /// Contracts as they were judged last.
+    pub standings: Arc<ArcSwap<Standings>>,
+}
+
+/// Bounds on answers that are made at once. Who looks at the page keeps no scrape waiting.
+#[derive(Clone, Default)]
+pub struct Gates {
+    pub scrapes: Arc<Gate>,
+    /// API and page.
+    pub questions: Arc<Gate>,
+}
+
+pub fn now() -> UtcMs {
+    Clock::Real.read().utc_ms
+}
+
+/// The body that `make` writes once the gate lets it, or what is answered in its place.
+pub async fn made(
+    gate: &Arc<Gate>,
+    line: &ClientLink,
+    refusals: &Refusals,
+    make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
+) -> Result<Body, Response> {
+    let place = match gate.enter(line).await {
+        Ok(place) => place,
+        Err(refusal) => {
+            refusals.note(refusal, line.asker.peer, Clock::Real.boot_ns() / NS_PER_MS);
+            let (status, text) = refusal.answer().unwrap_or((503, "try again later"));
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            return Err((status, [(header::RETRY_AFTER, "1")], format!("{text}\n")).into_response());
+        }
+    };
+    making::body(place, make).await.map_err(|why| match why {
+        Unmade::Unknown => StatusCode::NOT_FOUND.into_response(),
+        Unmade::History(error) => {
+            tracing::warn!(%error, "a request could not be answered");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the history cannot be read right now\n",
+            )
+                .into_response()
+        }
+        Unmade::Gone(_) | Unmade::Died => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Unmade::Unbegun(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    })
+}
+
+/// A question that cannot be answered, and why.
+pub fn wrong(why: impl Into<String>) -> Response {
+    (
+        StatusCode::BAD_REQUEST,
+        [(header::CONTENT_TYPE, "application/json")],
+        serde_json::json!({"error": why.into()}).to_string(),
+    )
+        .into_response()
+}
+
+/// An answer from board and history, made off the listener's thread. `read` reads all of it and
+/// returns what writes it: a slow reader holds no view of the database open, which would keep its
+/// log from being taken in.
+pub async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
+    state: ServerState,
+    line: &ClientLink,
+    read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
+) -> Result<Body, Response> {
+    let gate = state.gates.questions.clone();
+    let refusals = state.metrics.refusals.clone();
+    made(&gate, line, &refusals, move |out| {
+        let write = read(&state, &schema::open_to_read(&state.state_dir)?)?;
+        write(out)
+    })
+    .await
+}
+
+pub fn json(made: Result<Body, Response>) -> Response {
+    match made {
+        Ok(body) => (
+            [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+            ],
+            body,
+        )
+            .into_response(),
+        Err(response) => response,
+    }
+}
+
+/// Whether the scheduler has had a turn lately.
+pub fn makes_progress(board: &Board) -> bool {
+    let age = Clock::Real
+        .boot_ns()
+        .saturating_sub(board.health.progress_ns.load(Ordering::Relaxed));
+    age < PROGRESS_WITHIN_NS
+}
