@@ -32,6 +32,10 @@ deny:
 fuzz-smoke:
     fuzz/smoke
 
+# The pictures of the README, from the demo; needs chromium.
+pictures: release
+    tests/system/pictures.py
+
 # Needs prometheus, promtool, prometheus-blackbox-exporter, chromium, sqlite3, systemd-analyze; for the recipes also amtool (prometheus-alertmanager),
 # redis-server, mosquitto, sshd, slapd and nginx.
 system: release

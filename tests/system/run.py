@@ -318,7 +318,7 @@ def policies(daemon):
     """How the threads are scheduled, by their names, once probes ran."""
     success = 'probity_probes_total{endpoint="web",result="success"}'
     until(lambda: daemon.metric(success) >= 3)
-    found = {}
+    found: dict[str, set[int]] = {}
     for thread in os.listdir("/proc/%d/task" % daemon.p.pid):
         with contextlib.suppress(OSError):  # It has ended.
             name = read("/proc/%d/task/%s/comm" % (daemon.p.pid, thread)).strip()
