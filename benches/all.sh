@@ -12,6 +12,7 @@ if [ "${1:-}" = "--smoke" ]; then
   python3 benches/doors.py --smoke
   python3 benches/detection.py --smoke
   python3 benches/bodies.py --smoke
+  python3 benches/referee.py --smoke
   exit 0
 fi
 $bench fleet --endpoints 10000 --interval 10 --seconds 20 --peer
@@ -34,5 +35,9 @@ python3 benches/hostile.py
 python3 benches/detection.py
 python3 benches/doors.py
 python3 benches/bodies.py
+if command -v go >/dev/null; then
+  python3 benches/referee.py --build
+  python3 benches/referee.py
+fi
 cargo bench --locked --bench judging
 cargo bench --locked --bench handshake

@@ -14,6 +14,7 @@ from harness import (
     QUICK,
     Daemon,
     Server,
+    certificate,
     endpoint,
     get,
     read,
@@ -127,40 +128,6 @@ def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
     # stays unknown.
     assert 1800000 < component["unknown_ms"] < 1812000, component
     assert component["down_ms"] == 0
-
-
-def certificate(d, name, days_from, days_to, issuer=None):
-    """A certificate for localhost from and to so many days from now; without an issuer, an
-    authority. Paths of certificate and key."""
-    base, work = os.path.join(d, name), os.path.join(d, name + ".ca")
-    key, request, pem, settings = base + ".key", base + ".csr", base + ".pem", work + "/c.cnf"
-
-    def at(days):
-        return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))
-
-    sh("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
-    sh("openssl", "req", "-new", "-key", key, "-subj", "/CN=" + name, "-out", request)
-    os.makedirs(work)
-    for file in ("index.txt", "index.txt.attr"):
-        write(os.path.join(work, file), "")
-    write(
-        settings,
-        "[ca]\ndefault_ca = d\n"
-        "[d]\ndatabase = %s/index.txt\nnew_certs_dir = %s\nrand_serial = yes\n"
-        "default_md = sha256\npolicy = p\n"
-        "[p]\ncommonName = supplied\n"
-        "[authority]\nbasicConstraints = critical,CA:TRUE\n"
-        "[leaf]\nsubjectAltName = DNS:localhost,IP:127.0.0.1\n" % (work, work),
-    )
-    signer = (
-        ["-selfsign", "-keyfile", key, "-extensions", "authority"]
-        if issuer is None
-        else ["-cert", issuer[0], "-keyfile", issuer[1], "-extensions", "leaf"]
-    )
-    dates = ["-startdate", at(days_from), "-enddate", at(days_to)]
-    files = ["-config", settings, "-in", request, "-out", pem]
-    sh("openssl", "ca", "-batch", "-notext", *files, *dates, *signer)
-    return pem, key
 
 
 class TlsServer:

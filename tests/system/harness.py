@@ -228,6 +228,47 @@ def answer_datagrams(s: socket.socket, reply: Callable[[bytes], bytes | None]) -
     threading.Thread(target=run, daemon=True).start()
 
 
+def certificate(
+    d: str,
+    name: str,
+    days_from: float,
+    days_to: float,
+    issuer: tuple[str, str] | None = None,
+    names: str = "DNS:localhost,IP:127.0.0.1",
+) -> tuple[str, str]:
+    """A certificate for these names from and to so many days from now; without an issuer, an
+    authority. Paths of certificate and key."""
+    base, work = os.path.join(d, name), os.path.join(d, name + ".ca")
+    key, request, pem, settings = base + ".key", base + ".csr", base + ".pem", work + "/c.cnf"
+
+    def at(days: float) -> str:
+        return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))
+
+    sh("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+    sh("openssl", "req", "-new", "-key", key, "-subj", "/CN=" + name, "-out", request)
+    os.makedirs(work)
+    for file in ("index.txt", "index.txt.attr"):
+        write(os.path.join(work, file), "")
+    write(
+        settings,
+        "[ca]\ndefault_ca = d\n"
+        "[d]\ndatabase = %s/index.txt\nnew_certs_dir = %s\nrand_serial = yes\n"
+        "default_md = sha256\npolicy = p\n"
+        "[p]\ncommonName = supplied\n"
+        "[authority]\nbasicConstraints = critical,CA:TRUE\n"
+        "[leaf]\nsubjectAltName = %s\n" % (work, work, names),
+    )
+    signer = (
+        ["-selfsign", "-keyfile", key, "-extensions", "authority"]
+        if issuer is None
+        else ["-cert", issuer[0], "-keyfile", issuer[1], "-extensions", "leaf"]
+    )
+    dates = ["-startdate", at(days_from), "-enddate", at(days_to)]
+    files = ["-config", settings, "-in", request, "-out", pem]
+    sh("openssl", "ca", "-batch", "-notext", *files, *dates, *signer)
+    return pem, key
+
+
 def prometheus(config: str, data: str, port: int, *more: str) -> list[str]:
     """How Prometheus is started."""
     return [
