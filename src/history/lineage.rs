@@ -228,7 +228,7 @@ mod tests {
         ComponentEvent, ConfigEvent, DaemonStartedEvent, EndpointAddedEvent,
         EndpointComponentEvent, exported,
     };
-    use crate::history::retelling::Retelling;
+    use crate::history::in_memory::InMemoryHistory;
     use crate::judgement::timeline::Combine;
     use crate::words::Name;
 
@@ -274,7 +274,7 @@ mod tests {
                 }
             });
         }
-        Retelling::of(None, &exported(events)).expect("told")
+        InMemoryHistory::of(None, &exported(events)).expect("told")
     }
 
     fn named(list: &[(&str, UtcMs)]) -> Vec<Member> {

@@ -128,7 +128,7 @@ fn last_rows(
     earlier: Option<&Stub>,
 ) -> Result<Value, HistoryError> {
     let last_of = |table: &str| -> Result<i64, HistoryError> {
-        let rows = walked.told.rows_of(table);
+        let rows = walked.tables.rows_of(table);
         // Rows that an earlier stub stands for may not be taken away yet.
         let gone = earlier.map_or_else(String::new, |stub| {
             let until = stub.until_ms as i64 + COMMITTED_WITHIN_MS;

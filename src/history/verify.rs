@@ -87,7 +87,7 @@ fn looked_through(
     if let Some(found) = held.differs(connection, against)? {
         return Ok(found);
     }
-    if let Some((seq, why)) = walked.told.differs(connection, stub.as_ref())? {
+    if let Some((seq, why)) = walked.tables.differs(connection, stub.as_ref())? {
         return Ok(Verification::Altered { seq, why });
     }
     if let Some((seq, why)) = tallies_differ(connection, &walked)? {
@@ -206,23 +206,23 @@ fn tallies_differ(
 ) -> Result<Option<(u64, String)>, HistoryError> {
     let mut seals = Seals::default();
     walked
-        .told
+        .tables
         .seals()
         .iter()
         .for_each(|(_, unit, ..)| seals.add(*unit));
-    for (seq, unit, told, sum) in walked.told.seals().iter().rev() {
+    for (seq, unit, sealed, sum) in walked.tables.seals().iter().rev() {
         if seals.may_be_gone(*unit) {
             continue;
         }
         let mut is_misfiled = false;
         let (digest, count) = tallies_digest(connection, *unit, |endpoint, name| {
-            is_misfiled |= !walked.told.stood_for(endpoint, name)
+            is_misfiled |= !walked.tables.stood_for(endpoint, name)
         })?;
         // Versions before kept an hour's tallies for seven days and had nothing longer.
         let is_forgotten = count == 0
             && unit.kind == UnitKind::Hour
             && walked.keeps_from.is_none_or(|first| *seq < first);
-        if !is_forgotten && (count != *told || hex(&digest) != *sum || is_misfiled) {
+        if !is_forgotten && (count != *sealed || hex(&digest) != *sum || is_misfiled) {
             let kind = unit.kind.as_str();
             return Ok(Some((
                 *seq,

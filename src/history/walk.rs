@@ -10,7 +10,7 @@ use super::HistoryError;
 use super::chain::{GENESIS, canonical, hex, link};
 use super::event::{Event, EventRecord};
 use super::read::{StoredEvent, each_event};
-use super::retold::Retold;
+use super::rebuilt::RebuiltTables;
 use super::stub::Stub;
 use super::trust::Introduced;
 use super::verification::Verification;
@@ -31,13 +31,13 @@ pub struct Walked {
     pub keys: Vec<Introduced>,
     /// Events that tell of a stub: (the event, the stub's last event, its hash).
     pub prunings: Vec<(u64, u64, String)>,
-    pub told: Retold,
+    pub tables: RebuiltTables,
 }
 
 impl Walked {
     /// What events after a cut rest on.
     pub fn carried(&self) -> Map<String, Value> {
-        let mut carried = self.told.carried();
+        let mut carried = self.tables.carried();
         let chain = CarriedChain {
             keeps_from: self.keeps_from,
             restores: self.restores.clone(),
@@ -87,7 +87,7 @@ impl Walked {
         // What a later version records beside means nothing to the tables of this one.
         if let Some(record) = &record {
             self.hear(record, &before)?;
-            self.told.hear(record, &parsed, event.endpoint);
+            self.tables.apply(record, &parsed, event.endpoint);
         }
         self.events += 1;
         Ok(())
@@ -164,7 +164,7 @@ impl Walked {
             keeps_from: chain.keeps_from,
             restores: chain.restores,
             keys: chain.keys,
-            told: Retold::resting_on(&stub.carried)?,
+            tables: RebuiltTables::resting_on(&stub.carried)?,
             ..Self::default()
         })
     }

@@ -76,8 +76,8 @@ mod tests {
         ClockStepEvent, DaemonStartedEvent, EndpointAddedEvent, EndpointCadenceEvent,
         EndpointRenamedEvent, Event, OutOfServiceEvent, TalliesEvent, exported,
     };
+    use crate::history::in_memory::InMemoryHistory;
     use crate::history::reader::HistoryReader;
-    use crate::history::retelling::Retelling;
     use crate::history::seals::{Unit, UnitKind};
     use crate::judgement::rules::Cadence;
     use crate::words::{Name, format_utc};
@@ -133,7 +133,10 @@ mod tests {
             let seal = TalliesEvent::new(unit, 1, String::new());
             general(hour(n + 1), seal.into())
         }));
-        (Retelling::of(None, &exported(list)).expect("told"), ten)
+        (
+            InMemoryHistory::of(None, &exported(list)).expect("told"),
+            ten,
+        )
     }
 
     #[test]

@@ -145,8 +145,8 @@ mod tests {
     use crate::engine::inputs::Input;
     use crate::history::Stamp;
     use crate::history::event::{Event, ProvenEvent, exported};
+    use crate::history::in_memory::InMemoryHistory;
     use crate::history::read::Extent;
-    use crate::history::retelling::Retelling;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::judgement::timeline::Span;
     use crate::words::Cause;
@@ -347,7 +347,7 @@ mod tests {
                 ..Extent::default()
             };
             let period = Span::new(1, extent.watermark as i64);
-            let again = Retelling::of(None, &exported(told.clone())).expect("told again");
+            let again = InMemoryHistory::of(None, &exported(told.clone())).expect("told again");
             let record = again.record("e", extent, period).expect("a record");
             let sums = record.timeline(period).sums();
             let ledger = judge.ledger();

@@ -1,16 +1,16 @@
-//! The history that the events of an export tell, in memory.
+//! The history in memory that follows from the events of an export.
 
 use serde_json::{Map, Value};
 
 use crate::history::HistoryError;
+use crate::history::in_memory::InMemoryHistory;
 use crate::history::reader::HistoryReader;
-use crate::history::retelling::Retelling;
 use crate::history::stub::Stub;
 use crate::report::difference::{Difference, differs};
 
 pub(crate) struct Replayed<'e> {
     pub reader: HistoryReader,
-    /// What it was told of.
+    /// What came before its events.
     pub stub: Option<&'e Stub>,
     pub events: &'e [Map<String, Value>],
 }
@@ -20,7 +20,7 @@ impl<'e> Replayed<'e> {
         stub: Option<&'e Stub>,
         events: &'e [Map<String, Value>],
     ) -> Result<Self, Difference> {
-        let reader = Retelling::of(stub, events).map_err(failed)?;
+        let reader = InMemoryHistory::of(stub, events).map_err(failed)?;
         Ok(Self {
             reader,
             stub,

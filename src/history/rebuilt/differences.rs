@@ -1,11 +1,11 @@
-//! What the reading tables say, held against what the events tell.
+//! Compares the stored reading tables with those rebuilt from the events.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
-use super::{Retold, RetoldOutage, canonical_text};
+use super::{RebuiltOutage, RebuiltTables, canonical_text};
 use crate::history::HistoryError;
 use crate::history::stub::{COMMITTED_WITHIN_MS, Stub};
 use crate::words::{Digest, Reason, is_same_digest, parse_utc};
@@ -99,8 +99,8 @@ fn correction(r: &Row) -> rusqlite::Result<Said> {
     Ok((vec![from, to, r.get(1)?], canonical_text(&value)))
 }
 
-impl Retold {
-    /// The first difference between the tables and what the events tell. Rows that a stub stands
+impl RebuiltTables {
+    /// The first difference between the stored tables and the rebuilt ones. Rows that a stub stands
     /// for may be there yet.
     pub fn differs(
         &self,
@@ -164,8 +164,8 @@ impl Retold {
             .prepare(&sql)?
             .query_map([], |r| (table.read)(r))?
             .collect::<Result<_, _>>()?;
-        let told = self.spans.get(table.name).map_or(&[][..], Vec::as_slice);
-        let mut expected: Vec<(Vec<i64>, String, u64)> = told
+        let rebuilt = self.spans.get(table.name).map_or(&[][..], Vec::as_slice);
+        let mut expected: Vec<(Vec<i64>, String, u64)> = rebuilt
             .iter()
             .map(|(seq, row, what)| {
                 let mut row = row.clone();
@@ -245,13 +245,16 @@ impl Retold {
             });
             let fits = row.is_ok_and(|(stored, serves, component, digest)| {
                 stored == *name
-                    && self.in_service.get(id).is_none_or(|told| *told == serves)
+                    && self
+                        .in_service
+                        .get(id)
+                        .is_none_or(|rebuilt| *rebuilt == serves)
                     && self
                         .components
                         .get(id)
-                        .is_none_or(|told| *told == component)
-                    && self.definitions.get(id).is_none_or(|told| {
-                        told.len() <= digest.len() && is_same_digest(told, &digest)
+                        .is_none_or(|rebuilt| *rebuilt == component)
+                    && self.definitions.get(id).is_none_or(|rebuilt| {
+                        rebuilt.len() <= digest.len() && is_same_digest(rebuilt, &digest)
                     })
             });
             if !fits {
@@ -301,7 +304,7 @@ impl Retold {
                 ]),
                 None => None,
             };
-            let stored = RetoldOutage {
+            let stored = RebuiltOutage {
                 endpoint: r.get(1)?,
                 cause: r.get(2)?,
                 begin: [r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?],
