@@ -177,7 +177,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
                 None
             }
             Some(news) = progress.recv() => {
-                driver.heard(news);
+                driver.take_news(news);
                 None
             }
             Some(control) = control.recv() => driver.control(control),
@@ -424,7 +424,7 @@ impl Driver {
         let wait = async {
             while let Some(news) = progress.recv().await {
                 let is_last = matches!(news, Progress::Committed { batch, .. } if batch >= last);
-                self.heard(news);
+                self.take_news(news);
                 if is_last {
                     break;
                 }

@@ -188,7 +188,7 @@ impl Witnesses {
     }
 
     /// The result of one witness in a round.
-    pub fn hear(
+    pub fn take_answer(
         &mut self,
         number: u64,
         witness: usize,
@@ -340,7 +340,7 @@ mod tests {
         let mut w = Witnesses::new(1, None);
         let early = w.begin_due(10).expect("the first round is due at once");
         assert_eq!(
-            w.hear(early, 0, &up(), 0),
+            w.take_answer(early, 0, &up(), 0),
             RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(w.verdict(11, 11), None, "that round began before");
@@ -353,7 +353,7 @@ mod tests {
         let later = w.begin_due(1010).expect("due");
         assert_eq!(w.verdict(11, 11), None);
         assert_eq!(
-            w.hear(later, 0, &down(), 1020),
+            w.take_answer(later, 0, &down(), 1020),
             RoundProgress::Decided(NetworkVerdict::Fails)
         );
         assert_eq!(w.verdict(11, 11), Some(NetworkVerdict::Fails));
@@ -365,11 +365,11 @@ mod tests {
         let mut w = Witnesses::new(1, None);
         let lost = w.begin_due(100).expect("due");
         assert_eq!(w.verdict(150, 200), None, "the round before it is open");
-        let _ = w.hear(lost, 0, &down(), 110);
+        let _ = w.take_answer(lost, 0, &down(), 110);
         w.want(200, 0);
         assert_eq!(w.begin_due(300), Some(2), "due at 300");
         assert_eq!(
-            w.hear(2, 0, &up(), 310),
+            w.take_answer(2, 0, &up(), 310),
             RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(
@@ -379,7 +379,7 @@ mod tests {
         );
         w.want(700, 0);
         assert_eq!(w.begin_due(700), Some(3));
-        let _ = w.hear(3, 0, &up(), 710);
+        let _ = w.take_answer(3, 0, &up(), 710);
         assert_eq!(
             w.verdict(400, 600),
             Some(NetworkVerdict::Works),
@@ -391,7 +391,7 @@ mod tests {
     fn replaced(before: &Outcome, count: usize) -> Witnesses {
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(0).expect("due");
-        let _ = w.hear(round, 0, before, 1);
+        let _ = w.take_answer(round, 0, before, 1);
         w.replace(count, None);
         w
     }
@@ -408,7 +408,7 @@ mod tests {
                 "it waits for the round all the same"
             );
             assert_eq!(
-                w.hear(first, 0, &down(), 110),
+                w.take_answer(first, 0, &down(), 110),
                 RoundProgress::OnTrial { rounds: 1 }
             );
             assert_eq!(
@@ -419,19 +419,19 @@ mod tests {
             w.replace(1, None);
             let second = w.begin_due(700).expect("due");
             assert_eq!(
-                w.hear(second, 0, &down(), 710),
+                w.take_answer(second, 0, &down(), 710),
                 RoundProgress::OnTrial { rounds: 1 }
             );
             let third = w.begin_due(1300).expect("asked on");
             assert_eq!(
-                w.hear(third, 0, &up(), 1310),
+                w.take_answer(third, 0, &up(), 1310),
                 RoundProgress::Decided(NetworkVerdict::Works)
             );
             // From now on it holds back; what counted before still does.
             w.want(1900, 0);
             let fourth = w.begin_due(1900).expect("due");
             assert_eq!(
-                w.hear(fourth, 0, &down(), 1910),
+                w.take_answer(fourth, 0, &down(), 1910),
                 RoundProgress::Decided(NetworkVerdict::Fails)
             );
             assert_eq!(w.verdict(1800, 1850), Some(NetworkVerdict::Fails));
@@ -443,9 +443,9 @@ mod tests {
     fn new_witnesses_after_a_lost_quorum_hold_back_at_once() {
         let mut w = replaced(&down(), 2);
         let round = w.begin_due(100).expect("due");
-        let _ = w.hear(round, 0, &down(), 110);
+        let _ = w.take_answer(round, 0, &down(), 110);
         assert_eq!(
-            w.hear(round, 1, &down(), 110),
+            w.take_answer(round, 1, &down(), 110),
             RoundProgress::Decided(NetworkVerdict::Fails)
         );
         assert_eq!(w.verdict(50, 90), Some(NetworkVerdict::Fails));
@@ -453,7 +453,7 @@ mod tests {
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(100).expect("due");
         assert_eq!(
-            w.hear(round, 0, &down(), 110),
+            w.take_answer(round, 0, &down(), 110),
             RoundProgress::Decided(NetworkVerdict::Fails)
         );
     }
@@ -466,22 +466,22 @@ mod tests {
         ] {
             let mut w = Witnesses::new(2, None);
             let first = w.begin_due(0).expect("due");
-            let _ = w.hear(first, 0, &up(), 1);
-            let _ = w.hear(first, 1, &up(), 1);
+            let _ = w.take_answer(first, 0, &up(), 1);
+            let _ = w.take_answer(first, 1, &up(), 1);
             w.want(500, 0);
             let running = w.begin_due(500).expect("due");
             w.replace(1, None);
             assert_eq!(w.verdict(400, 450), None);
-            let _ = w.hear(running, 0, &answer, 510);
+            let _ = w.take_answer(running, 0, &answer, 510);
             assert_eq!(
-                w.hear(running, 1, &answer, 510),
+                w.take_answer(running, 1, &answer, 510),
                 RoundProgress::Decided(held_back)
             );
             assert_eq!(w.verdict(400, 450), Some(held_back));
             assert_eq!(w.latest(), [None], "they are not of the new ones");
             // Were they silent, the network was lost before: the new ones hold back at once.
             let own = w.begin_due(600).expect("due");
-            let _ = w.hear(own, 0, &down(), 610);
+            let _ = w.take_answer(own, 0, &down(), 610);
             assert_eq!(w.verdict(560, 590), Some(held_back));
         }
     }
@@ -490,19 +490,22 @@ mod tests {
     fn a_majority_of_the_measurable_decides_as_soon_as_it_can() {
         let mut w = Witnesses::new(3, None);
         let round = w.begin_due(0).expect("due");
-        assert_eq!(w.hear(round, 0, &up(), 0), RoundProgress::Nothing);
+        assert_eq!(w.take_answer(round, 0, &up(), 0), RoundProgress::Nothing);
         assert_eq!(
-            w.hear(round, 1, &up(), 0),
+            w.take_answer(round, 1, &up(), 0),
             RoundProgress::Decided(NetworkVerdict::Works),
             "the third is not waited for"
         );
-        assert_eq!(w.hear(round, 2, &down(), 0), RoundProgress::Nothing);
+        assert_eq!(w.take_answer(round, 2, &down(), 0), RoundProgress::Nothing);
         w.want(500, 0);
         let round = w.begin_due(500).expect("due");
-        assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
-        assert_eq!(w.hear(round, 1, &down(), 0), RoundProgress::Nothing);
         assert_eq!(
-            w.hear(round, 2, &up(), 0),
+            w.take_answer(round, 0, &forbidden(), 0),
+            RoundProgress::Nothing
+        );
+        assert_eq!(w.take_answer(round, 1, &down(), 0), RoundProgress::Nothing);
+        assert_eq!(
+            w.take_answer(round, 2, &up(), 0),
             RoundProgress::Decided(NetworkVerdict::Fails),
             "one of two is no majority"
         );
@@ -512,9 +515,12 @@ mod tests {
     fn without_a_measurable_witness_the_rule_is_off() {
         let mut w = Witnesses::new(2, Some(2));
         let round = w.begin_due(0).expect("due");
-        assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
         assert_eq!(
-            w.hear(round, 1, &forbidden(), 0),
+            w.take_answer(round, 0, &forbidden(), 0),
+            RoundProgress::Nothing
+        );
+        assert_eq!(
+            w.take_answer(round, 1, &forbidden(), 0),
             RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(

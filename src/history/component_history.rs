@@ -43,20 +43,20 @@ impl ComponentHistory {
             ..Self::default()
         };
         for event in stub.iter().flat_map(|stub| stub.told()) {
-            history.hear(&event, (calendar, dates));
+            history.apply(&event, (calendar, dates));
         }
         let mut statement = connection
             .prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
             if let Some(event) = EventRecord::parse(&body?) {
-                history.hear(&event, (calendar, dates));
+                history.apply(&event, (calendar, dates));
             }
         }
         Ok(history)
     }
 
     /// A damaged index finds other events, too.
-    fn hear(&mut self, e: &EventRecord, (calendar, dates): (&Calendar, &Dates)) {
+    fn apply(&mut self, e: &EventRecord, (calendar, dates): (&Calendar, &Dates)) {
         let Event::Component(c) = &e.event else {
             return;
         };

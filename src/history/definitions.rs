@@ -69,15 +69,15 @@ impl RecordedDefinitions {
     ) -> Result<Self, HistoryError> {
         let mut told = Self::default();
         for event in stub.iter().flat_map(|stub| stub.told()) {
-            told.hear(&event, dates);
+            told.apply(&event, dates);
         }
         events(connection)?
             .iter()
-            .for_each(|event| told.hear(event, dates));
+            .for_each(|event| told.apply(event, dates));
         Ok(told)
     }
 
-    fn hear(&mut self, e: &EventRecord, dates: &Dates) {
+    fn apply(&mut self, e: &EventRecord, dates: &Dates) {
         let at = dates.counts_from(e.at, e.recorded.unwrap_or(0));
         match &e.event {
             Event::Config(config) => self.configs.push((at, config.sha256.clone())),

@@ -86,7 +86,7 @@ impl Walked {
         let record = EventRecord::read(&parsed).map_err(|why| why.to_string())?;
         // What a later version records beside means nothing to the tables of this one.
         if let Some(record) = &record {
-            self.hear(record, &before)?;
+            self.apply(record, &before)?;
             self.tables.apply(record, &parsed, event.endpoint);
         }
         self.events += 1;
@@ -94,7 +94,7 @@ impl Walked {
     }
 
     /// What an event says of the chain; `before` is the hash of the one before it.
-    fn hear(&mut self, e: &EventRecord, before: &[u8; 32]) -> Result<(), &'static str> {
+    fn apply(&mut self, e: &EventRecord, before: &[u8; 32]) -> Result<(), &'static str> {
         match &e.event {
             Event::DaemonStarted(start) if start.format.is_some() => {
                 self.keeps_from = self.keeps_from.or(Some(e.seq));

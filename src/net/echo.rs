@@ -50,8 +50,8 @@ impl Echoes {
             );
         }
         match receiver.await {
-            Ok(Heard::Reply(reply)) => Ok(reply),
-            Ok(Heard::Unreachable(what)) => Err(Halt::down(Cause::IcmpUnreachable, what)),
+            Ok(EchoAnswer::Reply(reply)) => Ok(reply),
+            Ok(EchoAnswer::Unreachable(what)) => Err(Halt::down(Cause::IcmpUnreachable, what)),
             Err(_) => Err(Halt::unmeasured(
                 Reason::Internal,
                 "the echo socket was closed",
@@ -101,7 +101,7 @@ pub fn permitted() -> Result<(), String> {
         .map_err(|e| e.to_string())
 }
 
-enum Heard {
+enum EchoAnswer {
     Reply(Reply),
     Unreachable(String),
 }
@@ -111,7 +111,7 @@ pub struct Reply {
     pub hop_limit: Option<u8>,
 }
 
-type WaitingEchoes = Rc<RefCell<HashMap<u64, oneshot::Sender<Heard>>>>;
+type WaitingEchoes = Rc<RefCell<HashMap<u64, oneshot::Sender<EchoAnswer>>>>;
 
 struct EchoSocket {
     socket: Rc<AsyncFd<Socket>>,
@@ -172,7 +172,7 @@ impl EchoSocket {
         }))
     }
 
-    fn wait(&self, token: u64, sender: oneshot::Sender<Heard>) -> Forget {
+    fn wait(&self, token: u64, sender: oneshot::Sender<EchoAnswer>) -> Forget {
         self.waiting.borrow_mut().insert(token, sender);
         Forget {
             waiting: self.waiting.clone(),
@@ -211,10 +211,10 @@ async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: WaitingEchoes, f
             hop_limit = packet.get(8).copied();
             packet = ip_payload(packet);
         }
-        if let Some((token, heard)) = understood(packet, family, received.arrived_ns, hop_limit)
+        if let Some((token, reply)) = understood(packet, family, received.arrived_ns, hop_limit)
             && let Some(sender) = waiting.borrow_mut().remove(&token)
         {
-            let _ = sender.send(heard);
+            let _ = sender.send(reply);
         }
     }
 }
@@ -231,7 +231,7 @@ fn understood(
     family: IpAddr,
     arrived_ns: Option<u64>,
     hop_limit: Option<u8>,
-) -> Option<(u64, Heard)> {
+) -> Option<(u64, EchoAnswer)> {
     let token_at = |bytes: &[u8], at: usize| {
         bytes
             .get(at..at + TOKEN)?
@@ -242,7 +242,7 @@ fn understood(
     match (*packet.first()?, family) {
         (0, IpAddr::V4(_)) | (129, IpAddr::V6(_)) => Some((
             token_at(packet, HEADER)?,
-            Heard::Reply(Reply {
+            EchoAnswer::Reply(Reply {
                 arrived_ns,
                 hop_limit,
             }),
@@ -256,7 +256,7 @@ fn understood(
             };
             Some((
                 token_at(inner, HEADER)?,
-                Heard::Unreachable(format!("{what}, code {}", packet.get(1)?)),
+                EchoAnswer::Unreachable(format!("{what}, code {}", packet.get(1)?)),
             ))
         }
         (kind @ (1 | 3), IpAddr::V6(_)) => {
@@ -267,7 +267,7 @@ fn understood(
             };
             Some((
                 token_at(packet, HEADER + 40 + HEADER)?,
-                Heard::Unreachable(format!("{what}, code {}", packet.get(1)?)),
+                EchoAnswer::Unreachable(format!("{what}, code {}", packet.get(1)?)),
             ))
         }
         _ => None,
@@ -317,14 +317,14 @@ mod tests {
         let unreachable = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &[0x45; 20], &reply].concat();
         assert!(matches!(
             understood(&unreachable, v4, None, None),
-            Some((42, Heard::Unreachable(_)))
+            Some((42, EchoAnswer::Unreachable(_)))
         ));
         reply[0] = 0;
         assert!(matches!(
             understood(&reply, v4, None, Some(64)),
             Some((
                 42,
-                Heard::Reply(Reply {
+                EchoAnswer::Reply(Reply {
                     hop_limit: Some(64),
                     ..
                 })

@@ -64,7 +64,7 @@ pub fn named(first_bytes: &[u8]) -> Option<&'static str> {
 const SHOWN: usize = 120;
 
 /// What a peer said, escaped and cut, for a person.
-pub fn heard(bytes: &[u8]) -> String {
+pub fn received_text(bytes: &[u8]) -> String {
     let end = bytes
         .iter()
         .rposition(|b| !b.is_ascii_whitespace())
@@ -110,11 +110,11 @@ pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
         Some("TLS") => Halt::Down(cause, detail),
         Some(name) => Halt::Down(
             Cause::TlsHandshake,
-            format!("the peer speaks {name}, not TLS: {}", heard(&first)),
+            format!("the peer speaks {name}, not TLS: {}", received_text(&first)),
         ),
         None if !first.is_empty() => Halt::Down(
             Cause::TlsHandshake,
-            format!("the peer does not speak TLS: {}", heard(&first)),
+            format!("the peer does not speak TLS: {}", received_text(&first)),
         ),
         None => {
             let usual = ASKED_FOR_TLS.iter().find(|(known, ..)| *known == port);
@@ -161,7 +161,7 @@ pub fn unfinished(trace: &Trace, stage: Stage, waited: Ms) -> Option<String> {
                 length(waited)
             ),
             Some(name) if trace.at_stranger.get() => format!("the peer speaks {name}, not TLS"),
-            Some(name) => format!("the peer speaks {name}, not TLS: {}", heard(&first)),
+            Some(name) => format!("the peer speaks {name}, not TLS: {}", received_text(&first)),
         }),
         Stage::FirstByte => Some(silence(trace.port.get(), Unanswered::Request, waited)),
         Stage::Idle
@@ -505,15 +505,15 @@ mod tests {
     #[test]
     fn what_was_heard_is_shown_on_one_line_and_bounded() {
         assert_eq!(
-            heard(b"502 5.5.1 Error: \"x\"\r\n"),
+            received_text(b"502 5.5.1 Error: \"x\"\r\n"),
             "received `502 5.5.1 Error: \"x\"`"
         );
         assert_eq!(
-            heard(b"a\r\nb\x1b[31m\xff"),
+            received_text(b"a\r\nb\x1b[31m\xff"),
             "received `a\\r\\nb\\u{1b}[31m\u{fffd}`"
         );
-        assert_eq!(heard(b"\r\n"), "received nothing");
-        assert!(heard(&[b'x'; 4000]).chars().count() < 140);
+        assert_eq!(received_text(b"\r\n"), "received nothing");
+        assert!(received_text(&[b'x'; 4000]).chars().count() < 140);
     }
 
     #[test]

@@ -169,15 +169,15 @@ fn backup_line(board: &Board) -> String {
 /// How the witnesses stand, and what it means that there are none.
 fn witness_line(board: &Board) -> String {
     let view = board.witnesses.load();
-    let heard = |standing| {
+    let in_state = |standing| {
         view.standings
             .iter()
             .filter(|s| **s == Some(standing))
             .count()
     };
     let (answering, left_out, all) = (
-        heard(Standing::Answers),
-        heard(Standing::LeftOut),
+        in_state(Standing::Answers),
+        in_state(Standing::LeftOut),
         view.names.len(),
     );
     match all {

@@ -31,7 +31,7 @@ impl Driver {
         self.writer.commit(batch);
     }
 
-    pub(super) fn heard(&mut self, news: Progress) {
+    pub(super) fn take_news(&mut self, news: Progress) {
         let health = &self.board.health;
         match news {
             Progress::Committed { batch, events } => {

@@ -88,7 +88,7 @@ mod tests {
             reason: Reason::LocalNetwork,
             detail: String::new(),
         };
-        let _ = gate.witnesses.hear(round, 0, &silent, 310);
+        let _ = gate.witnesses.take_answer(round, 0, &silent, 310);
         let lost = OwnNetwork::Fails(Reason::LocalNetwork);
         assert_eq!(gate.own(tracked, 3, &probed(100, 200)).network, lost);
         assert_eq!(

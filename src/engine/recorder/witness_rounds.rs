@@ -64,7 +64,10 @@ impl Recorder {
         wanted: &mut Vec<Reprobe>,
     ) {
         let before = self.gate.witnesses.quorum_met;
-        let heard = self.gate.witnesses.hear(round, witness, outcome, now);
+        let progress = self
+            .gate
+            .witnesses
+            .take_answer(round, witness, outcome, now);
         let view = self.board.witnesses.load();
         let met = self
             .gate
@@ -76,7 +79,7 @@ impl Recorder {
             standings: self.gate.witnesses.latest().to_vec(),
             quorum_met: met,
         }));
-        let network = match heard {
+        let network = match progress {
             RoundProgress::Nothing => return,
             RoundProgress::Decided(network) => network,
             RoundProgress::OnTrial { rounds } => {

@@ -87,7 +87,7 @@ async fn expect(
                     return Ok(());
                 }
                 Step::Cannot(line) => {
-                    let found = peer::heard(&line);
+                    let found = peer::received_text(&line);
                     return Err(unmet(
                         trace,
                         dialogue,
@@ -102,10 +102,10 @@ async fn expect(
         if is_last {
             return Err(unanswered(trace, dialogue, pattern, read));
         }
-        let (before, began_ns) = (dialogue.heard().len(), Clock::Real.boot_ns());
+        let (before, began_ns) = (dialogue.received().len(), Clock::Real.boot_ns());
         // Bounded here, too, so that what was heard is told.
         read = more(stream, dialogue, &pace, trace.moved(deadline)).await;
-        if dialogue.heard().len() > before {
+        if dialogue.received().len() > before {
             trace.went_on(own_ns, began_ns);
             came_ns = Clock::Real.boot_ns();
         }
@@ -166,7 +166,7 @@ impl Pace {
     }
 
     fn is_due(&self, dialogue: &Dialogue) -> bool {
-        let bytes = dialogue.heard().len();
+        let bytes = dialogue.received().len();
         self.looked_at.is_none_or(|before| {
             bytes > before + before / 4 || bytes > before && Instant::now() >= self.next
         })
@@ -174,14 +174,14 @@ impl Pace {
 
     /// When it is due although nothing more has come.
     fn next(&self, dialogue: &Dialogue) -> Option<Instant> {
-        let bytes = dialogue.heard().len();
+        let bytes = dialogue.received().len();
         self.looked_at
             .is_some_and(|before| bytes > before)
             .then_some(self.next)
     }
 
     fn has_looked(&mut self, dialogue: &Dialogue, took: Duration) {
-        self.looked_at = Some(dialogue.heard().len());
+        self.looked_at = Some(dialogue.received().len());
         self.next = Instant::now();
         if took > Self::SHORT {
             self.next += took * self.rest;
@@ -192,11 +192,11 @@ impl Pace {
 
 /// Why no further line is waited for.
 fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: ReadProgress) -> Halt {
-    let said = peer::heard(&dialogue.said());
+    let said = peer::received_text(&dialogue.said());
     let (cause, found) = match read {
         ReadProgress::More => (
             Cause::ExpectMismatch,
-            format!("{} bytes without it, {said}", dialogue.heard().len()),
+            format!("{} bytes without it, {said}", dialogue.received().len()),
         ),
         ReadProgress::Closed => (
             Cause::ExpectMismatch,
@@ -238,7 +238,7 @@ async fn looked(
     pattern: &Pattern,
     (pace, work): (&mut Pace, &mut Work),
 ) -> Result<Step, Halt> {
-    if cost::is_small(cost::pattern(pattern, 3 * dialogue.heard().len())) {
+    if cost::is_small(cost::pattern(pattern, 3 * dialogue.received().len())) {
         let began = Instant::now();
         let step = dialogue.look(&pattern.regex);
         pace.has_looked(dialogue, began.elapsed());

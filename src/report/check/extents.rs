@@ -30,40 +30,41 @@ struct EndpointEvents {
     settled: i64,
 }
 
-fn hear(told: &mut EndpointEvents, e: &EventRecord) {
+fn apply(events: &mut EndpointEvents, e: &EventRecord) {
     let at = Some(e.at as i64);
     match &e.event {
         Event::EndpointAdded(added) => {
-            told.component = Some(added.component.clone());
-            told.was_of.insert(added.component.clone());
-            told.added = told.added.or(at);
-            told.open_unknown = Some(at);
-            told.gone_at = None;
+            events.component = Some(added.component.clone());
+            events.was_of.insert(added.component.clone());
+            events.added = events.added.or(at);
+            events.open_unknown = Some(at);
+            events.gone_at = None;
         }
         Event::EndpointComponent(moved) => {
-            told.component = Some(moved.component.clone());
-            told.was_of
+            events.component = Some(moved.component.clone());
+            events
+                .was_of
                 .extend([moved.component.clone(), moved.before.clone()]);
         }
-        Event::EndpointRemoved(_) => (told.gone_at, told.open_unknown) = (at, Some(None)),
+        Event::EndpointRemoved(_) => (events.gone_at, events.open_unknown) = (at, Some(None)),
         Event::OutOfService(out) => {
-            (told.gone_at, told.open_unknown) = (None, Some(Some(out.to_ms as i64)));
+            (events.gone_at, events.open_unknown) = (None, Some(Some(out.to_ms as i64)));
         }
         Event::Unknown(unknown) => {
-            told.open_unknown = Some(Some(unknown.from_ms as i64));
-            told.settle(unknown.from_ms);
+            events.open_unknown = Some(Some(unknown.from_ms as i64));
+            events.settle(unknown.from_ms);
         }
         Event::Known(known) => {
             // A record with a hole says nothing of what is open.
             let is_hole = known.reason == Reason::History.as_str();
-            told.open_unknown = (!is_hole).then_some(None);
-            told.settle(known.from_ms.max(known.to_ms));
+            events.open_unknown = (!is_hole).then_some(None);
+            events.settle(known.from_ms.max(known.to_ms));
         }
-        Event::FirstUp(_) | Event::Doubt(_) => told.open_unknown = Some(None),
-        Event::Down(down) => told.measured(down.from_ms),
-        Event::Up(up) => told.measured(up.from_ms.max(up.to_ms)),
-        Event::OutageLeft(left) => told.measured(left.from_ms.max(left.to_ms)),
-        Event::Proven(proven) => told.settle(proven.from_ms.max(proven.to_ms)),
+        Event::FirstUp(_) | Event::Doubt(_) => events.open_unknown = Some(None),
+        Event::Down(down) => events.measured(down.from_ms),
+        Event::Up(up) => events.measured(up.from_ms.max(up.to_ms)),
+        Event::OutageLeft(left) => events.measured(left.from_ms.max(left.to_ms)),
+        Event::Proven(proven) => events.settle(proven.from_ms.max(proven.to_ms)),
         // These say nothing of how far a record reaches.
         Event::OutageLost(_)
         | Event::Unconfirmed(_)
@@ -142,7 +143,7 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, E
         {
             all.insert(name.clone(), before);
         }
-        hear(all.entry(name.clone()).or_default(), &e);
+        apply(all.entry(name.clone()).or_default(), &e);
     }
     all
 }
