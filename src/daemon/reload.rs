@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::definitions::definitions;
 use super::descriptors::shares;
-use super::service::{status_line, tell, tell_reloading};
+use super::service::{send_reloading, send_state, status_line};
 use super::start::{arrivals, read_config, registration};
 use super::surroundings::HostTrust;
 use crate::config::Plan;
@@ -65,10 +65,10 @@ pub async fn whenever_asked(
                 _ = hangup.recv() => None,
             },
         };
-        tell_reloading();
+        send_reloading();
         let result = reloader.reload().await;
         let status = status_line(&reloader.board);
-        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        send_state(&[NotifyState::Ready, NotifyState::Status(&status)]);
         if let Some(reply) = reply {
             let _ = reply.send(result);
         }

@@ -18,7 +18,7 @@ use super::control::{self, ControlState};
 use super::descriptors::shares;
 use super::exit::Exit;
 use super::reload::{self, ReloadWanted, Reloader};
-use super::service::{service_manager, tell};
+use super::service::{send_state, service_manager};
 use super::sighup;
 use super::start::{self, Begun, StartError};
 use super::streams::say_error;
@@ -357,7 +357,7 @@ impl Outer {
         tasks.push(spawned(reloading));
         until_end(end, ending, || has_died() || server.has_died()).await?;
         tracing::info!("shutting down");
-        tell(&[NotifyState::Stopping]);
+        send_state(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
         tasks.iter().for_each(AbortHandle::abort);
         let (reply, ended) = oneshot::channel();

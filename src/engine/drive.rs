@@ -149,7 +149,7 @@ struct Driver {
     promised: Vec<(u64, UtcMs, RecordReply)>,
 }
 
-/// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
+/// Runs until it is asked to end. Must be called inside a `LocalSet` of a current-thread runtime.
 pub async fn run(setup: Setup) -> std::io::Result<()> {
     let alarm = Alarm::new(&setup.clock)?;
     let (sender, mut reports) = mpsc::unbounded_channel();
@@ -261,8 +261,8 @@ impl Driver {
         let now = self.now_ms();
         self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
-        self.recorder.tell_windows(now);
-        self.recorder.tell_definitions(definitions, now);
+        self.recorder.update_windows(now);
+        self.recorder.record_definitions(definitions, now);
         self.put_back(tallies);
         self.last_turn = self.clock.read();
         self.board.health.scheduled.store(true, Ordering::Release);
@@ -333,14 +333,14 @@ impl Driver {
                 .map(|(_, r)| r.start)
         };
         self.recorder.tick(now, in_flight_since, range);
-        self.tell_gauges();
+        self.update_gauges();
         if part == 0 {
             self.look_at_clock();
         }
         self.tallies(count);
     }
 
-    fn tell_gauges(&self) {
+    fn update_gauges(&self) {
         let (g, c) = (&self.gauges, self.recorder.counts());
         for (to, from) in g
             .unmeasured
@@ -408,7 +408,7 @@ impl Driver {
         }
         self.recorder.give_up_waiting(now, &mut self.wanted);
         for index in 0..self.recorder.endpoints() {
-            self.recorder.tell(index, Input::Stop(now), now);
+            self.recorder.apply_input(index, Input::Stop(now), now);
         }
         let reading = self.clock.read();
         let boot_ns = reading.boot_ns;

@@ -6,6 +6,7 @@
 
 mod blind;
 mod committing;
+mod definition_events;
 pub mod definitions;
 mod finality;
 mod gap;
@@ -19,7 +20,6 @@ mod showing;
 mod slot_result_queue;
 mod slot_results;
 mod tallies;
-mod telling;
 mod tracked;
 pub mod windows;
 mod witness_rounds;
@@ -128,7 +128,7 @@ impl Recorder {
         }
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
-        let told_outage = judge.outage().map(|o| o.from);
+        let recorded_outage = judge.outage().map(|o| o.from);
         if let Some((from, _)) = judge
             .open_unknown()
             .filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0)
@@ -162,14 +162,14 @@ impl Recorder {
             is_settling: false,
             last_transition_utc,
             since_utc,
-            told_outage,
+            recorded_outage,
             definition,
             void_before: 0,
         });
     }
 
-    /// Tells the judge something outside the order of starts, such as the daemon's own start.
-    pub fn tell(&mut self, index: usize, input: Input, now: Ms) {
+    /// Applies an input that is no result to the judge, such as the daemon's own start.
+    pub fn apply_input(&mut self, index: usize, input: Input, now: Ms) {
         self.apply(index, input, None, now);
         self.publish_live(index);
     }
@@ -224,7 +224,7 @@ impl Recorder {
     ) {
         let (before, after) = (self.tracked[index].definition, endpoint.digest);
         if self.tracked[index].rules.cadence != endpoint.rules.cadence {
-            self.tell_cadence(index, &endpoint.rules.cadence, now);
+            self.record_cadence(index, &endpoint.rules.cadence, now);
         }
         if self.tracked[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);
@@ -235,7 +235,7 @@ impl Recorder {
         if before != after {
             self.tracked[index].definition = after;
             self.tracked[index].void_before = next_seq;
-            self.tell(index, Input::Reconfigure(now), now);
+            self.apply_input(index, Input::Reconfigure(now), now);
             let changed = EndpointChangedEvent {
                 digest_before: before.to_string(),
                 digest_after: after.to_string(),
@@ -245,7 +245,7 @@ impl Recorder {
     }
 
     pub fn remove(&mut self, index: usize, now: Ms) {
-        self.tell(index, Input::LeaveService(now), now);
+        self.apply_input(index, Input::LeaveService(now), now);
         self.record_no_more(index, now);
         self.next_batch.to_store.push(index);
         self.retire(index);
@@ -574,7 +574,7 @@ mod tests {
             let (id, digest) = (7 + index as i64, endpoint.digest);
             let entry = Arc::new(Entry::new(index, endpoint, 1));
             recorder.add(id, entry, Judge::default(), digest, None, 1);
-            recorder.tell(index, Input::Start(1), 1);
+            recorder.apply_input(index, Input::Start(1), 1);
         }
         recorder
     }
@@ -673,7 +673,7 @@ mod tests {
                 slot: true,
             })
         };
-        recorder.tell(0, success(1000), 1001);
+        recorder.apply_input(0, success(1000), 1001);
         let mut wanted = Vec::new();
         let late = SlotOutcome::Missed {
             at: 1000 + hour,
@@ -689,7 +689,7 @@ mod tests {
             }],
             "after the retry interval"
         );
-        recorder.tell(0, success(3000 + hour), 3001 + hour);
+        recorder.apply_input(0, success(3000 + hour), 3001 + hour);
         assert_eq!(
             recorder.judge(0).ledger().unknown,
             999,

@@ -158,8 +158,8 @@ impl EchoSocket {
         let _ = socket.set_send_buffer_size(1 << 20);
         sys::stamp_arrivals(socket.as_fd());
         match address {
-            IpAddr::V4(_) => sys::tell_ttl(socket.as_fd()),
-            IpAddr::V6(_) => sys::tell_hop_limit(socket.as_fd()),
+            IpAddr::V4(_) => sys::receive_ttl(socket.as_fd()),
+            IpAddr::V6(_) => sys::receive_hop_limit(socket.as_fd()),
         }
         let socket = Rc::new(sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?);
         let waiting = WaitingEchoes::default();

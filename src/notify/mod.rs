@@ -334,11 +334,11 @@ impl Delivery {
                 .held
                 .insert(message.id, reading.boot_ns + wait as u64 * NS_PER_MS);
         }
-        self.tell(result, message, (outcome, wait));
+        self.log_attempt(result, message, (outcome, wait));
         self.writer.sent(message.id, outcome, reading.utc_ms + wait);
     }
 
-    fn tell(
+    fn log_attempt(
         &self,
         result: Result<(), Undelivered>,
         message: &QueuedMessage,

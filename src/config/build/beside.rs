@@ -73,7 +73,7 @@ impl Builder<'_> {
             .unwrap_or(0);
         let on = section.item("on").map_or_else(
             || NotifyOn::of(&NotifyOn::WORDS.map(|(_, state)| state)),
-            |i| told_of(&i),
+            |i| notify_on(&i),
         );
         let headers = self.headers(section, webhook.as_ref());
         let url = webhook.as_ref().and_then(|w| {
@@ -160,7 +160,7 @@ impl Builder<'_> {
 }
 
 /// The states that a receiver is told of.
-fn told_of(on: &Item) -> NotifyOn {
+fn notify_on(on: &Item) -> NotifyOn {
     let words = on.list();
     let states = words.iter().filter_map(|one| one.word(&NotifyOn::WORDS));
     let list: Vec<_> = states.collect();

@@ -157,8 +157,8 @@ pub struct Source {
     faults: RefCell<Vec<Fault>>,
     /// Lines, from 1, that are not shown: a secret is written in them.
     hidden: RefCell<HashSet<usize>>,
-    /// What has been told, so that it is told once.
-    told: RefCell<HashSet<(usize, usize, String)>>,
+    /// What has been reported, so that it is reported once.
+    reported: RefCell<HashSet<(usize, usize, String)>>,
 }
 
 impl Source {
@@ -175,7 +175,7 @@ impl Source {
             text,
             faults: RefCell::default(),
             hidden: RefCell::default(),
-            told: RefCell::default(),
+            reported: RefCell::default(),
         }
     }
 
@@ -207,7 +207,7 @@ impl Source {
         let (line, column) = self.position(span.start);
         let (problem, advice) = (printable(&problem.into()), printable(&advice.into()));
         if self
-            .told
+            .reported
             .borrow_mut()
             .insert((line, column, problem.clone()))
         {

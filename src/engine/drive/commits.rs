@@ -1,4 +1,4 @@
-//! What the driver and the history tell each other: batches, commits, and what people ask to be
+//! What the driver and the history send each other: batches, commits, and what people ask to be
 //! recorded.
 
 use std::sync::atomic::Ordering;
@@ -39,7 +39,7 @@ impl Driver {
                     tracing::info!("the history is writable again");
                 }
                 health.events_recorded.store(events, Ordering::Relaxed);
-                self.tell_if_late();
+                self.record_if_late();
                 self.recorder.committed(batch);
                 for (_, recorded, reply) in self.promised.extract_if(.., |(id, ..)| *id <= batch) {
                     let _ = reply.send(Ok(recorded));
@@ -60,9 +60,9 @@ impl Driver {
         }
     }
 
-    /// What waited for the disk was on record later than its events say: whoever holds a report of
-    /// meanwhile against them has to know.
-    fn tell_if_late(&mut self) {
+    /// What waited for the disk was on record later than its events say. An event says so: the
+    /// reader of a report of that time has to know.
+    fn record_if_late(&mut self) {
         let now_ns = self.clock.boot_ns();
         if self.outstanding.is_none()
             || self.gathered_from_ns == 0
@@ -101,14 +101,14 @@ impl Driver {
                     let _ = reply.send(Err(NO_ROOM.to_owned()));
                     return;
                 }
-                self.recorder.tell_windows(now);
+                self.recorder.update_windows(now);
             }
             Request::EndWindow { id, by } => {
                 if let Err(why) = self.recorder.end_window(&id, &by, now) {
                     let _ = reply.send(Err(why));
                     return;
                 }
-                self.recorder.tell_windows(now);
+                self.recorder.update_windows(now);
             }
             Request::Correct(event) => {
                 if self.recorder.event(now, *event) == Kept::No {

@@ -74,7 +74,7 @@ pub struct Arrival {
     pub renamed: bool,
     /// The component it had before, if it is another now.
     pub component_before: Option<String>,
-    /// What the history must yet be told of it.
+    /// What the history must yet record of it.
     pub news: Option<Registration>,
 }
 

@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn success_of(recorder: &mut Recorder, index: usize, at: Ms) {
-        recorder.tell(
+        recorder.apply_input(
             index,
             Input::Observe(ProbeResult {
                 start: at,
@@ -237,7 +237,7 @@ mod tests {
         configure(&mut recorder, vec![ops(&ALL, 0)]);
         success(&mut recorder, 1000);
         recorder.tell_of_the_blind(1002);
-        recorder.tell(0, Input::Tick(9000), 9000);
+        recorder.apply_input(0, Input::Tick(9000), 9000);
         assert_eq!(
             recorder.judge(0).open_unknown().map(|(from, _)| from),
             Some(2000)
@@ -270,7 +270,7 @@ mod tests {
             Some(tracked.rules.cadence),
             now,
         );
-        recorder.tell(0, Input::Start(now), now);
+        recorder.apply_input(0, Input::Start(now), now);
         recorder
     }
 
@@ -308,7 +308,7 @@ mod tests {
             success_of(&mut recorder, index, last);
         }
         for index in 0..3 {
-            recorder.tell(index, Input::Tick(20_000), 20_000);
+            recorder.apply_input(index, Input::Tick(20_000), 20_000);
         }
         let begins = |index: usize| recorder.judge(index).open_unknown().map(|(from, _)| from);
         assert_eq!(
@@ -397,7 +397,7 @@ mod tests {
         success(&mut recorder, 1000);
         let kept = Kept::new();
         let mut recorder = restarted(&recorder, &kept, 3_600_000);
-        recorder.tell(0, Input::Tick(3_600_100), 3_600_100);
+        recorder.apply_input(0, Input::Tick(3_600_100), 3_600_100);
         assert_eq!(
             recorder.judge(0).open_unknown().map(|(from, _)| from),
             Some(2000)

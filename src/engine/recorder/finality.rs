@@ -27,7 +27,7 @@ impl Recorder {
         let drafts = events::draft(who, change, now, self.offset_ms, self.utc(now));
         self.keep_events(index, change, drafts);
         let has_room = self.next_batch.outbox.len() < EVENTS_WAITING_LIMIT;
-        if let Some(state) = told(change, detail, now).filter(|_| has_room) {
+        if let Some(state) = message_of_change(change, detail, now).filter(|_| has_room) {
             let messages = self.notifications(index, state, now);
             self.next_batch.outbox.extend(messages);
         }
@@ -60,8 +60,12 @@ impl Recorder {
     }
 }
 
-/// What receivers are told of a change, if anything.
-fn told<'d>(change: &Change, detail: Option<&'d str>, now: Ms) -> Option<OutageMessage<'d>> {
+/// What receivers are sent about a change, if anything.
+fn message_of_change<'d>(
+    change: &Change,
+    detail: Option<&'d str>,
+    now: Ms,
+) -> Option<OutageMessage<'d>> {
     match *change {
         Change::Down {
             from,

@@ -82,8 +82,8 @@ pub struct TrackedEndpoint {
     pub is_settling: bool,
     pub last_transition_utc: UtcMs,
     pub since_utc: UtcMs,
-    /// Begin of the open outage as the events tell it.
-    pub told_outage: Option<Ms>,
+    /// Start of the open outage as the events have it.
+    pub recorded_outage: Option<Ms>,
     pub definition: Digest,
     /// Starts of an older definition are not the endpoint's any more.
     pub void_before: u64,

@@ -466,10 +466,10 @@ fn body_rules(item: &Item) -> Vec<TextRule> {
 fn text_rules(layers: &Layers) -> Vec<TextRule> {
     let mut rules = Vec::new();
     for one in layers.item("contains").iter().flat_map(Item::list) {
-        rules.extend(told(&one).map(TextRule::Contains));
+        rules.extend(searched_text(&one).map(TextRule::Contains));
     }
     for one in layers.item("not_contains").iter().flat_map(Item::list) {
-        rules.extend(told(&one).map(TextRule::NotContains));
+        rules.extend(searched_text(&one).map(TextRule::NotContains));
     }
     for one in layers.item("matches").iter().flat_map(Item::list) {
         rules.extend(pattern(&one).map(TextRule::Matches));
@@ -482,7 +482,7 @@ fn text_rules(layers: &Layers) -> Vec<TextRule> {
 }
 
 /// A text to look for: an empty one is in every body.
-fn told(item: &Item) -> Option<String> {
+fn searched_text(item: &Item) -> Option<String> {
     let text = item.text()?;
     if text.is_empty() {
         item.fault(
