@@ -306,7 +306,7 @@ fn restored_recorder(
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);
-    recorder.restore_told_unknown(history.told_unknown()?);
+    recorder.restore_notified_unknown(history.notified_unknown()?);
     recorder.restore_recording(history.recording()?);
     recorder.restore_definitions(history.told()?.into());
     Ok(recorder)

@@ -4,7 +4,6 @@
 //! starts, lets the judges judge, gathers what is to be committed into batches, and shows on the
 //! board what is live at once and what is settled once it is committed.
 
-mod blind;
 mod committing;
 mod definition_events;
 pub mod definitions;
@@ -21,6 +20,7 @@ mod slot_result_queue;
 mod slot_results;
 mod tallies;
 mod tracked;
+mod unknown_messages;
 pub mod windows;
 mod witness_rounds;
 
@@ -133,7 +133,7 @@ impl Recorder {
             .open_unknown()
             .filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0)
         {
-            self.receivers.blind.begins(id, self.tracked.len(), from);
+            self.receivers.unknown.begins(id, self.tracked.len(), from);
         }
         let since_utc = judge
             .outage()
@@ -304,7 +304,7 @@ impl Recorder {
 
     /// Hears no more results; its judge stays to be taken over, its secrets do not.
     pub fn retire(&mut self, index: usize) {
-        self.receivers.blind.ends(self.tracked[index].id);
+        self.receivers.unknown.ends(self.tracked[index].id);
         self.tracked[index].in_service = false;
         self.tracked[index].early = Vec::new();
         let entry = &self.tracked[index].entry;
@@ -497,7 +497,7 @@ impl Recorder {
         range: std::ops::Range<usize>,
     ) {
         self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
-        self.tell_of_the_blind(now);
+        self.notify_of_unknown(now);
         for index in std::mem::take(&mut self.publisher.unpublished) {
             self.publish_live(index);
         }
@@ -633,8 +633,8 @@ mod tests {
             serde_json::from_str(&due[0].body).expect("JSON")
         }
 
-        pub fn told_unknown(&self) -> Vec<outbox::ToldUnknown> {
-            outbox::told_unknown(&open_to_read(self.directory.path()).expect("opened"))
+        pub fn notified_unknown(&self) -> Vec<outbox::NotifiedUnknown> {
+            outbox::notified_unknown(&open_to_read(self.directory.path()).expect("opened"))
                 .expect("read")
         }
     }

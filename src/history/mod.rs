@@ -173,10 +173,10 @@ pub enum OutboxChange {
     /// The wall clock was set by so many milliseconds: what was put off before lasts as long as it
     /// would have.
     ClockStep(i64),
-    /// Receivers were told that these endpoints are unknown.
-    ToldUnknown(Vec<outbox::ToldUnknown>),
-    /// The receiver was told that all of its unknown endpoints are known again.
-    ToldKnown(Name),
+    /// Receivers were notified that these endpoints are unknown.
+    NotifiedUnknown(Vec<outbox::NotifiedUnknown>),
+    /// The receiver was notified that all of its unknown endpoints are measured again.
+    NotifiedKnown(Name),
 }
 
 /// A message for a receiver, kept until it is delivered.

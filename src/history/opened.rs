@@ -13,7 +13,7 @@ use super::chain::{GENESIS, hex};
 use super::checkpoint::{Checkpoint, Signer, TermsKey};
 use super::dates::Dates;
 use super::definitions::{RecordedDefinitions, Renames};
-use super::outbox::ToldUnknown;
+use super::outbox::NotifiedUnknown;
 use super::read::{chain_of, last_event, newest_checkpoint, windows};
 use super::reader::once;
 use super::registry::{Registered, register, serve};
@@ -177,9 +177,9 @@ impl History {
         RecordedDefinitions::read(&self.connection, stub.as_ref(), &dates)
     }
 
-    /// Whom receivers were told of that was unknown, and not of their return.
-    pub fn told_unknown(&self) -> Result<Vec<ToldUnknown>, HistoryError> {
-        outbox::told_unknown_in(&self.connection)
+    /// Endpoints whose unknown time receivers were notified of, and not yet of its end.
+    pub fn notified_unknown(&self) -> Result<Vec<NotifiedUnknown>, HistoryError> {
+        outbox::notified_unknown_in(&self.connection)
     }
 
     /// Endpoints whose single results are recorded.

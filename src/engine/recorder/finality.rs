@@ -33,7 +33,7 @@ impl Recorder {
         }
     }
 
-    /// Since when the endpoint is what it is, and whether it is blind.
+    /// Since when the endpoint is what it is, and whether it is unknown.
     fn follow(&mut self, index: usize, change: &Change) {
         let offset = self.offset_ms;
         let utc = |at: Ms| at as i64 + offset;
@@ -48,11 +48,11 @@ impl Recorder {
             Change::UnknownFrom { from, .. } => {
                 (tracked.last_transition_utc, tracked.since_utc) = (utc(from), utc(from));
                 if tracked.judge.transitions().unknown > 0 {
-                    self.receivers.blind.begins(tracked.id, index, from);
+                    self.receivers.unknown.begins(tracked.id, index, from);
                 }
             }
             Change::UnknownUntil { to, .. } => {
-                self.receivers.blind.ends(tracked.id);
+                self.receivers.unknown.ends(tracked.id);
                 tracked.since_utc = tracked.judge.outage().map_or(utc(to), |o| utc(o.from));
             }
             Change::Proven { .. } | Change::Unconfirmed { .. } => {}

@@ -154,7 +154,7 @@ impl Recorder {
     /// Gives every judge the windows around now; messages that wait follow them.
     pub fn update_windows(&mut self, now: Ms) {
         self.hold_messages(now);
-        self.receivers.blind.windows_changed();
+        self.receivers.unknown.windows_changed();
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         if all.is_empty() {
             return;
@@ -169,7 +169,7 @@ impl Recorder {
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         set_windows_of(&mut self.tracked[index], &all, now, offset);
         self.hold_messages_of(index, now);
-        self.receivers.blind.windows_changed();
+        self.receivers.unknown.windows_changed();
     }
 }
 
