@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use probity::account::recorded::{ServiceStart, Version, component, told};
+use probity::account::recorded::{ServiceStart, Version, component, timeline};
 use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::judgement::sla::calendar::period;
@@ -39,7 +39,7 @@ fn record() -> EndpointRecord {
 
 fn recorded(service: ServiceStart, month: Span) -> Timeline {
     let reached = Span::new(month.from, month.to.min(at("2026-11-21T00:00:00Z")));
-    told(
+    timeline(
         reached,
         vec![component(
             "c",

@@ -91,7 +91,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         &board,
         &TermsKey::nobodys(),
         1_793_800_000_000,
-        NotSeen::Told,
+        NotSeen::Included,
     )
     .expect("standings");
     let server = ServerState {

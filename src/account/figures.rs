@@ -192,7 +192,7 @@ fn mark_excluded(
 }
 
 /// Endpoints whose cadences of then are read for one answer.
-const TOLD_FROM_EVENTS: usize = 1000;
+const COMPUTED_FROM_EVENTS: usize = 1000;
 
 /// Outages shorter than this are not seen: by the cadences in force in a period; of many endpoints,
 /// by those of now. `check` says the same of a config, and every surface says it by
@@ -202,7 +202,7 @@ pub fn not_seen_below(
     endpoints: &[(String, Extent)],
     period: Span,
 ) -> Result<Ms, HistoryError> {
-    if endpoints.len() > TOLD_FROM_EVENTS {
+    if endpoints.len() > COMPUTED_FROM_EVENTS {
         return Ok(endpoints
             .iter()
             .map(|(_, extent)| extent.not_seen_below)
@@ -237,8 +237,8 @@ pub fn sentence(text: &str) -> String {
 /// cadences of every endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSeen {
-    Told,
-    Untold,
+    Included,
+    LeftOut,
 }
 
 /// Says of components how short an outage has to be not to be seen; of those that are named, else
@@ -267,12 +267,12 @@ pub fn say_not_seen(
             .map(|(_, extent)| extent.not_seen_below)
             .max()
             .unwrap_or(0);
-        let told = if count > TOLD_FROM_EVENTS {
+        let shortest = if count > COMPUTED_FROM_EVENTS {
             present
         } else {
             not_seen_below(reader, &part.endpoints, period)?
         };
-        one.recorded.not_seen_below = Some(told);
+        one.recorded.not_seen_below = Some(shortest);
     }
     Ok(())
 }

@@ -374,7 +374,7 @@ fn by_quorum(
                 (std::slice::from_ref(record), &Spans::default()),
                 period,
             );
-            recorded::told(period, vec![component], Vec::new())
+            recorded::timeline(period, vec![component], Vec::new())
         })
         .collect();
     timelines.resize_with(expected.max(timelines.len()), || Timeline {

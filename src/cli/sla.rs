@@ -8,7 +8,7 @@ use super::sla_shown::Evaluated;
 use super::{given, local, print, sla_explain, sla_shown};
 use crate::account::figures::grouped;
 use crate::account::figures::{components, maintenance, say_not_seen};
-use crate::account::recorded::{of_sets, told};
+use crate::account::recorded::{of_sets, timeline};
 use crate::config::plan::Proxies;
 use crate::config::timeline_file;
 use crate::config::timeline_text::timeline_of;
@@ -124,7 +124,7 @@ pub fn own_timeline(
     )
     .map_err(local::complain)?;
     say_not_seen(&reader, &grouped, &mut parts, reached, Some(named)).map_err(local::complain)?;
-    Ok(told(
+    Ok(timeline(
         reached,
         parts,
         maintenance(&reader, &grouped, span).map_err(local::complain)?,
@@ -194,7 +194,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
         return Ok(None);
     }
     let reader = local::open(&args.place)?;
-    let told = reader.told().map_err(local::complain)?;
+    let definitions = reader.definitions().map_err(local::complain)?;
     let asked = |contracts: &Contracts, name: &Name| {
         let found = match &args.period {
             Some(text) => contracts.version_of(name, text).ok().flatten(),
@@ -208,7 +208,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     };
     let name = &present.contract.name;
     let found = local::signer(&args.place).and_then(|signer| {
-        ContractVersions::new(told, signer.terms_key())
+        ContractVersions::new(definitions, signer.terms_key())
             .ruling((name, None), Some((present, period)), &asked)
             .parts()
             .0

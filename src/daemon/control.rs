@@ -318,7 +318,7 @@ impl ControlState {
             may_prune(
                 before,
                 &plan.contracts,
-                reader.told().map_err(|e| e.to_string())?,
+                reader.definitions().map_err(|e| e.to_string())?,
                 &terms,
                 now(),
             )?;

@@ -486,7 +486,7 @@ async fn judge_contracts(
         );
         let judged = apart::run(move || {
             schema::open_to_read(&directory)
-                .and_then(|reader| standings(&reader, &board, &terms, now, NotSeen::Untold))
+                .and_then(|reader| standings(&reader, &board, &terms, now, NotSeen::LeftOut))
         })
         .await;
         match judged {

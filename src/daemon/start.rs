@@ -308,7 +308,7 @@ fn restored_recorder(
     recorder.restore_windows(windows);
     recorder.restore_notified_unknown(history.notified_unknown()?);
     recorder.restore_recording(history.recording()?);
-    recorder.restore_definitions(history.told()?.into());
+    recorder.restore_definitions(history.definitions()?.into());
     Ok(recorder)
 }
 

@@ -35,14 +35,14 @@ pub struct ComponentHistory {
 impl ComponentHistory {
     pub(super) fn read(
         connection: &Connection,
-        (told, stub): (&RecordedDefinitions, Option<&Stub>),
+        (definitions, stub): (&RecordedDefinitions, Option<&Stub>),
         (calendar, dates): (&Calendar, &Dates),
     ) -> Result<Self, HistoryError> {
         let mut history = Self {
-            first_config: told.configs.first().map(|(at, _)| *at),
+            first_config: definitions.configs.first().map(|(at, _)| *at),
             ..Self::default()
         };
-        for event in stub.iter().flat_map(|stub| stub.told()) {
+        for event in stub.iter().flat_map(|stub| stub.basis()) {
             history.apply(&event, (calendar, dates));
         }
         let mut statement = connection

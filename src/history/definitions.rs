@@ -67,14 +67,14 @@ impl RecordedDefinitions {
         stub: Option<&Stub>,
         dates: &Dates,
     ) -> Result<Self, HistoryError> {
-        let mut told = Self::default();
-        for event in stub.iter().flat_map(|stub| stub.told()) {
-            told.apply(&event, dates);
+        let mut definitions = Self::default();
+        for event in stub.iter().flat_map(|stub| stub.basis()) {
+            definitions.apply(&event, dates);
         }
         events(connection)?
             .iter()
-            .for_each(|event| told.apply(event, dates));
-        Ok(told)
+            .for_each(|event| definitions.apply(event, dates));
+        Ok(definitions)
     }
 
     fn apply(&mut self, e: &EventRecord, dates: &Dates) {

@@ -169,7 +169,7 @@ impl History {
     }
 
     /// Config, terms and components, as the events tell.
-    pub fn told(&self) -> Result<RecordedDefinitions, HistoryError> {
+    pub fn definitions(&self) -> Result<RecordedDefinitions, HistoryError> {
         let (stub, dates) = (
             Stub::read(&self.connection)?,
             Dates::read(&self.connection)?,

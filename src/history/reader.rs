@@ -33,7 +33,7 @@ pub struct HistoryReader {
     /// What endpoints were called.
     renames: OnceCell<Renames>,
     /// Config, terms and declared components.
-    told: OnceCell<RecordedDefinitions>,
+    definitions: OnceCell<RecordedDefinitions>,
     /// Which components endpoints belonged to.
     moves: OnceCell<Moves>,
     /// How components were defined.
@@ -64,7 +64,7 @@ impl HistoryReader {
             stub: OnceCell::new(),
             pruned_until: OnceCell::new(),
             renames: OnceCell::new(),
-            told: OnceCell::new(),
+            definitions: OnceCell::new(),
             moves: OnceCell::new(),
             component_history: OnceCell::new(),
             seals: OnceCell::new(),
@@ -100,9 +100,9 @@ impl HistoryReader {
         })
     }
 
-    /// Config, terms and components as told.
-    pub fn told(&self) -> Result<&RecordedDefinitions, HistoryError> {
-        once(&self.told, || {
+    /// Config, terms, components, witnesses and limits as recorded.
+    pub fn definitions(&self) -> Result<&RecordedDefinitions, HistoryError> {
+        once(&self.definitions, || {
             RecordedDefinitions::read(&self.connection, self.stub()?, self.dates()?)
         })
     }
@@ -119,7 +119,7 @@ impl HistoryReader {
         once(&self.component_history, || {
             ComponentHistory::read(
                 &self.connection,
-                (self.told()?, self.stub()?),
+                (self.definitions()?, self.stub()?),
                 (self.calendar()?, self.dates()?),
             )
         })

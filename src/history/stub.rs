@@ -72,7 +72,7 @@ impl Stub {
 
     /// The events of config, terms, components, witnesses and limits before the cut, which later
     /// figures rest on.
-    pub fn told(&self) -> impl Iterator<Item = EventRecord> + '_ {
+    pub fn basis(&self) -> impl Iterator<Item = EventRecord> + '_ {
         let told = self.carried.get("told").and_then(Value::as_array);
         let events = told.into_iter().flatten().filter_map(Value::as_object);
         events.filter_map(|event| EventRecord::read(event).ok().flatten())

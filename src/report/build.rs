@@ -14,7 +14,7 @@ use super::ruling::{is_in_force, under_present_names};
 use super::sla::{answer, instant, period_shown};
 use super::terms::{self, Of, Terms};
 use crate::account::figures::{Part, components, maintenance};
-use crate::account::recorded::{ServiceStart, told as told_record};
+use crate::account::recorded::{ServiceStart, timeline};
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::HistoryError;
@@ -111,10 +111,10 @@ pub fn build(
     let (period, key) = (subject.period, subject.terms_key);
     let own = subject.of().terms().ok_or_else(no_tenant)?;
     let terms = own.text.clone();
-    let told = reader.told()?;
+    let definitions = reader.definitions()?;
     let calendar = reader.calendar()?;
     let m = meant(reader, parts, subject, own)?;
-    let parts = present(told, calendar, period, m.parts);
+    let parts = present(definitions, calendar, period, m.parts);
     let listing = Listing::new(reader, &parts, period)?;
     let seen = observed(reader, &parts, subject, now)?;
     let reached = seen.reached;
@@ -125,13 +125,14 @@ pub fn build(
     let vantage = reader
         .vantage()?
         .unwrap_or_else(|| plan.daemon.vantage.clone());
-    let later = later_terms(reader, &parts, (subject, told), now)?;
+    let later = later_terms(reader, &parts, (subject, definitions), now)?;
     let later_at = later.as_ref().and_then(|l| l.terms_recorded_at.clone());
-    let shown = terms::shown(told, key, (terms, subject.before.as_deref()), later_at);
+    let text = (terms, subject.before.as_deref());
+    let shown = terms::shown(definitions, key, text, later_at);
     let only = subject.tenant.map(|_| &m.names[..]);
     let changed = with_terms(
-        terms::rows(told, period, &shown),
-        of_prober(told, calendar, period),
+        terms::rows(definitions, period, &shown),
+        of_prober(definitions, calendar, period),
         changed(reader, &parts, period, reached.to, only)?,
     );
     Ok(ContractReport {
@@ -151,7 +152,7 @@ pub fn build(
         terms_recorded_at: shown.recorded_at,
         terms_before: shown.before,
         later_terms: later,
-        configs: configs(told, period),
+        configs: configs(definitions, period),
         evaluation: answer(&m.contract, period, &judged, &each),
         latency: latency_shown(&m.contract, &latency),
         refused: refused(&judged),
@@ -199,12 +200,12 @@ fn meant(
 
 /// The components as the daemon has them, without who had left before the period.
 fn present(
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     calendar: &Calendar,
     period: Span,
     mut parts: Vec<Part>,
 ) -> Vec<Part> {
-    as_told(told, &mut parts);
+    as_recorded(definitions, &mut parts);
     parts.iter_mut().for_each(|p| {
         p.endpoints
             .retain(|(_, e)| !e.is_gone || calendar.utc(e.watermark) > period.from)
@@ -231,7 +232,7 @@ fn observed(
     Ok(Observed {
         reached,
         timeline: ShownTimeline::of(reached, &recorded, &windows),
-        record: told_record(reached, recorded, windows),
+        record: timeline(reached, recorded, windows),
     })
 }
 
@@ -258,12 +259,14 @@ pub(crate) fn of_tenants<N>(mut judged: Vec<Judged>, tenant: Option<N>) -> Vec<J
 
 /// What is to be told of the clock, and of the prober's own witnesses and limits.
 pub(crate) fn of_prober(
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     calendar: &Calendar,
     period: Span,
 ) -> impl Iterator<Item = ReportedChange> {
     let of_clock: Vec<_> = terms::clock_rows(calendar, period).collect();
-    of_clock.into_iter().chain(prober::rows(told, period))
+    of_clock
+        .into_iter()
+        .chain(prober::rows(definitions, period))
 }
 
 /// What changed, with what is to be told of the terms and the prober at its head.
@@ -283,7 +286,7 @@ pub(crate) fn with_terms(
 fn later_terms(
     reader: &HistoryReader,
     parts: &[Part],
-    (subject, told): (&Subject, &RecordedDefinitions),
+    (subject, definitions): (&Subject, &RecordedDefinitions),
     now: UtcMs,
 ) -> Result<Option<LaterTerms>, NoReport> {
     let Some((of, period)) = subject.later() else {
@@ -307,7 +310,7 @@ fn later_terms(
     )?;
     Ok(Some(LaterTerms {
         terms_salt: key.salt(&text),
-        terms_recorded_at: terms::recorded_at(told, key, &text),
+        terms_recorded_at: terms::recorded_at(definitions, key, &text),
         terms: text,
         until: instant(until),
         evaluation,
@@ -325,7 +328,7 @@ pub(crate) fn evaluated(
     let windows = maintenance(reader, parts, period)?;
     let (reached, recorded) =
         components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
-    let record = told_record(reached, recorded, windows);
+    let record = timeline(reached, recorded, windows);
     let judged = is_in_force(contract, period)
         .and_then(|()| evaluate(contract, tenants, &record, period))
         .and_then(|list| {
@@ -383,12 +386,12 @@ pub(crate) fn admitted(judged: &[Judged]) -> Vec<AdmittedSpan> {
 
 /// Components as the daemon has them: a config that was edited since, or none at hand, is not what
 /// was in force.
-fn as_told(told: &RecordedDefinitions, parts: &mut [Part]) {
-    if told.configs.is_empty() {
+fn as_recorded(definitions: &RecordedDefinitions, parts: &mut [Part]) {
+    if definitions.configs.is_empty() {
         return;
     }
     for part in parts {
-        let known = told.components.get(part.component.as_str());
+        let known = definitions.components.get(part.component.as_str());
         part.combine = known.map_or(Combine::Series, |c| c.combine);
         part.service = ServiceStart {
             from: known.and_then(|c| c.in_service_from),

@@ -114,7 +114,7 @@ fn figure(
     Ok(found.first().map(|c| ShownSums::of(&c.sums)))
 }
 
-fn is_told(only: Option<&[Name]>, name: &str) -> bool {
+fn is_listed(only: Option<&[Name]>, name: &str) -> bool {
     only.is_none_or(|only| only.iter().any(|own| own.as_str() == name))
 }
 
@@ -123,7 +123,7 @@ impl RecordedChange {
     fn shown(&self, part: &Part, only: Option<&[Name]>) -> ReportedChange {
         let moves = self.what.is_move();
         let named = |value: &Value| {
-            let is_named = value.as_str().is_none_or(|name| is_told(only, name));
+            let is_named = value.as_str().is_none_or(|name| is_listed(only, name));
             if moves && !is_named {
                 Value::Null
             } else {
@@ -147,7 +147,7 @@ impl RecordedChange {
     fn is_hidden(&self, only: Option<&[Name]>) -> bool {
         self.left
             .as_ref()
-            .is_some_and(|component| !is_told(only, component.as_str()))
+            .is_some_and(|component| !is_listed(only, component.as_str()))
     }
 
     /// The endpoint in the component that it came from.
@@ -302,8 +302,8 @@ impl Endpoints<'_> {
                 )
             })
             .collect();
-        let told = self.reader.cadences(name)?;
-        for pair in told.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
+        let cadences = self.reader.cadences(name)?;
+        for pair in cadences.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
             let text = |k: usize| {
                 let c = &pair[k].2;
                 json!(format!(

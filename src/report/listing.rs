@@ -29,8 +29,8 @@ pub(crate) struct Listing<'h> {
 }
 
 /// The config in force when the period began, and those that came into force in it.
-pub(crate) fn configs(told: &RecordedDefinitions, period: Span) -> Vec<ReportedConfig> {
-    let all = &told.configs;
+pub(crate) fn configs(definitions: &RecordedDefinitions, period: Span) -> Vec<ReportedConfig> {
+    let all = &definitions.configs;
     let before = all
         .iter()
         .rposition(|(at, _)| *at <= period.from)
@@ -72,13 +72,14 @@ impl<'h> Listing<'h> {
         {
             let configured = plan.endpoints.iter().find(|e| e.name.as_str() == name);
             // Another name is no other cadence.
-            let mut told = reader.cadences(name)?;
-            told.dedup_by(|later, first| later.2 == first.2);
+            let mut recorded = reader.cadences(name)?;
+            recorded.dedup_by(|later, first| later.2 == first.2);
             let until = |k: usize| {
-                told.get(k + 1)
+                recorded
+                    .get(k + 1)
                     .map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at))
             };
-            let in_force = told.iter().enumerate().filter(|(k, (from, ..))| {
+            let in_force = recorded.iter().enumerate().filter(|(k, (from, ..))| {
                 calendar.utc(*from) < self.period.to && until(*k) > self.period.from
             });
             let cadences = in_force
@@ -86,7 +87,7 @@ impl<'h> Listing<'h> {
                     cadence_of(calendar.utc(*from), &Rules::new(*cadence))
                 })
                 .collect();
-            let rules = told
+            let rules = recorded
                 .last()
                 .map(|(.., cadence)| Rules::new(*cadence))
                 .or(configured.map(|e| e.rules));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, say_not_seen};
-use crate::account::recorded::told;
+use crate::account::recorded::timeline;
 use crate::config::Plan;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
@@ -88,10 +88,10 @@ pub fn figures(
     {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
         let (reached, mut recorded) = components(reader, &parts, until, Which::Sealed)?;
-        if not_seen == NotSeen::Told {
+        if not_seen == NotSeen::Included {
             say_not_seen(reader, &parts, &mut recorded, reached, None)?;
         }
-        let record = told(reached, recorded, Vec::new());
+        let record = timeline(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not
         // be judged. A month before its first start is none of a component's.
         for judged in evaluate(&each, &[], &record, period)
@@ -134,7 +134,7 @@ pub fn json(
         None if all.len() <= AT_ONCE => all,
         None => named(&board.plan.load()),
     };
-    let figures = figures(reader, board, &names, now, NotSeen::Told)?;
+    let figures = figures(reader, board, &names, now, NotSeen::Included)?;
     let blind = figures
         .iter()
         .filter_map(|f| f.not_seen_below)
@@ -156,13 +156,13 @@ fn one(f: &ComponentFigures) -> Value {
     ) else {
         return Value::Null;
     };
-    let told = answer(&plain, j.span, std::slice::from_ref(j), &[]);
-    let Some(r) = told.results.first() else {
+    let answer = answer(&plain, j.span, std::slice::from_ref(j), &[]);
+    let Some(r) = answer.results.first() else {
         return Value::Null;
     };
     json!({
         "component": j.component.as_ref().map(Name::as_str), "title": f.title, "which": f.which,
-        "name": f.month, "period": told.period,
+        "name": f.month, "period": answer.period,
         "up_ms": r.up_ms, "down_ms": r.down_ms, "unknown_ms": r.unknown_ms,
         "future_ms": r.future_ms,
         "down_lower_ms": r.down_lower_ms, "down_upper_ms": r.down_upper_ms,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::listener::making::{Unmade, write_list};
 use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, maintenance, say_not_seen};
-use crate::account::recorded::told;
+use crate::account::recorded::timeline;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
@@ -87,17 +87,17 @@ pub fn standings(
 ) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
     let nothing = RecordedDefinitions::default();
-    let told = if plan.contracts.list.is_empty() {
+    let definitions = if plan.contracts.list.is_empty() {
         &nothing
     } else {
-        reader.told()?
+        reader.definitions()?
     };
     let input = JudgingInput {
         reader,
         parts: &parts_of(reader, board)?,
-        told,
+        definitions,
         key,
-        versions: ContractVersions::new(told, key),
+        versions: ContractVersions::new(definitions, key),
         now,
         not_seen,
     };
@@ -112,7 +112,7 @@ pub fn standings(
         board,
         &by_component::named(&plan),
         now,
-        NotSeen::Untold,
+        NotSeen::LeftOut,
     )?;
     Ok(Standings { list, components })
 }
@@ -121,7 +121,7 @@ pub fn standings(
 struct JudgingInput<'s> {
     reader: &'s HistoryReader,
     parts: &'s [Part],
-    told: &'s RecordedDefinitions,
+    definitions: &'s RecordedDefinitions,
     key: &'s TermsKey,
     versions: ContractVersions<'s>,
     now: UtcMs,
@@ -225,14 +225,14 @@ impl JudgingInput<'_> {
     ) -> Result<ContractStanding, HistoryError> {
         let recorded_at = |of: &Of| {
             let text = of.terms()?.text;
-            terms::recorded_at(self.told, self.key, &text)
+            terms::recorded_at(self.definitions, self.key, &text)
         };
         let later = later
             .map(|(of, span)| self.later(&of, span, recorded_at(&of)))
             .transpose()?;
         let later_at = later.as_ref().and_then(|l| l.recorded_at.clone());
         let text = of.terms().map(|terms| terms.text).unwrap_or_default();
-        let shown = terms::shown(self.told, self.key, (text, before), later_at);
+        let shown = terms::shown(self.definitions, self.key, (text, before), later_at);
         let own = (
             of.contract.clone(),
             of.contracts
@@ -245,10 +245,10 @@ impl JudgingInput<'_> {
         let (contract, tenants) = under_present_names(self.reader, self.parts, own)?;
         let named = contract.all_components(&tenants);
         let (reached, record) = self.record(&named, period)?;
-        let of_terms = terms::rows(self.told, period, &shown);
+        let of_terms = terms::rows(self.definitions, period, &shown);
         let changed = match self.not_seen {
-            NotSeen::Untold => None,
-            NotSeen::Told => Some(self.changed(&of_terms, &named, (period, reached))?),
+            NotSeen::LeftOut => None,
+            NotSeen::Included => Some(self.changed(&of_terms, &named, (period, reached))?),
         };
         Ok(ContractStanding {
             which,
@@ -288,7 +288,7 @@ impl JudgingInput<'_> {
         Ok(of_terms
             .iter()
             .cloned()
-            .chain(of_prober(self.told, self.reader.calendar()?, period))
+            .chain(of_prober(self.definitions, self.reader.calendar()?, period))
             .chain(changed)
             .collect())
     }
@@ -298,10 +298,10 @@ impl JudgingInput<'_> {
         let until = Span::new(period.from, period.to.min(self.now).max(period.from));
         let windows = maintenance(self.reader, self.parts, period)?;
         let (reached, mut recorded) = components(self.reader, self.parts, until, Which::All)?;
-        if self.not_seen == NotSeen::Told {
+        if self.not_seen == NotSeen::Included {
             say_not_seen(self.reader, self.parts, &mut recorded, reached, Some(named))?;
         }
-        Ok((reached, told(reached, recorded, windows)))
+        Ok((reached, timeline(reached, recorded, windows)))
     }
 }
 

@@ -516,7 +516,7 @@ async fn sla(State(state): State<ServerState>, line: ClientLink) -> Response {
             &state.board,
             &state.terms,
             now(),
-            NotSeen::Told,
+            NotSeen::Included,
         )?);
         state.standings.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::plan::{Endpoint, Witness};
 use crate::history::EventDraft;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::event::{ComponentDefinition, LimitsEvent, WitnessTold, WitnessesEvent};
+use crate::history::event::{ComponentDefinition, LimitsEvent, WitnessDefinition, WitnessesEvent};
 
 /// As recorded last, or as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Definitions {
 
 /// A config's witnesses, as the history records them.
 pub fn witnesses_of(witness: &Witness) -> WitnessesEvent {
-    let recorded = |e: &Arc<Endpoint>| WitnessTold {
+    let recorded = |e: &Arc<Endpoint>| WitnessDefinition {
         name: e.name.to_string(),
         probe: e.probe.kind().as_str().to_owned(),
         target: e.target(),

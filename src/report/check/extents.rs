@@ -110,7 +110,10 @@ impl EndpointEvents {
 }
 
 /// By the name that each endpoint has at the end.
-fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, EndpointEvents> {
+fn events_by_endpoint(
+    stub: Option<&Stub>,
+    events: &[Map<String, Value>],
+) -> HashMap<String, EndpointEvents> {
     let mut all: HashMap<String, EndpointEvents> = HashMap::new();
     if let Some(stub) = stub {
         let carried = |key: &str| stub.carried.get(key);
@@ -124,14 +127,14 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, E
             let gone = of_it("in_service") == Some(&Value::Bool(false));
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let component = of_it("components").and_then(text);
-            let told = EndpointEvents {
+            let carried = EndpointEvents {
                 was_of: component.clone().into_iter().collect(),
                 component,
                 added: of_it("added").and_then(Value::as_i64),
                 gone_at: gone.then_some(stub.until_ms as i64),
                 ..EndpointEvents::default()
             };
-            all.insert(name.clone(), told);
+            all.insert(name.clone(), carried);
         }
     }
     for e in recorded(events) {
@@ -154,16 +157,16 @@ pub(crate) fn held(
     replayed: &Replayed,
     (period, issued): (Span, UtcMs),
 ) -> Result<(), Difference> {
-    let all = told(replayed.stub, replayed.events);
+    let all = events_by_endpoint(replayed.stub, replayed.events);
     let calendar = replayed.reader.calendar().map_err(failed)?;
     for (k, e) in report.extents.iter().enumerate() {
-        let Some(told) = all.get(&e.endpoint) else {
+        let Some(events) = all.get(&e.endpoint) else {
             return Err(differs(
                 &format!("extents[{k}].endpoint"),
                 format!("no event mentions {}", e.endpoint),
             ));
         };
-        follows(e, told, calendar, issued)
+        follows(e, events, calendar, issued)
             .map_err(|(key, why)| differs(&format!("extents[{k}].{key}"), why))?;
     }
     let is_in = |component: &str| report.extents.iter().any(|e| e.component == component);
@@ -171,14 +174,14 @@ pub(crate) fn held(
         let is_it = |e: &ReportedExtent| e.endpoint == name && e.component == component;
         report.extents.iter().any(is_it)
     };
-    let left_out = |name: &str, told: &EndpointEvents| {
-        let concerned = told.was_of.iter().any(|c| is_in(c) && !is_seen(name, c));
+    let left_out = |name: &str, events: &EndpointEvents| {
+        let concerned = events.was_of.iter().any(|c| is_in(c) && !is_seen(name, c));
         concerned
-            && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
+            && (events.gone_at.is_none() || calendar.utc(events.settled.max(0) as Ms) > period.from)
     };
     let mut missing: Vec<&String> = all
         .iter()
-        .filter(|(name, told)| left_out(name, told))
+        .filter(|(name, events)| left_out(name, events))
         .map(|(name, _)| name)
         .collect();
     missing.sort();
@@ -193,26 +196,26 @@ pub(crate) fn held(
 /// The key of an extent that is not what the events tell of its endpoint, and why.
 fn follows(
     e: &ReportedExtent,
-    told: &EndpointEvents,
+    events: &EndpointEvents,
     calendar: &Calendar,
     issued: UtcMs,
 ) -> Result<(), (&'static str, String)> {
     let (name, watermark) = (&e.endpoint, e.watermark_ms);
-    if (watermark as i64) < told.settled {
+    if (watermark as i64) < events.settled {
         let why = format!(
             "the events settle {name} up to {}, the report says {watermark}",
-            told.settled
+            events.settled
         );
         return Err(("watermark_ms", why));
     }
     if calendar.utc(watermark) > issued {
         return Err(("watermark_ms", "it is later than the report".to_owned()));
     }
-    let Some(added) = told.added else {
+    let Some(added) = events.added else {
         return Ok(());
     };
-    if !told.was_of.contains(&e.component) {
-        let own = told.component.clone().unwrap_or_default();
+    if !events.was_of.contains(&e.component) {
+        let own = events.component.clone().unwrap_or_default();
         return Err((
             "component",
             format!("by the events {name} belongs to {own}"),
@@ -225,15 +228,15 @@ fn follows(
         );
         return Err(("first_start_ms", why));
     }
-    if e.gone != told.gone_at.is_some() {
-        let is = match told.gone_at {
+    if e.gone != events.gone_at.is_some() {
+        let is = match events.gone_at {
             Some(_) => "gone",
             None => "in service",
         };
         return Err(("gone", format!("by the events {name} is {is}")));
     }
     let open = e.open_unknown.as_ref().map(|u| u.from_ms as i64);
-    if told.open_unknown.is_some_and(|told| told != open) {
+    if events.open_unknown.is_some_and(|since| since != open) {
         let why = format!(
             "what is unknown of {name} at the end of the record is not what the events say"
         );

@@ -39,7 +39,7 @@ use super::ruling::{read as read_terms, under_present_names};
 use super::sla::{answer, instant as instant_text, period_shown};
 use super::terms::{self, ShownTerms};
 use crate::account::figures::{Part, components, maintenance};
-use crate::account::recorded::told;
+use crate::account::recorded;
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::checkpoint::verify_signature;
@@ -259,7 +259,7 @@ fn consistent(
     in_force(report, contract, period)?;
     let issued = time(&report.issued_at, "issued_at")?;
     extents::held(report, replayed, (period, issued))?;
-    let definitions = replayed.reader.told().map_err(failed)?;
+    let definitions = replayed.reader.definitions().map_err(failed)?;
     definitions_held(report, definitions)?;
     let shown = ShownTerms::of(report);
     if let Some(why) = terms::wrong(definitions, period, &shown) {
@@ -319,7 +319,7 @@ fn recomputed(
     let only = report.tenant.as_ref().map(|_| &named[..]);
     let changed = changed(reader, &parts, period, figures.reached, only).map_err(failed)?;
     let listing = Listing::new(reader, &parts, period).map_err(failed)?;
-    let definitions = reader.told().map_err(failed)?;
+    let definitions = reader.definitions().map_err(failed)?;
     let vantage = vantage_of(report, replayed.events)?;
     let latency = latency(reader, &contract, &parts, period, Which::Sealed).map_err(failed)?;
     Ok(Again {
@@ -382,7 +382,7 @@ fn figures(
     let span = Span::new(period.from, until);
     let (reached, recorded) = components(reader, parts, span, Which::Sealed).map_err(failed)?;
     let timeline = ShownTimeline::of(reached, &recorded, &windows);
-    let record = told(reached, recorded, windows);
+    let record = recorded::timeline(reached, recorded, windows);
     let unfit = |e: NotJudged| differs("evaluation", e.to_string());
     let each = evaluate_components(contract, tenants, &record, period).map_err(unfit)?;
     let judged = evaluate(contract, tenants, &record, period).map_err(unfit)?;

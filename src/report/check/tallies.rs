@@ -54,10 +54,10 @@ fn put(replayed: &Replayed, tally: &Value) -> Result<Option<Unit>, Difference> {
 }
 
 fn is_as_sealed(replayed: &Replayed, unit: Unit) -> Result<(), Difference> {
-    let told = replayed.reader.seal_of(unit).map_err(failed)?;
+    let sealed = replayed.reader.seal_of(unit).map_err(failed)?;
     let (digest, count) = replayed.reader.tallies_digest(unit).map_err(failed)?;
     // Later than the report's last event: no figure of it rests on them.
-    let Some((tallies, sum)) = told else {
+    let Some((tallies, sum)) = sealed else {
         return InMemoryHistory::take_tallies(&replayed.reader, unit).map_err(failed);
     };
     if tallies == count && sum == hex(&digest) {
@@ -80,12 +80,12 @@ fn are_all_there(
     period: Span,
 ) -> Result<(), Difference> {
     let seals = replayed.reader.seals().map_err(failed)?;
-    for (unit, told) in replayed.reader.sealed_with_tallies().map_err(failed)? {
+    for (unit, sealed) in replayed.reader.sealed_with_tallies().map_err(failed)? {
         let (_, count) = replayed.reader.tallies_digest(unit).map_err(failed)?;
         // What later seals stand for may have been rolled up since the report.
         let is_rolled_up =
             seals.may_be_gone(unit) || units.contains(&unit.day()) || units.contains(&unit.month());
-        if unit.span().cut(period).is_some() && count != told && !(count == 0 && is_rolled_up) {
+        if unit.span().cut(period).is_some() && count != sealed && !(count == 0 && is_rolled_up) {
             return Err(differs(
                 "tallies",
                 format!(

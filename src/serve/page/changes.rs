@@ -106,7 +106,7 @@ pub fn change_rows(
             })
             .map(clock_row),
     );
-    let of_prober = prober::rows(reader.told()?, month);
+    let of_prober = prober::rows(reader.definitions()?, month);
     rows.extend(of_prober.iter().rev().map(change_row));
     if board.entries().len() > FLEET {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
