@@ -43,12 +43,12 @@ pub struct RecordedDefinitions {
     pub identities: BTreeMap<String, String>,
     /// The text of all contracts, encrypted, with when it came into force; empty where it is not
     /// carried, or where there is no contract. UTC.
-    pub sealed: Vec<(UtcMs, String)>,
+    pub encrypted_terms: Vec<(UtcMs, String)>,
     /// Declared components.
     pub components: BTreeMap<String, ComponentDefinition>,
-    /// The witnesses, each time that they were told, oldest first.
+    /// The witnesses, each time that they were recorded, oldest first.
     pub witnesses: Vec<RecordedSince<WitnessesEvent>>,
-    /// The limits of probes at once, each time that they were told, oldest first.
+    /// The limits of probes at once, each time that they were recorded, oldest first.
     pub limits: Vec<RecordedSince<LimitsEvent>>,
 }
 
@@ -112,9 +112,10 @@ impl RecordedDefinitions {
                 .for_each(|(_, until)| *until = Some(at));
         }
         self.identities.extend(terms.of.clone());
-        let none_any_more = || (!self.sealed.is_empty()).then(String::new);
-        let sealed = terms.sealed.clone().or_else(none_any_more);
-        self.sealed.extend(sealed.map(|sealed| (at, sealed)));
+        let none_any_more = || (!self.encrypted_terms.is_empty()).then(String::new);
+        let encrypted = terms.sealed.clone().or_else(none_any_more);
+        self.encrypted_terms
+            .extend(encrypted.map(|encrypted| (at, encrypted)));
         for added in &terms.added {
             let stays = self.stays.entry(added.clone()).or_default();
             stays.push((at, None));

@@ -248,7 +248,7 @@ impl History {
         let transaction = self.connection.transaction()?;
         {
             let (s, events) = (&batch.stamp, (seq + batch.events.len() as u64) as i64 - 1);
-            let inputs = sealed(
+            let inputs = with_checksum(
                 batch.inputs.clone(),
                 &mark_place(batch.id as i64, s, events),
             );
@@ -277,7 +277,7 @@ impl History {
                 put.execute(params![
                     endpoint,
                     batch.id as i64,
-                    sealed(judge.clone(), &state_place(*endpoint, batch.id as i64))
+                    with_checksum(judge.clone(), &state_place(*endpoint, batch.id as i64))
                 ])?;
             }
             transaction

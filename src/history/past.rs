@@ -9,7 +9,7 @@ use super::read::Extent;
 use super::reader::HistoryReader;
 use super::seals::{Unit, UnitKind, column, tallies_digest};
 use super::tally::{tally_longest_blind, tally_results};
-use super::{HistoryError, state_place, unsealed};
+use super::{HistoryError, state_place, without_checksum};
 use crate::judgement::rules::Rules;
 use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{Span, Spans};
@@ -217,7 +217,7 @@ impl HistoryReader {
         while let Some(r) = rows.next()? {
             let (name, component, bytes): (String, String, Vec<u8>) =
                 (r.get(1)?, r.get(2)?, r.get(4)?);
-            let judge = unsealed(&bytes, &state_place(r.get(0)?, r.get(3)?))
+            let judge = without_checksum(&bytes, &state_place(r.get(0)?, r.get(3)?))
                 .and_then(|bytes| decode_with(bytes).ok());
             let (Some((cadence, judge)), Ok(name), Ok(component)) =
                 (judge, Name::new(&name), Name::new(&component))

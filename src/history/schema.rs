@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::reader::HistoryReader;
-use super::{HistoryError, Stamp, mark_place, sealed, state_place};
+use super::{HistoryError, Stamp, mark_place, state_place, with_checksum};
 use crate::config::plan::OWN_BACKUPS;
 use crate::net::guarded;
 
@@ -293,7 +293,7 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
         .collect::<Result<_, _>>()?;
     for (endpoint, mark, judge) in states {
-        let judge = sealed(
+        let judge = with_checksum(
             content(judge, format!("the state of endpoint {endpoint}"))?,
             &state_place(endpoint, mark),
         );
@@ -317,7 +317,7 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
         })?
         .collect::<Result<_, _>>()?;
     for (id, stamp, inputs) in marks {
-        let inputs = sealed(
+        let inputs = with_checksum(
             content(inputs, format!("mark {id}"))?,
             &mark_place(id, &stamp, newest),
         );

@@ -69,18 +69,18 @@ impl<'t> ContractVersions<'t> {
         Self {
             key,
             list: definitions
-                .sealed
+                .encrypted_terms
                 .iter()
-                .map(|(at, sealed)| (*at, sealed.as_str(), OnceCell::new()))
+                .map(|(at, encrypted)| (*at, encrypted.as_str(), OnceCell::new()))
                 .collect(),
         }
     }
 
     fn get(&self, k: usize) -> &Contracts {
-        let (_, sealed, opened) = &self.list[k];
+        let (_, encrypted, opened) = &self.list[k];
         opened.get_or_init(|| {
             self.key
-                .open(sealed)
+                .decrypt(encrypted)
                 .and_then(|text| read(&text).ok())
                 .unwrap_or_default()
         })
@@ -306,17 +306,17 @@ mod tests {
 
     /// Contracts that came into force so many days after November began.
     fn definitions(key: &TermsKey, versions: &[(i64, &str)]) -> RecordedDefinitions {
-        let sealed = |text: &str| {
+        let encrypted = |text: &str| {
             let mut printed = String::new();
             if !text.is_empty() {
                 print::contract::contracts(&mut printed, &contracts(text));
             }
-            key.seal(&printed).unwrap_or_default()
+            key.encrypt(&printed).unwrap_or_default()
         };
         RecordedDefinitions {
-            sealed: versions
+            encrypted_terms: versions
                 .iter()
-                .map(|(day, text)| (november().from + day * DAY, sealed(text)))
+                .map(|(day, text)| (november().from + day * DAY, encrypted(text)))
                 .collect(),
             ..RecordedDefinitions::default()
         }

@@ -413,7 +413,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
             .expect("a state");
         let place = probity::history::state_place(1, mark);
         let (cadence, real) =
-            decode_with(probity::history::unsealed(&bytes, &place).expect("sealed"))
+            decode_with(probity::history::without_checksum(&bytes, &place).expect("sealed"))
                 .expect("a judge");
         let (rules, mut out) = (Rules::new(cadence), Vec::new());
         let (mut judge, first) = (
@@ -436,7 +436,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
         }
         db.execute(
             "UPDATE state SET judge = ?1",
-            [probity::history::sealed(
+            [probity::history::with_checksum(
                 encode_with(&cadence, &judge),
                 &place,
             )],

@@ -29,7 +29,7 @@ impl Recorder {
             self.definitions.recorded.config.clone_from(&present.config);
         }
         if self.definitions.recorded.terms != present.terms
-            || self.definitions.recorded.sealed != present.sealed
+            || self.definitions.recorded.encrypted_terms != present.encrypted_terms
         {
             let identities = present.identities.iter();
             let terms = TermsEvent {
@@ -49,11 +49,14 @@ impl Recorder {
                     .filter(|(c, _)| !self.definitions.recorded.identities.contains_key(*c))
                     .map(|(c, identity)| (c.clone(), identity.clone()))
                     .collect(),
-                sealed: present.sealed.clone(),
+                sealed: present.encrypted_terms.clone(),
             };
             if self.event(now, terms) == Kept::Yes {
                 self.definitions.recorded.terms.clone_from(&present.terms);
-                self.definitions.recorded.sealed.clone_from(&present.sealed);
+                self.definitions
+                    .recorded
+                    .encrypted_terms
+                    .clone_from(&present.encrypted_terms);
                 self.definitions
                     .recorded
                     .identities
@@ -162,7 +165,7 @@ mod tests {
         assert_eq!(second[1], json!({"component": "shop", "gone": true}));
         assert_eq!(second.len(), 3);
         // A build that carries the text records it once of terms that are on record already.
-        present.sealed = Some("s1".into());
+        present.encrypted_terms = Some("s1".into());
         present.identities = [
             ("t2".to_owned(), "i".to_owned()),
             ("t3".to_owned(), "j".to_owned()),

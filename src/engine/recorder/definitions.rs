@@ -21,7 +21,7 @@ pub struct Definitions {
     /// Which report each commitment is about, in a form that gives nothing away.
     pub identities: BTreeMap<String, String>,
     /// The text of all contracts, encrypted; none without contracts.
-    pub sealed: Option<String>,
+    pub encrypted_terms: Option<String>,
     /// How each declared component combines, and from when on it is in service.
     pub components: BTreeMap<String, ComponentDefinition>,
     /// The witnesses and their quorum; none where they were never recorded.
@@ -51,17 +51,17 @@ impl From<RecordedDefinitions> for Definitions {
             .configs
             .last()
             .map_or_else(String::new, |(_, sum)| sum.clone());
-        let sealed = recorded
-            .sealed
+        let encrypted_terms = recorded
+            .encrypted_terms
             .into_iter()
             .next_back()
-            .map(|(_, sealed)| sealed)
-            .filter(|sealed| !sealed.is_empty());
+            .map(|(_, encrypted)| encrypted)
+            .filter(|encrypted| !encrypted.is_empty());
         Self {
             config,
             terms: recorded.terms.into_keys().collect(),
             identities: recorded.identities,
-            sealed,
+            encrypted_terms,
             components: recorded.components,
             witnesses: recorded.witnesses.into_iter().next_back().map(|t| t.what),
             limits: recorded.limits.into_iter().next_back().map(|t| t.what),
