@@ -34,7 +34,7 @@ use crate::history::writer::{Progress, Writer};
 use crate::history::{EventDraft, Stamp};
 use crate::judgement::rules::Cadence;
 use crate::judgement::state::Judge;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
@@ -386,7 +386,7 @@ impl Driver {
                 reason: Reason::NotRunning,
                 detail: "the daemon ended".into(),
             };
-            let report = Report {
+            let report = ProbeReport {
                 outcome,
                 phases: PhaseTimes::default(),
                 duration_us: 0,

@@ -35,7 +35,7 @@ use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{EndpointRecord, Span, Spans};
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Cause, Ms, Outcome, PhaseTimes, ProbeTrigger};
 
@@ -378,7 +378,7 @@ impl Simulation<'_> {
         outcome: Outcome,
         trigger: ProbeTrigger,
     ) {
-        let report = Report {
+        let report = ProbeReport {
             outcome,
             phases: PhaseTimes::default(),
             duration_us: (end_ns - start_ns) / 1000,

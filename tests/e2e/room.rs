@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::shared::Net;
 use probity::net::turns::THREADS;
 use probity::words::{Cause, Outcome};
@@ -78,7 +78,7 @@ fn lines(port: u16, timeout_ms: u64) -> String {
     )
 }
 
-fn start(net: &Rc<Net>, port: u16, timeout_ms: u64) -> JoinHandle<Report> {
+fn start(net: &Rc<Net>, port: u16, timeout_ms: u64) -> JoinHandle<ProbeReport> {
     let (net, endpoint) = (net.clone(), endpoint(&lines(port, timeout_ms)));
     spawn_local(async move { run(&net, &endpoint).await })
 }

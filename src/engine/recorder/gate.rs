@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::engine::recorder::Confirming;
     use crate::judgement::fault::HeldUp;
-    use crate::kind::run::Report;
+    use crate::kind::run::ProbeReport;
     use crate::words::{Ms, Outcome, PhaseTimes, ProbeTrigger, Reason};
 
     fn probed(start: Ms, end: Ms) -> Probed {
@@ -52,7 +52,7 @@ mod tests {
             due: Some(start),
             start,
             end,
-            report: Box::new(Report {
+            report: Box::new(ProbeReport {
                 outcome: Outcome::Up(Box::default()),
                 phases: PhaseTimes::default(),
                 duration_us: 0,

@@ -1,7 +1,7 @@
 //! One probe from start to outcome, whatever its kind: bounded in time, never failing, never
 //! counting.
 //!
-//! The engine calls [`run`]; it gets back a [`Report`].
+//! The engine calls [`run`]; it gets back a [`ProbeReport`].
 
 pub mod charset;
 pub mod coding;
@@ -45,7 +45,7 @@ const UNSEARCHED: &str = "(not shown: it takes too long to look for secrets in i
 
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct ProbeReport {
     pub outcome: Outcome,
     pub phases: PhaseTimes,
     /// From the start of the probe to the last thing the endpoint did, in microseconds.
@@ -62,7 +62,7 @@ pub struct Report {
 /// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in
 /// which the endpoint was kept waiting by us is given back to it, up to a second; what was answered
 /// in time may be judged for another second.
-pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
+pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
     let trace = Trace::begin().of(endpoint.host());
     let timeout = endpoint.rules.cadence.timeout;
     let deadline = Instant::now() + Duration::from_millis(timeout);
@@ -109,7 +109,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         },
         Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
     };
-    Report {
+    ProbeReport {
         outcome,
         phases: trace.phases(),
         duration_us: trace.duration_us().max(least_us),
