@@ -13,7 +13,7 @@ use probity::config::document::value::{parse_duration, show_duration};
 use probity::daemon::control::ControlState;
 use probity::daemon::control::messages::ControlRequest;
 use probity::engine::board::{Board, Entry};
-use probity::engine::drive::{Control, Gauges, Request as Asked};
+use probity::engine::drive::{EngineCommand, Gauges, RecordRequest as Asked};
 use probity::history::checkpoint::TermsKey;
 use probity::history::event::Event;
 use probity::history::opened::History;
@@ -105,7 +105,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         terms: TermsKey::nobodys(),
         standings: Arc::new(Arc::new(judged).into()),
     };
-    let (control, mut asked) = mpsc::unbounded_channel();
+    let (engine, mut asked) = mpsc::unbounded_channel();
     // Only pruning asks the writer, and a history that does not verify, as this one, is never
     // pruned.
     let beside = tempfile::tempdir().expect("a directory");
@@ -116,14 +116,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let control = ControlState {
         board,
         state_dir: directory.path().to_owned(),
-        control,
+        engine,
         writer,
         reload: server.reload.clone(),
         terms: TermsKey::nobodys(),
     };
     std::thread::spawn(move || {
         while let Some(one) = asked.blocking_recv() {
-            let Control::Record { request, reply } = one else {
+            let EngineCommand::Record { request, reply } = one else {
                 continue;
             };
             recorded(&request);

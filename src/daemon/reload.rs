@@ -18,7 +18,7 @@ use super::surroundings::HostTrust;
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
-use crate::engine::drive::{Control, NewPlan, ReloadSummary};
+use crate::engine::drive::{EngineCommand, NewPlan, ReloadSummary};
 use crate::history::checkpoint::TermsKey;
 use crate::history::writer::Writer;
 use crate::net::apart;
@@ -36,7 +36,7 @@ pub struct Reloader {
     pub directory: PathBuf,
     pub board: Arc<Board>,
     pub writer: Writer,
-    pub control: mpsc::UnboundedSender<Control>,
+    pub engine: mpsc::UnboundedSender<EngineCommand>,
     pub terms: TermsKey,
     pub surroundings: HostTrust,
     /// Connections of the listener that the descriptors allow.
@@ -128,7 +128,7 @@ impl Reloader {
             connections,
         } = prepared.await??;
         let (reply, answer) = oneshot::channel();
-        let _ = self.control.send(Control::Reload {
+        let _ = self.engine.send(EngineCommand::Reload {
             plan: Box::new(plan),
             reply,
         });

@@ -27,7 +27,7 @@ use crate::account::figures::NotSeen;
 use crate::config::Plan;
 use crate::config::document::source::show_faults_only;
 use crate::engine::board::Board;
-use crate::engine::drive::{self, Control, Gauges, Setup};
+use crate::engine::drive::{self, EngineCommand, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
 use crate::history::schema;
 use crate::history::writer::Progress;
@@ -98,9 +98,9 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .history
         .start(move |p: Progress| drop(tell.send(p)))
         .map_err(system)?;
-    // What can fail fails before the engine begins: nothing would tell it to end.
+    // What can fail fails before the engine begins: nothing would ask it to end.
     let socket = control::bind(&directory).map_err(StartError::System)?;
-    let (control, controls) = mpsc::unbounded_channel();
+    let (engine, commands) = mpsc::unbounded_channel();
     let continued = watch_process_signals().map_err(system)?;
     note_reading(&board);
     let surroundings = host_trust(clock, &plan, &board);
@@ -119,21 +119,21 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         clock_trust: surroundings.clock.clone(),
         masks: surroundings.masks.clone(),
         progress,
-        control: controls,
+        commands,
         continued,
         arrivals: begun.arrivals,
         definitions: begun.definitions,
         parked: begun.parked,
         tallies: begun.tallies,
     };
-    let engine = start_engine(setup).map_err(system)?;
+    let engine_thread = start_engine(setup).map_err(system)?;
     let reloader = Reloader {
         terms: begun.terms,
         path: config,
         directory: directory.clone(),
         board: board.clone(),
         writer: writer.clone(),
-        control: control.clone(),
+        engine: engine.clone(),
         surroundings: surroundings.clone(),
         places: Arc::new(AtomicUsize::new(shares.connections)),
     };
@@ -144,12 +144,12 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         board,
         gauges,
         reloader,
-        control,
+        engine,
     };
-    let has_died = || engine.is_finished() || writer_thread.is_finished();
+    let has_died = || engine_thread.is_finished() || writer_thread.is_finished();
     let served = serve_until_end(outer, (listener, socket), ending, has_died);
     drop(writer);
-    ended(served, engine, writer_thread)
+    ended(served, engine_thread, writer_thread)
 }
 
 /// The config was read just now.
@@ -191,13 +191,13 @@ fn serve_until_end(
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(|e| StartError::System(e.to_string()))?;
-    let control = outer.control.clone();
+    let engine = outer.engine.clone();
     let serving = outer.serve(sockets, ending, has_died);
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(serving));
     runtime.shutdown_timeout(Duration::from_millis(50));
     if served.is_err() {
         let (reply, _) = oneshot::channel();
-        let _ = control.send(Control::End { reply });
+        let _ = engine.send(EngineCommand::End { reply });
     }
     served
 }
@@ -304,7 +304,7 @@ struct Outer {
     board: Arc<Board>,
     gauges: Arc<Gauges>,
     reloader: Reloader,
-    control: mpsc::UnboundedSender<Control>,
+    engine: mpsc::UnboundedSender<EngineCommand>,
 }
 
 impl Outer {
@@ -361,7 +361,7 @@ impl Outer {
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
         tasks.iter().for_each(AbortHandle::abort);
         let (reply, ended) = oneshot::channel();
-        let _ = self.control.send(Control::End { reply });
+        let _ = self.engine.send(EngineCommand::End { reply });
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
         server.end();
         Ok(())
@@ -388,7 +388,7 @@ impl Outer {
         ControlState {
             board: self.board.clone(),
             state_dir: self.directory.clone(),
-            control: self.control.clone(),
+            engine: self.engine.clone(),
             writer: self.reloader.writer.clone(),
             terms: self.reloader.terms.clone(),
             reload,

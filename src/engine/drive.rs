@@ -5,8 +5,8 @@
 //! one is not held against an endpoint.
 
 mod clock_steps;
+mod commands;
 mod commits;
-mod control;
 mod endpoint_lifecycle;
 mod hours;
 mod probe_task;
@@ -22,7 +22,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-pub use self::control::{Arrival, Control, NewPlan, RecordReply, ReloadSummary, Request};
+pub use self::commands::{
+    Arrival, EngineCommand, NewPlan, RecordReply, RecordRequest, ReloadSummary,
+};
 use self::probe_task::Finished;
 use super::board::Board;
 use super::inputs::Input;
@@ -85,7 +87,7 @@ pub struct Setup {
     pub clock_trust: Arc<ClockTrust>,
     pub masks: Arc<MasksInForce>,
     pub progress: mpsc::UnboundedReceiver<Progress>,
-    pub control: mpsc::UnboundedReceiver<Control>,
+    pub commands: mpsc::UnboundedReceiver<EngineCommand>,
     /// Set by the signal handler of SIGCONT.
     pub continued: Arc<AtomicBool>,
     pub arrivals: Vec<Arrival>,
@@ -159,7 +161,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         definitions,
         tallies,
         mut progress,
-        mut control,
+        mut commands,
     } = begin;
     driver.take_up(arrivals, &definitions, &tallies);
     let mut due = Vec::new();
@@ -180,7 +182,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
                 driver.take_news(news);
                 None
             }
-            Some(control) = control.recv() => driver.control(control),
+            Some(command) = commands.recv() => driver.carry_out(command),
             () = alarm.until(wake_ns) => None,
         };
         if let Some(reply) = ended {
@@ -197,7 +199,7 @@ struct Beginning {
     definitions: Definitions,
     tallies: Vec<(i64, i64, Vec<u8>)>,
     progress: mpsc::UnboundedReceiver<Progress>,
-    control: mpsc::UnboundedReceiver<Control>,
+    commands: mpsc::UnboundedReceiver<EngineCommand>,
 }
 
 impl Driver {
@@ -243,7 +245,7 @@ impl Driver {
             definitions: setup.definitions,
             tallies: setup.tallies,
             progress: setup.progress,
-            control: setup.control,
+            commands: setup.commands,
         };
         (driver, beginning)
     }
@@ -361,18 +363,18 @@ impl Driver {
             .store(self.scheduler.in_flight(), Ordering::Relaxed);
     }
 
-    fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
-        match control {
-            Control::Reload { plan, reply } => {
+    fn carry_out(&mut self, command: EngineCommand) -> Option<oneshot::Sender<()>> {
+        match command {
+            EngineCommand::Reload { plan, reply } => {
                 let summary = self.reload(*plan);
                 let _ = reply.send(summary);
                 None
             }
-            Control::Record { request, reply } => {
+            EngineCommand::Record { request, reply } => {
                 self.record(request, reply);
                 None
             }
-            Control::End { reply } => Some(reply),
+            EngineCommand::End { reply } => Some(reply),
         }
     }
 

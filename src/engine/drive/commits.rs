@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::control::{RecordReply, Request};
+use super::commands::{RecordReply, RecordRequest};
 use super::{COMMIT_APART_NS, Driver, SECOND_NS};
 use crate::engine::recorder::Kept;
 use crate::engine::recorder::windows::NO_ROOM;
@@ -79,11 +79,11 @@ impl Driver {
     }
 
     /// Records what somebody asked for; the answer follows with the commit.
-    pub(super) fn record(&mut self, request: Request, reply: RecordReply) {
+    pub(super) fn record(&mut self, request: RecordRequest, reply: RecordReply) {
         let now = self.now_ms();
         let recorded = now as i64 + self.recorder.offset_ms;
         match request {
-            Request::DeclareWindow { window, by } => {
+            RecordRequest::DeclareWindow { window, by } => {
                 if self
                     .board
                     .windows
@@ -103,14 +103,14 @@ impl Driver {
                 }
                 self.recorder.update_windows(now);
             }
-            Request::EndWindow { id, by } => {
+            RecordRequest::EndWindow { id, by } => {
                 if let Err(why) = self.recorder.end_window(&id, &by, now) {
                     let _ = reply.send(Err(why));
                     return;
                 }
                 self.recorder.update_windows(now);
             }
-            Request::Correct(event) => {
+            RecordRequest::Correct(event) => {
                 if self.recorder.event(now, *event) == Kept::No {
                     let _ = reply.send(Err(NO_ROOM.to_owned()));
                     return;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Driver;
-use super::control::{Arrival, NewPlan, ReloadSummary};
+use super::commands::{Arrival, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::{Entry, Settled};
 use crate::engine::inputs::Input;
