@@ -9,7 +9,6 @@ mod definition_events;
 pub mod definitions;
 mod finality;
 mod gap;
-mod gate;
 mod message_schedule;
 mod message_text;
 mod next_batch;
@@ -22,12 +21,12 @@ mod tallies;
 mod tracked;
 mod unknown_messages;
 pub mod windows;
+mod witness_check;
 mod witness_rounds;
 
 use std::sync::Arc;
 
 use self::definitions::LastRecorded;
-use self::gate::WitnessGate;
 use self::message_text::closings;
 use self::next_batch::NextBatch;
 use self::publisher::Publisher;
@@ -35,6 +34,7 @@ use self::receivers::Receivers;
 use self::slot_result_queue::SlotResultQueue;
 pub use self::tracked::{Confirming, Kept, Probed, Reprobe, SlotOutcome};
 use self::tracked::{Counts, HourCount, TrackedEndpoint};
+use self::witness_check::WitnessCheck;
 use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::Input;
@@ -69,7 +69,7 @@ pub struct Recorder {
     slot_results: SlotResultQueue,
     definitions: LastRecorded,
     publisher: Publisher,
-    gate: WitnessGate,
+    witness_check: WitnessCheck,
     receivers: Receivers,
     /// Re-probes that decide nothing may still use; refilled ten times a second.
     budget: f64,
@@ -85,7 +85,7 @@ impl Recorder {
             slot_results: SlotResultQueue::default(),
             definitions: LastRecorded::default(),
             publisher: Publisher::default(),
-            gate: WitnessGate::default(),
+            witness_check: WitnessCheck::default(),
             receivers: Receivers::begun(now),
             budget: REPROBES_PER_SECOND,
         }
@@ -377,11 +377,13 @@ impl Recorder {
                     self.judge_missed(index, (at, reason, count), now, wanted);
                 }
                 SlotOutcome::Probe(probed) => {
-                    let own = self.gate.own(&self.tracked[index], seq, &probed);
+                    let own = self
+                        .witness_check
+                        .own_faults(&self.tracked[index], seq, &probed);
                     let Some(verdict) = attribute(&probed.report.outcome, &own) else {
                         let waiting = (seq, SlotOutcome::Probe(probed));
                         self.tracked[index].early.insert(0, waiting);
-                        self.gate.held.insert(index);
+                        self.witness_check.held.insert(index);
                         break;
                     };
                     self.judge_probed(index, &probed, verdict, now, wanted);
