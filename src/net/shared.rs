@@ -14,13 +14,13 @@ use super::budget::Budget;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
 use super::echo::Echoes;
+use super::judging_threads::JudgingThreads;
 use super::masks_in_force::MasksInForce;
 use super::origin::HopOrigin;
 use super::pins::Pins;
 use super::resolve::{Paths, Resolver};
 use super::sys;
 use super::tls_spec::{self, Prepared};
-use super::turns::Turns;
 use crate::config::plan::probe::Tls;
 
 /// Not `Send`: each probing thread has its own.
@@ -34,7 +34,7 @@ pub struct Net {
     /// What is masked at the end of each probe.
     pub masks: Arc<MasksInForce>,
     pub budget: Budget,
-    pub turns: Turns,
+    pub judging_threads: JudgingThreads,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
     /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -79,7 +79,7 @@ impl Net {
             clock,
             masks: Arc::default(),
             budget,
-            turns: Turns::default(),
+            judging_threads: JudgingThreads::default(),
             _stamping: stamping,
             prepared: RefCell::default(),
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use probity::kind::run::{ProbeReport, run};
+use probity::net::judging_threads::THREADS;
 use probity::net::shared::Net;
-use probity::net::turns::THREADS;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -287,7 +287,7 @@ async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn
         let net = Rc::new(Net::default());
         let mut held = Vec::new();
         for _ in 0..THREADS {
-            held.push(net.turns.turn(7).await);
+            held.push(net.judging_threads.one_for(7).await);
         }
         let probes: Vec<_> = (0..THREADS)
             .map(|_| {
@@ -298,7 +298,7 @@ async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn
         // Past the timeout and the time in which an answer may be judged.
         while probes.iter().any(|probe| !probe.is_finished()) {
             let other = net.clone();
-            let waits = other.turns.turn(8);
+            let waits = other.judging_threads.one_for(8);
             if tokio::time::timeout(Duration::from_secs(3), waits)
                 .await
                 .is_err()

@@ -104,9 +104,9 @@ async fn asked(
     };
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let spec = spec.clone();
-    let judged = apart(&turn, move || {
+    let judged = apart(&thread, move || {
         let seen = seen.map_or_else(|| DnsAnswer::read(&spec, &reply), Ok)?;
         let verdicts = seen.held_against(&spec.expect, &work);
         Ok((seen, verdicts))

@@ -143,9 +143,9 @@ async fn judge_head(
         return Ok((response, work));
     }
     trace.enter(Stage::Judging);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
-    let judged = apart(&turn, move || {
+    let judged = apart(&thread, move || {
         let mut verdicts = Verdicts {
             quoting,
             ..Verdicts::default()
@@ -200,7 +200,7 @@ fn decide(
     }
 }
 
-/// What waits here, waits in the prober's own time: first for its turn, then for memory, so that
+/// What waits here, waits in the prober's own time: first for a thread, then for memory, so that
 /// what waits for others of its host holds nothing that is decoded.
 async fn judge_large(
     (net, trace): (&Net, &Trace),
@@ -209,7 +209,7 @@ async fn judge_large(
     work: Work,
     mut verdicts: Verdicts,
 ) -> Result<(Verdicts, Option<Halt>), Halt> {
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {
         net.budget.decoded(spec.limits.decoded).await
@@ -235,7 +235,7 @@ async fn judge_large(
     // Without codings nothing is done yet: a thread for each that waits would cost more than it
     // spares.
     let (spec, seen, work, mut verdicts, share) = if is_coded {
-        apart(&turn, seeing).await?
+        apart(&thread, seeing).await?
     } else {
         seeing()
     };
@@ -251,7 +251,7 @@ async fn judge_large(
         }
         (None, _) | (_, None) => None,
     };
-    apart(&turn, move || {
+    apart(&thread, move || {
         decide(&spec, &seen, &work, &mut verdicts);
         drop((seen, share, values));
         (verdicts, None)

@@ -282,7 +282,7 @@ fn is_scrubbed_at_once(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) 
 }
 
 /// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
-/// through is looked through apart, in its host's turn.
+/// through is looked through apart, on a thread of its host.
 async fn scrubbed_apart(
     (net, trace): (&Net, &Trace),
     mask: &Mask,
@@ -290,8 +290,8 @@ async fn scrubbed_apart(
     mut halt: Option<Halt>,
 ) -> (Box<Facts>, Option<Halt>) {
     let mask = mask.clone();
-    let turn = net.turns.turn(trace.whose.get()).await;
-    let scrubbed = cost::apart(&turn, move || {
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
+    let scrubbed = cost::apart(&thread, move || {
         scrub(&mask, &mut facts, &mut halt);
         (facts, halt)
     });

@@ -245,10 +245,10 @@ async fn looked(
         return Ok(step);
     }
     trace.is_looked_at.set(true);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (mut taken, sought) = (std::mem::take(dialogue), pattern.clone());
     let mine = std::mem::replace(work, Work::of(Duration::ZERO, Arc::default()));
-    let looked = apart(&turn, move || {
+    let looked = apart(&thread, move || {
         let began_ns = thread_cpu_ns();
         let step = taken.look_by(&sought.regex, &|text| {
             search::is_in(&sought, text, End::Whole, &mine).unwrap_or_default()
@@ -257,7 +257,7 @@ async fn looked(
         (step, taken, mine, thread_cpu_ns().saturating_sub(began_ns))
     });
     let (step, taken, mine, took_ns) = looked.await?;
-    drop(turn);
+    drop(thread);
     trace.is_looked_at.set(false);
     *dialogue = taken;
     pace.has_looked(dialogue, Duration::from_nanos(took_ns));

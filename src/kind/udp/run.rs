@@ -154,9 +154,9 @@ async fn judged(
     }
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let expect = spec.expect.clone();
-    let judged = apart(&turn, move || held_against(&expect, &answer, &work)).await;
+    let judged = apart(&thread, move || held_against(&expect, &answer, &work)).await;
     trace.enter(Stage::Idle);
     judged
 }
