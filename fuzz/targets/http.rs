@@ -86,7 +86,7 @@ fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response
         keep: Keep::Body,
         limits: &spec.limits,
         reading,
-        budget: &probity::net::budget::Budget::default(),
+        memory: &probity::net::body_memory::BodyMemory::default(),
     };
     run(http1::exchange(
         &mut Played::new(bytes, step),
@@ -108,7 +108,7 @@ fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
         keep: Keep::Body,
         limits: &spec.limits,
         reading: Strictness::Lenient,
-        budget: &probity::net::budget::Budget::default(),
+        memory: &probity::net::body_memory::BodyMemory::default(),
     };
     run(http2::exchange(
         Played::new(bytes, step),

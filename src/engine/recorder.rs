@@ -72,7 +72,7 @@ pub struct Recorder {
     witness_check: WitnessCheck,
     receivers: Receivers,
     /// Re-probes that decide nothing may still use; refilled ten times a second.
-    budget: f64,
+    reprobe_tokens: f64,
 }
 
 impl Recorder {
@@ -87,7 +87,7 @@ impl Recorder {
             publisher: Publisher::default(),
             witness_check: WitnessCheck::default(),
             receivers: Receivers::begun(now),
-            budget: REPROBES_PER_SECOND,
+            reprobe_tokens: REPROBES_PER_SECOND,
         }
     }
 
@@ -466,8 +466,8 @@ impl Recorder {
             .outage()
             .is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
         let is_worth_it = is_quick || matches!(verdict, Verdict::Unmeasured(_));
-        if is_worth_it && self.budget >= 1.0 {
-            self.budget -= 1.0;
+        if is_worth_it && self.reprobe_tokens >= 1.0 {
+            self.reprobe_tokens -= 1.0;
             wanted.push(Reprobe {
                 endpoint: index,
                 at,
@@ -490,7 +490,7 @@ impl Recorder {
         self.next_batch.overflow.snapshot = None;
     }
 
-    /// Ten times a second: views that were held are shown, the budget of re-probes is refilled,
+    /// Ten times a second: views that were held are shown, the tokens of re-probes are refilled,
     /// overdue judges hear the time.
     pub fn tick(
         &mut self,
@@ -498,7 +498,8 @@ impl Recorder {
         in_flight_since: impl Fn(usize) -> Option<Ms>,
         range: std::ops::Range<usize>,
     ) {
-        self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
+        self.reprobe_tokens =
+            (self.reprobe_tokens + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
         self.notify_of_unknown(now);
         for index in std::mem::take(&mut self.publisher.unpublished) {
             self.publish_live(index);

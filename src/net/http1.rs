@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::head::Framing;
-use super::budget::{Budget, Incoming};
+use super::body_memory::{BodyMemory, Incoming};
 use super::halt::{Halt, stream_error};
 use super::http_response::{Ask, Response};
 use super::trace::{Stage, Trace};
@@ -54,7 +54,7 @@ where
         at: 0,
         first: true,
         since_turn: 0,
-        budget: ask.budget,
+        memory: ask.memory,
     };
     let mut response = read_head(&mut input, &ask).await?;
     let framing = head::framing(&mut response, ask.method, ask.reading)?;
@@ -89,14 +89,14 @@ struct BufferedStream<'s, S> {
     first: bool,
     /// Bytes read since others had their turn.
     since_turn: usize,
-    budget: &'s Budget,
+    memory: &'s BodyMemory,
 }
 
 impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
     /// Reads more of a body, once there is room for it.
     async fn more_of(&mut self, body: &mut Body) -> Result<bool, Halt> {
         body.incoming
-            .more(self.budget, self.trace, (body.kept.len(), body.expected))
+            .more(self.memory, self.trace, (body.kept.len(), body.expected))
             .await;
         loop {
             tokio::select! {
@@ -433,7 +433,7 @@ mod tests {
                 keep: Keep::Body,
                 limits: &LIMITS,
                 reading,
-                budget: &Budget::default(),
+                memory: &BodyMemory::default(),
             },
         )
         .await;
@@ -753,7 +753,7 @@ mod tests {
                 keep: Keep::Body,
                 limits: &LIMITS,
                 reading: Strictness::Lenient,
-                budget: &Budget::default(),
+                memory: &BodyMemory::default(),
             };
             let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask)
                 .await

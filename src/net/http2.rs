@@ -14,7 +14,7 @@ use h2::client::{Builder, ResponseFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::watched::{Watch, Watched};
-use super::budget::Incoming;
+use super::body_memory::Incoming;
 use super::halt::Halt;
 use super::http_response::{Ask, Response};
 use super::trace::{Stage, Trace};
@@ -144,7 +144,7 @@ async fn read(
     let mut incoming = Incoming::default();
     loop {
         incoming
-            .more(ask.budget, trace, (out.body.len(), ask.limits.body))
+            .more(ask.memory, trace, (out.body.len(), ask.limits.body))
             .await;
         let data = loop {
             tokio::select! {

@@ -6,7 +6,7 @@
 mod above;
 pub mod apart;
 pub mod authorities;
-pub mod budget;
+pub mod body_memory;
 pub mod certificate;
 pub mod clock;
 pub mod clock_trust;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use socket2::{Domain, Socket, Type};
 
 use super::authorities::Authorities;
-use super::budget::Budget;
+use super::body_memory::BodyMemory;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
 use super::echo::Echoes;
@@ -33,7 +33,7 @@ pub struct Net {
     pub clock: Arc<ClockTrust>,
     /// What is masked at the end of each probe.
     pub masks: Arc<MasksInForce>,
-    pub budget: Budget,
+    pub memory: BodyMemory,
     pub judging_threads: JudgingThreads,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
     /// begin and end that with every probe would change its code each time.
@@ -69,7 +69,7 @@ impl Net {
             sys::stamp_arrivals(socket.as_fd());
         }
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
-        let (echoes, budget) = (Echoes::default(), Budget::default());
+        let (echoes, memory) = (Echoes::default(), BodyMemory::default());
         Self {
             resolver,
             pins: Pins::default(),
@@ -78,7 +78,7 @@ impl Net {
             authorities,
             clock,
             masks: Arc::default(),
-            budget,
+            memory,
             judging_threads: JudgingThreads::default(),
             _stamping: stamping,
             prepared: RefCell::default(),

@@ -10,7 +10,7 @@ use crate::kind::run::coding;
 use crate::kind::run::cost::{self, apart};
 use crate::kind::run::expect::{self, DecodedBody, Quoting, Verdicts};
 use crate::kind::run::work::{Awaited, Work};
-use crate::net::budget::{self, Share};
+use crate::net::body_memory::{self, Share};
 use crate::net::halt::Halt;
 use crate::net::http_response::Response;
 use crate::net::origin::HopOrigin;
@@ -212,7 +212,7 @@ async fn judge_large(
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {
-        net.budget.decoded(spec.limits.decoded).await
+        net.memory.decoded(spec.limits.decoded).await
     } else {
         None
     };
@@ -222,7 +222,7 @@ async fn judge_large(
     );
     let seeing = move || {
         let seen = see(&spec, response, &work, &mut verdicts);
-        budget::shrink(
+        body_memory::shrink(
             &mut share,
             seen.as_ref()
                 .ok()
@@ -245,8 +245,8 @@ async fn judge_large(
     };
     let values = match (seen.1.as_ref(), copies) {
         (Some(seen), Some(copies)) => {
-            net.budget
-                .values(copies * budget::of_json(&seen.bytes))
+            net.memory
+                .values(copies * body_memory::of_json(&seen.bytes))
                 .await
         }
         (None, _) | (_, None) => None,

@@ -160,7 +160,7 @@ async fn fetch(way: Way<'_>, trace: &Trace, hop: HopRequest<'_>) -> Result<Respo
         keep: hop.keep,
         limits: &spec.limits,
         reading: spec.reading,
-        budget: &net.budget,
+        memory: &net.memory,
     };
     let (mut stream, second) = connected(way, trace, alpn(spec.version)).await?;
     if second {
