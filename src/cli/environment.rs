@@ -16,7 +16,7 @@ use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::{Dial, Endpoint};
 use crate::daemon::control::SOCKET;
-use crate::daemon::surroundings;
+use crate::daemon::host_trust;
 use crate::history::{backup, schema};
 use crate::kind::Kind;
 use crate::net::authorities::Authorities;
@@ -37,8 +37,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Everything that a start with this state directory would lack here.
 pub fn notes(plan: &Plan, directory: &Path) -> Vec<String> {
-    let mut notes =
-        surroundings::notes(plan, &Authorities::of_the_system(), &ClockTrust::default());
+    let mut notes = host_trust::notes(plan, &Authorities::of_the_system(), &ClockTrust::default());
     notes.extend(icmp(plan));
     // The daemon of this state directory has its port, and that is as it should be.
     if UnixStream::connect(directory.join(SOCKET)).is_err() {

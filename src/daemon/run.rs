@@ -17,12 +17,12 @@ use super::backups;
 use super::control::{self, ControlState};
 use super::descriptors::shares;
 use super::exit::Exit;
+use super::host_trust::{self, HostTrust};
 use super::reload::{self, ReloadWanted, Reloader};
 use super::service::{send_state, service_manager};
 use super::sighup;
 use super::start::{self, Begun, StartError};
 use super::streams::say_error;
-use super::surroundings::{self, HostTrust};
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
 use crate::config::document::source::show_faults_only;
@@ -103,7 +103,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let (engine, commands) = mpsc::unbounded_channel();
     let continued = watch_process_signals().map_err(system)?;
     note_reading(&board);
-    let surroundings = host_trust(clock, &plan, &board);
+    let host_trust = host_trust(clock, &plan, &board);
     let shares = shares(&plan);
     let setup = Setup {
         clock: Clock::Real,
@@ -115,9 +115,9 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         limits: shares.limits,
         vantage: plan.daemon.vantage.clone(),
         writer: writer.clone(),
-        authorities: surroundings.authorities.clone(),
-        clock_trust: surroundings.clock.clone(),
-        masks: surroundings.masks.clone(),
+        authorities: host_trust.authorities.clone(),
+        clock_trust: host_trust.clock.clone(),
+        masks: host_trust.masks.clone(),
         progress,
         commands,
         continued,
@@ -134,7 +134,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         board: board.clone(),
         writer: writer.clone(),
         engine: engine.clone(),
-        surroundings: surroundings.clone(),
+        host_trust: host_trust.clone(),
         places: Arc::new(AtomicUsize::new(shares.connections)),
     };
     // The board has it, and after a reload another: this one's secrets must not stay.
@@ -402,7 +402,7 @@ impl Outer {
         standings: Arc<ArcSwap<Standings>>,
     ) -> Vec<AbortHandle> {
         let (board, directory, reloader) = (&self.board, &self.directory, &self.reloader);
-        let authorities = &reloader.surroundings.authorities;
+        let authorities = &reloader.host_trust.authorities;
         let alive = {
             let board = board.clone();
             move || makes_progress(&board)
@@ -414,8 +414,8 @@ impl Outer {
                 reloader.terms.clone(),
                 standings,
             )),
-            spawned(surroundings::look_often(
-                reloader.surroundings.clone(),
+            spawned(host_trust::look_often(
+                reloader.host_trust.clone(),
                 board.clone(),
             )),
             spawned(backups::make(board.clone(), directory.clone())),

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use self::target::{Note, ProbeTarget};
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Tls as TlsSettings;
 use crate::words::people;
@@ -99,10 +99,10 @@ macro_rules! types {
             }
 
             /// Reads the table of this kind.
-            pub fn spec(self, layers: &Layers, surroundings: &dyn Surroundings) -> Spec {
+            pub fn spec(self, layers: &Layers, inputs: &dyn ConfigInputs) -> Spec {
                 match self {
                     $(Kind::$kind => {
-                        let spec = <$folder::$target as ProbeTarget>::read(layers, surroundings);
+                        let spec = <$folder::$target as ProbeTarget>::read(layers, inputs);
                         Spec::$kind(Arc::new(spec))
                     })*
                 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Tls;
 
@@ -26,7 +26,7 @@ pub trait ProbeTarget: Sized + Debug + Clone {
     fn lines(scheme: &str, rest: &str) -> String;
 
     /// Reads the kind's table; each fault is noted where it is.
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> Self::Spec;
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> Self::Spec;
 
     /// The probe of an address, or nothing after a fault.
     fn aimed(spec: Arc<Self::Spec>, text: &str, at: &Item) -> Option<Self>;

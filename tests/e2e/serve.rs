@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use probity::config::{Endpoint, Plan, Surroundings, load};
+use probity::config::{ConfigInputs, Endpoint, Plan, load};
 use probity::kind::run::{ProbeReport, run};
 use probity::net::authorities::Authorities;
 use probity::net::clock_trust::ClockTrust;
@@ -17,10 +17,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-#[path = "../support/surroundings.rs"]
-mod surroundings;
+#[path = "../support/config_inputs.rs"]
+mod config_inputs;
 
-use surroundings::InMemory;
+use config_inputs::InMemory;
 
 /// A config in memory; files are read from disk.
 pub fn in_memory(text: &str) -> InMemory<'static> {

@@ -16,7 +16,7 @@ use crate::config::document::tree::nearest;
 use crate::config::plan::ClockChoice;
 use crate::config::plan::probe::HostPort;
 use crate::config::usual_ports::{self, First};
-use crate::config::{Endpoint, Fault, Plan, Surroundings, load};
+use crate::config::{ConfigInputs, Endpoint, Fault, Plan, load};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::say_error;
@@ -420,7 +420,7 @@ fn is_literal(text: &str) -> bool {
 }
 
 /// The options as the main file, beside the files that they name.
-impl Surroundings for Written {
+impl ConfigInputs for Written {
     fn read(&self, path: &Path) -> Result<String, String> {
         if path == Path::new(COMMAND_LINE) {
             return Ok(self.text.clone());

@@ -94,14 +94,14 @@ fn documented(path: &str) -> Option<String> {
 fn keys() -> BTreeMap<String, String> {
     // The example shows one of the two forms of `combine`.
     let other = "[component.any-two]\ncombine = { at_least = 2 }\n";
-    for (path, surroundings) in [
+    for (path, inputs) in [
         ("example.toml", example()),
         (
             "written.toml",
             with_the_examples_files("written.toml", other),
         ),
     ] {
-        load(Path::new(path), &surroundings).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        load(Path::new(path), &inputs).unwrap_or_else(|faults| panic!("{faults:#?}"));
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for (path, note) in LOOKED_UP.with_borrow(|all| all.clone()) {

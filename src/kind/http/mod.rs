@@ -18,7 +18,7 @@ use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::http_url_with_zone;
 use crate::config::document::secret::MaybeSecret;
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::document::zone::into_url;
 use crate::config::plan::probe::Tls;
@@ -44,8 +44,8 @@ impl ProbeTarget for HttpTarget {
         format!("probe.http.url = {}", toml(&format!("{scheme}://{rest}")))
     }
 
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
-        read::spec(layers, surroundings)
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> Http {
+        read::spec(layers, inputs)
     }
 
     fn aimed(spec: Arc<Http>, text: &str, at: &Item) -> Option<Self> {

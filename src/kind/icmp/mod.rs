@@ -9,7 +9,7 @@ use std::sync::Arc;
 use self::spec::Icmp;
 use super::target::{ProbeTarget, toml};
 use crate::config::document::address::host;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::print::probe::print_within;
 
@@ -32,7 +32,7 @@ impl ProbeTarget for IcmpTarget {
         format!("probe.icmp.host = {}", toml(rest))
     }
 
-    fn read(layers: &Layers, _: &dyn Surroundings) -> Icmp {
+    fn read(layers: &Layers, _: &dyn ConfigInputs) -> Icmp {
         read::spec(layers)
     }
 
