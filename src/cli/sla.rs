@@ -14,7 +14,7 @@ use crate::config::timeline_file;
 use crate::config::timeline_text::timeline_of;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_without_secrets;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate as evaluate_contract, evaluate_components};
 use crate::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
@@ -120,7 +120,7 @@ pub fn own_timeline(
         &reader,
         &grouped,
         Span::new(span.from, span.to.min(now).max(span.from)),
-        Which::All,
+        WhichTallies::All,
     )
     .map_err(local::complain)?;
     say_not_seen(&reader, &grouped, &mut parts, reached, Some(named)).map_err(local::complain)?;

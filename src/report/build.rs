@@ -21,7 +21,7 @@ use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
@@ -121,7 +121,7 @@ pub fn build(
     let each = evaluate_components(&m.contract, &m.tenants, &seen.record, period)?;
     let judged = evaluate(&m.contract, &m.tenants, &seen.record, period)?;
     let judged = of_tenants(judged, subject.tenant);
-    let latency = latency(reader, &m.contract, &parts, period, Which::Sealed)?;
+    let latency = latency(reader, &m.contract, &parts, period, WhichTallies::Sealed)?;
     let vantage = reader
         .vantage()?
         .unwrap_or_else(|| plan.daemon.vantage.clone());
@@ -224,8 +224,12 @@ fn observed(
     let period = subject.period;
     let windows = maintenance(reader, parts, period)?;
     let until = settled(reader, subject.contract, period, now)?;
-    let (reached, recorded) =
-        components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
+    let (reached, recorded) = components(
+        reader,
+        parts,
+        Span::new(period.from, until),
+        WhichTallies::Sealed,
+    )?;
     if reached.to < period.to && !subject.provisional {
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
@@ -326,8 +330,12 @@ pub(crate) fn evaluated(
     (period, until): (Span, UtcMs),
 ) -> Result<LaterEvaluation, HistoryError> {
     let windows = maintenance(reader, parts, period)?;
-    let (reached, recorded) =
-        components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
+    let (reached, recorded) = components(
+        reader,
+        parts,
+        Span::new(period.from, until),
+        WhichTallies::Sealed,
+    )?;
     let record = timeline(reached, recorded, windows);
     let judged = is_in_force(contract, period)
         .and_then(|()| evaluate(contract, tenants, &record, period))

@@ -11,10 +11,10 @@ use crate::account::figures::{Part, members};
 use crate::config::Plan;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
+use crate::history::component_lineage::ComponentLineage;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::lineage::Lineage;
-use crate::history::past::Which;
 use crate::history::read::{Extent, StoredOutage};
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::history::tally::{tally_hours, tally_slots};
 use crate::judgement::rules::Rules;
@@ -115,7 +115,7 @@ impl<'h> Listing<'h> {
         for (name, extent) in self.parts.iter().flat_map(|p| &p.endpoints) {
             let mut sum = [0_u64; 5];
             let mut hours = 0_u64;
-            for tally in reader.tallies(name, self.period, Which::Sealed)? {
+            for tally in reader.tallies(name, self.period, WhichTallies::Sealed)? {
                 let Some(slots) = tally_slots(&tally.body) else {
                     continue;
                 };
@@ -188,7 +188,7 @@ impl<'h> Listing<'h> {
         let (mut list, mut corrections) = (Vec::new(), OutageCorrections::default());
         for part in self.parts {
             let (component, members) = (part.component.as_str(), members(calendar, part));
-            let lineage = Lineage::of(reader, component, &members)?;
+            let lineage = ComponentLineage::of(reader, component, &members)?;
             for member in &members {
                 let outside = lineage.outside(member);
                 let utc = |at: u64| calendar.utc(at);

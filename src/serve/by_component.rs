@@ -15,7 +15,7 @@ use crate::account::recorded::timeline;
 use crate::config::Plan;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contract;
@@ -87,7 +87,7 @@ pub fn figures(
         .zip(["current", "previous"])
     {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
-        let (reached, mut recorded) = components(reader, &parts, until, Which::Sealed)?;
+        let (reached, mut recorded) = components(reader, &parts, until, WhichTallies::Sealed)?;
         if not_seen == NotSeen::Included {
             say_not_seen(reader, &parts, &mut recorded, reached, None)?;
         }

@@ -14,7 +14,7 @@ use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
@@ -256,7 +256,13 @@ impl JudgingInput<'_> {
             period,
             judged: evaluate(&contract, &tenants, &record, period).map_err(|e| e.to_string()),
             each: evaluate_components(&contract, &tenants, &record, period).unwrap_or_default(),
-            latency: latency(self.reader, &contract, self.parts, period, Which::All)?,
+            latency: latency(
+                self.reader,
+                &contract,
+                self.parts,
+                period,
+                WhichTallies::All,
+            )?,
             contract,
             not_seen_below: record.not_seen_below(&named),
             of_terms,
@@ -297,7 +303,8 @@ impl JudgingInput<'_> {
     fn record(&self, named: &[Name], period: Span) -> Result<(Span, Timeline), HistoryError> {
         let until = Span::new(period.from, period.to.min(self.now).max(period.from));
         let windows = maintenance(self.reader, self.parts, period)?;
-        let (reached, mut recorded) = components(self.reader, self.parts, until, Which::All)?;
+        let (reached, mut recorded) =
+            components(self.reader, self.parts, until, WhichTallies::All)?;
         if self.not_seen == NotSeen::Included {
             say_not_seen(self.reader, self.parts, &mut recorded, reached, Some(named))?;
         }

@@ -43,7 +43,7 @@ use crate::account::recorded;
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::checkpoint::verify_signature;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
@@ -321,7 +321,8 @@ fn recomputed(
     let listing = Listing::new(reader, &parts, period).map_err(failed)?;
     let definitions = reader.definitions().map_err(failed)?;
     let vantage = vantage_of(report, replayed.events)?;
-    let latency = latency(reader, &contract, &parts, period, Which::Sealed).map_err(failed)?;
+    let latency =
+        latency(reader, &contract, &parts, period, WhichTallies::Sealed).map_err(failed)?;
     Ok(Again {
         later_terms,
         settled_until: instant_text(figures.reached),
@@ -380,7 +381,8 @@ fn figures(
     let reader = &replayed.reader;
     let windows = maintenance(reader, parts, period).map_err(failed)?;
     let span = Span::new(period.from, until);
-    let (reached, recorded) = components(reader, parts, span, Which::Sealed).map_err(failed)?;
+    let (reached, recorded) =
+        components(reader, parts, span, WhichTallies::Sealed).map_err(failed)?;
     let timeline = ShownTimeline::of(reached, &recorded, &windows);
     let record = recorded::timeline(reached, recorded, windows);
     let unfit = |e: NotJudged| differs("evaluation", e.to_string());
