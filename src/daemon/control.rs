@@ -305,7 +305,7 @@ impl ControlState {
         })
     }
 
-    /// Forgets events of before an instant; a signed stub stays for them.
+    /// Forgets events of before an instant; a signed prune record stays for them.
     async fn prune(&self, before: Option<String>, by: String) -> Result<HistoryPruned, String> {
         let before = before
             .as_deref()

@@ -103,10 +103,11 @@ struct FromEvents {
 
 impl FromEvents {
     fn read(reader: &HistoryReader) -> Result<Self, HistoryError> {
-        let stub = reader.stub()?;
+        let prune_record = reader.prune_record()?;
         let mut added = HashMap::new();
-        if let Some(stub) = stub {
-            let carried = CarriedFirstStarts::deserialize(&stub.carried).unwrap_or_default();
+        if let Some(prune_record) = prune_record {
+            let carried =
+                CarriedFirstStarts::deserialize(&prune_record.carried).unwrap_or_default();
             added.extend(carried.added);
         }
         for (endpoint, at) in reader.added()? {
@@ -114,7 +115,7 @@ impl FromEvents {
         }
         Ok(Self {
             added,
-            is_whole: !reader.has_hole()? && stub.is_none(),
+            is_whole: !reader.has_hole()? && prune_record.is_none(),
         })
     }
 

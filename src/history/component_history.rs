@@ -14,7 +14,7 @@ use super::calendar::Calendar;
 use super::dates::Dates;
 use super::definitions::RecordedDefinitions;
 use super::event::{ComponentDefinition, Event, EventRecord};
-use super::stub::Stub;
+use super::prune_record::PruneRecord;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
 
@@ -35,14 +35,17 @@ pub struct ComponentHistory {
 impl ComponentHistory {
     pub(super) fn read(
         connection: &Connection,
-        (definitions, stub): (&RecordedDefinitions, Option<&Stub>),
+        (definitions, prune_record): (&RecordedDefinitions, Option<&PruneRecord>),
         (calendar, dates): (&Calendar, &Dates),
     ) -> Result<Self, HistoryError> {
         let mut history = Self {
             first_config: definitions.configs.first().map(|(at, _)| *at),
             ..Self::default()
         };
-        for event in stub.iter().flat_map(|stub| stub.basis()) {
+        for event in prune_record
+            .iter()
+            .flat_map(|prune_record| prune_record.basis())
+        {
             history.apply(&event, (calendar, dates));
         }
         let mut statement = connection

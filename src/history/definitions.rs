@@ -14,7 +14,7 @@ use super::dates::Dates;
 use super::event::{
     ComponentDefinition, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent,
 };
-use super::stub::Stub;
+use super::prune_record::PruneRecord;
 use crate::judgement::rules::Cadence;
 use crate::words::{Ms, UtcMs, format_utc};
 
@@ -61,14 +61,17 @@ pub struct RecordedSince<W> {
 }
 
 impl RecordedDefinitions {
-    /// Those that a stub stands for are among them.
+    /// Those that a prune record stands for are among them.
     pub(super) fn read(
         connection: &Connection,
-        stub: Option<&Stub>,
+        prune_record: Option<&PruneRecord>,
         dates: &Dates,
     ) -> Result<Self, HistoryError> {
         let mut definitions = Self::default();
-        for event in stub.iter().flat_map(|stub| stub.basis()) {
+        for event in prune_record
+            .iter()
+            .flat_map(|prune_record| prune_record.basis())
+        {
             definitions.apply(&event, dates);
         }
         events(connection)?
@@ -140,15 +143,19 @@ impl RecordedDefinitions {
 /// as far as events tell.
 pub(super) fn cadences(
     connection: &Connection,
-    stub: Option<&Stub>,
+    prune_record: Option<&PruneRecord>,
     (id, endpoint): (i64, &str),
 ) -> Result<Vec<(Ms, String, Cadence)>, HistoryError> {
     let mut list: Vec<(Ms, String, Cadence)> = Vec::new();
-    list.extend(stub.and_then(|stub| stub.cadence_of(id)).and_then(|e| {
-        let cadence = cadence_of(&e.event)?;
-        let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
-        Some((e.at, name, cadence))
-    }));
+    list.extend(
+        prune_record
+            .and_then(|prune_record| prune_record.cadence_of(id))
+            .and_then(|e| {
+                let cadence = cadence_of(&e.event)?;
+                let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
+                Some((e.at, name, cadence))
+            }),
+    );
     let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', \
         'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
@@ -188,12 +195,15 @@ pub struct Changed {
 pub struct Renames(Vec<(u64, String, String)>);
 
 impl Renames {
-    /// Those that a stub stands for are among them.
-    pub(super) fn read(connection: &Connection, stub: Option<&Stub>) -> Result<Self, HistoryError> {
+    /// Those that a prune record stands for are among them.
+    pub(super) fn read(
+        connection: &Connection,
+        prune_record: Option<&PruneRecord>,
+    ) -> Result<Self, HistoryError> {
         let mut list = Vec::new();
-        if let Some(stub) = stub {
-            let earlier = stub.earlier_names().into_iter();
-            list.extend(earlier.map(|(name, now)| (stub.last, name, now)));
+        if let Some(prune_record) = prune_record {
+            let earlier = prune_record.earlier_names().into_iter();
+            list.extend(earlier.map(|(name, now)| (prune_record.last, name, now)));
         }
         for e in events(connection)? {
             if let (Event::EndpointRenamed(renamed), Some(to)) = (e.event, e.endpoint) {

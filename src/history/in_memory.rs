@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::append::project;
 use super::chain::canonical;
 use super::event::{Event, EventRecord};
+use super::prune_record::PruneRecord;
 use super::reader::HistoryReader;
 use super::rebuilt::RebuiltTables;
 use super::seals::{Unit, column};
-use super::stub::Stub;
 use super::{HistoryError, schema};
 
 /// Builds a history in memory from exported events: what readers ask of it follows from the events
@@ -22,14 +22,14 @@ impl InMemoryHistory {
     /// From each event as exported, without its hash, in order, and from the prune record that has
     /// what came before them.
     pub fn of(
-        stub: Option<&Stub>,
+        prune_record: Option<&PruneRecord>,
         events: &[Map<String, Value>],
     ) -> Result<HistoryReader, HistoryError> {
         let mut connection = schema::in_memory()?;
         let transaction = connection.transaction()?;
         let mut ids: HashMap<String, i64> = HashMap::new();
-        if let Some(stub) = stub {
-            ids = RebuiltTables::resting_on(&stub.carried)
+        if let Some(prune_record) = prune_record {
+            ids = RebuiltTables::resting_on(&prune_record.carried)
                 .map(|tables| tables.put(&transaction))
                 .transpose()?
                 .unwrap_or_default();
@@ -37,9 +37,9 @@ impl InMemoryHistory {
             transaction.execute(
                 sql,
                 params![
-                    stub.last as i64,
-                    stub.object.to_string(),
-                    stub.carried.to_string()
+                    prune_record.last as i64,
+                    prune_record.object.to_string(),
+                    prune_record.carried.to_string()
                 ],
             )?;
         }

@@ -14,13 +14,13 @@ use super::checkpoint::{Checkpoint, Signer, TermsKey};
 use super::dates::Dates;
 use super::definitions::{RecordedDefinitions, Renames};
 use super::outbox::NotifiedUnknown;
+use super::prune_record::PruneRecord;
 use super::read::{chain_of, last_event, newest_checkpoint, windows};
 use super::reader::once;
 use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
 use super::seals::{Seals, Unit, UnitKind};
-use super::stub::Stub;
 use super::tally::{continued, tally_body, with_longest_blind};
 use super::trust::vouch;
 use super::*;
@@ -158,7 +158,12 @@ impl History {
     pub fn windows(&self) -> Result<Vec<Stored>, HistoryError> {
         let renames = OnceCell::new();
         windows(&self.connection, &Dates::read(&self.connection)?, || {
-            let read = || Renames::read(&self.connection, Stub::read(&self.connection)?.as_ref());
+            let read = || {
+                Renames::read(
+                    &self.connection,
+                    PruneRecord::read(&self.connection)?.as_ref(),
+                )
+            };
             once(&renames, read)
         })
     }
@@ -170,11 +175,11 @@ impl History {
 
     /// Config, terms and components, as the events tell.
     pub fn definitions(&self) -> Result<RecordedDefinitions, HistoryError> {
-        let (stub, dates) = (
-            Stub::read(&self.connection)?,
+        let (prune_record, dates) = (
+            PruneRecord::read(&self.connection)?,
             Dates::read(&self.connection)?,
         );
-        RecordedDefinitions::read(&self.connection, stub.as_ref(), &dates)
+        RecordedDefinitions::read(&self.connection, prune_record.as_ref(), &dates)
     }
 
     /// Endpoints whose unknown time receivers were notified of, and not yet of its end.

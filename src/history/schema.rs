@@ -33,7 +33,7 @@ INSERT OR IGNORE INTO meta (key, value) VALUES ('chain', lower(hex(randomblob(16
 ";
 
 /// What the third format adds to the second: seals of tallies, days and months, results by
-/// themselves, stubs of pruned events.
+/// themselves, prune records of pruned events.
 const THIRD: &str = "
 CREATE TABLE sealed (kind TEXT NOT NULL, number INTEGER NOT NULL, tallies INTEGER NOT NULL, \
 sha256 TEXT NOT NULL, PRIMARY KEY (kind, number)) WITHOUT ROWID;

@@ -69,12 +69,12 @@ pub struct Upkeep {
     /// When it said so.
     said_at: Option<Instant>,
     tasks: VecDeque<Task>,
-    /// Rows that a stub stands for are to be taken away.
+    /// Rows that a prune record stands for are to be taken away.
     pub taking: bool,
 }
 
 impl Upkeep {
-    /// After a start: rows that a stub stands for may be left.
+    /// After a start: rows that a prune record stands for may be left.
     pub fn begun() -> Self {
         Self {
             taking: true,

@@ -248,7 +248,9 @@ impl<'h> Listing<'h> {
         let reader = self.reader;
         let (seq, hash) = reader.last_event()?;
         Ok(ReportedEvents {
-            first: reader.stub()?.map_or(1, |stub| stub.last + 1),
+            first: reader
+                .prune_record()?
+                .map_or(1, |prune_record| prune_record.last + 1),
             last: seq,
             head: crate::history::chain::hex(&hash),
             checkpoint: reader

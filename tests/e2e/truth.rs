@@ -350,7 +350,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
         .expect("done");
         sign(db, &mine, head);
     };
-    // All that was is said to be pruned, by a stub that has the published checkpoint.
+    // All that was is said to be pruned, by a prune record that has the published checkpoint.
     let pruned = |db: &rusqlite::Connection| {
         let carried = json!({
             "added": {}, "ids": {"down": 1}, "names": {"1": ["down"]}, "in_service": {"1": true},
@@ -1281,7 +1281,7 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
         let sql = format!("SELECT count(*) FROM event WHERE kind = '{kind}'");
         assert_eq!(rows(&sql), 0, "{kind}");
     }
-    // Whoever forges the stub, what it carries or a checkpoint is seen.
+    // Whoever forges the prune record, what it carries or a checkpoint is seen.
     let original = std::fs::read(&file).expect("read");
     for manipulation in [
         "DELETE FROM stub",

@@ -1,4 +1,4 @@
-//! What a stub carries of the tables: later events rest on it.
+//! What a prune record carries of the tables: later events rest on it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,7 +17,7 @@ struct Carried {
     ids: HashMap<String, i64>,
     names: BTreeMap<i64, BTreeSet<String>>,
     in_service: HashMap<i64, bool>,
-    /// Stubs of earlier builds do not have it.
+    /// Prune records of earlier builds do not have it.
     #[serde(default, deserialize_with = "null_as_default")]
     added: BTreeMap<i64, i64>,
     components: HashMap<i64, String>,
@@ -85,7 +85,7 @@ impl RebuiltTables {
         }
     }
 
-    /// Begins where a stub ends. `None` where it cannot be read.
+    /// Begins where a prune record ends. `None` where it cannot be read.
     pub fn resting_on(carried: &Value) -> Option<Self> {
         let carried = Carried::deserialize(carried.as_object()?).ok()?;
         let mut tables = Self {
@@ -120,7 +120,8 @@ impl RebuiltTables {
         Some(tables)
     }
 
-    /// Writes what a stub carries into the tables of a history in memory; endpoints by name.
+    /// Writes what a prune record carries into the tables of a history in memory; endpoints by
+    /// name.
     pub fn put(self, transaction: &Transaction) -> Result<HashMap<String, i64>, HistoryError> {
         for (name, id) in &self.ids {
             let component = self.components.get(id).unwrap_or(name);

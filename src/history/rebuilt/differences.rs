@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{RebuiltOutage, RebuiltTables, canonical_text};
 use crate::history::HistoryError;
-use crate::history::stub::{COMMITTED_WITHIN_MS, Stub};
+use crate::history::prune_record::{COMMITTED_WITHIN_MS, PruneRecord};
 use crate::words::{Digest, Reason, is_same_digest, parse_utc};
 
 /// The numbers of a row, and what it says in words.
@@ -100,16 +100,16 @@ fn correction(r: &Row) -> rusqlite::Result<Said> {
 }
 
 impl RebuiltTables {
-    /// The first difference between the stored tables and the rebuilt ones. Rows that a stub stands
-    /// for may be there yet.
+    /// The first difference between the stored tables and the rebuilt ones. Rows that a prune
+    /// record stands for may be there yet.
     pub fn differs(
         &self,
         connection: &Connection,
-        stub: Option<&Stub>,
+        prune_record: Option<&PruneRecord>,
     ) -> Result<Option<(u64, String)>, HistoryError> {
         // Only what lies before the cut as well: a row that speaks of later time is nobody's.
-        let last = stub.map_or(0, |s| s.last as i64);
-        let until = stub.map_or(0, |s| s.until_ms as i64 + COMMITTED_WITHIN_MS);
+        let last = prune_record.map_or(0, |s| s.last as i64);
+        let until = prune_record.map_or(0, |s| s.until_ms as i64 + COMMITTED_WITHIN_MS);
         if let Some(seq) = self.misplaced {
             return Ok(Some((
                 seq,
@@ -135,7 +135,7 @@ impl RebuiltTables {
             let left = match table.name {
                 "unknown" => format!(" WHERE NOT (seq <= {last} AND to_at <= {until})"),
                 "doubtful" | "proven" | "absent" => {
-                    let last = stub.map_or(0, |s| s.last_row(table.name));
+                    let last = prune_record.map_or(0, |s| s.last_row(table.name));
                     format!(" WHERE NOT (id <= {last} AND to_at <= {until})")
                 }
                 _ => String::new(),
@@ -152,7 +152,7 @@ impl RebuiltTables {
     }
 
     /// The first event whose row is another than the table has. `left`: which rows are not a
-    /// stub's.
+    /// prune record's.
     fn rows_differ(
         &self,
         connection: &Connection,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::replayed::{Replayed, failed};
 use crate::history::calendar::Calendar;
 use crate::history::event::{Event, EventRecord, recorded};
-use crate::history::stub::Stub;
+use crate::history::prune_record::PruneRecord;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
 use crate::report::object::{ContractReport, ReportedExtent};
@@ -111,12 +111,12 @@ impl EndpointEvents {
 
 /// By the name that each endpoint has at the end.
 fn events_by_endpoint(
-    stub: Option<&Stub>,
+    prune_record: Option<&PruneRecord>,
     events: &[Map<String, Value>],
 ) -> HashMap<String, EndpointEvents> {
     let mut all: HashMap<String, EndpointEvents> = HashMap::new();
-    if let Some(stub) = stub {
-        let carried = |key: &str| stub.carried.get(key);
+    if let Some(prune_record) = prune_record {
+        let carried = |key: &str| prune_record.carried.get(key);
         for (name, id) in carried("ids")
             .and_then(Value::as_object)
             .into_iter()
@@ -131,7 +131,7 @@ fn events_by_endpoint(
                 was_of: component.clone().into_iter().collect(),
                 component,
                 added: of_it("added").and_then(Value::as_i64),
-                gone_at: gone.then_some(stub.until_ms as i64),
+                gone_at: gone.then_some(prune_record.until_ms as i64),
                 ..EndpointEvents::default()
             };
             all.insert(name.clone(), carried);
@@ -157,7 +157,7 @@ pub(crate) fn held(
     replayed: &Replayed,
     (period, issued): (Span, UtcMs),
 ) -> Result<(), Difference> {
-    let all = events_by_endpoint(replayed.stub, replayed.events);
+    let all = events_by_endpoint(replayed.prune_record, replayed.events);
     let calendar = replayed.reader.calendar().map_err(failed)?;
     for (k, e) in report.extents.iter().enumerate() {
         let Some(events) = all.get(&e.endpoint) else {

@@ -67,10 +67,10 @@ pub fn check(
     since: Option<&Value>,
 ) -> Result<Recomputed, Difference> {
     let report = &signed(report)?;
-    let (stub, journal, tallies) = parted(journal)?;
-    let (events, later) = chain_of(&journal, stub.as_ref(), report, since)?;
-    times_within_reach(report, stub.as_ref(), &events)?;
-    let replayed = Replayed::of(stub.as_ref(), &events)?;
+    let (prune_record, journal, tallies) = parted(journal)?;
+    let (events, later) = chain_of(&journal, prune_record.as_ref(), report, since)?;
+    times_within_reach(report, prune_record.as_ref(), &events)?;
+    let replayed = Replayed::of(prune_record.as_ref(), &events)?;
     let issued = time(&report.issued_at, "issued_at")?;
     let calendar = replayed.reader.calendar().map_err(failed)?;
     nothing_left_out(issued, calendar, events.last(), &later)?;
@@ -81,9 +81,9 @@ pub fn check(
     if let Some(since) = since {
         same_hand("key", "the given checkpoint", report, since, &events)?;
     }
-    if let Some(stub) = &stub {
+    if let Some(prune_record) = &prune_record {
         let what = "the prune record";
-        same_hand("stub", what, report, &stub.object, &events)?;
+        same_hand("stub", what, report, &prune_record.object, &events)?;
     }
     let contracts = contracts_of(&report.terms)?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
@@ -141,10 +141,10 @@ fn signed(report: &Value) -> Result<ContractReport, Difference> {
 /// The evaluation of the same month, quarter or year by the zone data in use here, whatever release
 /// the report was computed by; `None` where the events do not give it.
 pub fn evaluation_by_zones_here(report: &ContractReport, journal: &str) -> Option<ContractAnswer> {
-    let (stub, journal, tallies) = parted(journal).ok()?;
-    let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
-    times_within_reach(report, stub.as_ref(), &events).ok()?;
-    let replayed = Replayed::of(stub.as_ref(), &events).ok()?;
+    let (prune_record, journal, tallies) = parted(journal).ok()?;
+    let (events, _) = chain_of(&journal, prune_record.as_ref(), report, None).ok()?;
+    times_within_reach(report, prune_record.as_ref(), &events).ok()?;
+    let replayed = Replayed::of(prune_record.as_ref(), &events).ok()?;
     let contracts = contracts_of(&report.terms).ok()?;
     let contract = contracts.list.first()?;
     let told = period_of(report).ok()?;
