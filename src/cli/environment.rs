@@ -21,7 +21,7 @@ use crate::history::{backup, schema};
 use crate::kind::Kind;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
-use crate::net::halt::Halt;
+use crate::net::probe_error::ProbeError;
 use crate::net::resolve::{Paths, Resolver};
 use crate::net::sys::effective_user;
 use crate::net::{echo, guarded};
@@ -189,8 +189,8 @@ async fn resolved(
     dial: &Dial,
     deadline: Instant,
 ) -> Result<(), String> {
-    let said = |halt| match halt {
-        Halt::Down(_, why) | Halt::Unmeasured(_, why) => why,
+    let said = |err| match err {
+        ProbeError::Down(_, why) | ProbeError::Unmeasured(_, why) => why,
     };
     let asking = async {
         resolver.refresh(&dial.resolver, deadline).await?;

@@ -4,8 +4,8 @@
 //! Three parts see what of the prober bears on a probe: the engine's driver measures its own stalls
 //! and what came too late, the recorder knows whether the definition is still in force, and rounds
 //! of witnesses tell whether our network works. What a call of this host itself returned has become
-//! an [`Outcome::Unmeasured`] where it was made (`net::halt`), and so has what can be known while
-//! the probe runs (`net::resolve`, `kind::run`). Here all of it comes together.
+//! an [`Outcome::Unmeasured`] where it was made (`net::probe_error`), and so has what can be known
+//! while the probe runs (`net::resolve`, `kind::run`). Here all of it comes together.
 
 use super::rules::OUTCOME_SLACK_MS;
 use super::state::Verdict;

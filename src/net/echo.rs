@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-use super::halt::{Halt, own_call};
+use super::probe_error::{ProbeError, own_call};
 use super::sys;
 use super::trace::{Stage, Trace};
 use crate::words::{Cause, Reason};
@@ -33,7 +33,12 @@ pub struct Echoes {
 
 impl Echoes {
     /// One request to one address, and its reply.
-    pub async fn ask(&self, trace: &Trace, to: SocketAddr, size: usize) -> Result<Reply, Halt> {
+    pub async fn ask(
+        &self,
+        trace: &Trace,
+        to: SocketAddr,
+        size: usize,
+    ) -> Result<Reply, ProbeError> {
         let socket = self.socket(to.ip())?;
         let token = fastrand::u64(..);
         let (sender, receiver) = oneshot::channel();
@@ -45,21 +50,23 @@ impl Echoes {
         if let Err(error) = socket.send(&request, to).await {
             return Err(
                 own_call(&error, "sending an echo request", to).unwrap_or_else(|| {
-                    Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))
+                    ProbeError::down(Cause::IcmpUnreachable, format!("echo request: {error}"))
                 }),
             );
         }
         match receiver.await {
             Ok(EchoAnswer::Reply(reply)) => Ok(reply),
-            Ok(EchoAnswer::Unreachable(what)) => Err(Halt::down(Cause::IcmpUnreachable, what)),
-            Err(_) => Err(Halt::unmeasured(
+            Ok(EchoAnswer::Unreachable(what)) => {
+                Err(ProbeError::down(Cause::IcmpUnreachable, what))
+            }
+            Err(_) => Err(ProbeError::unmeasured(
                 Reason::Internal,
                 "the echo socket was closed",
             )),
         }
     }
 
-    fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, Halt> {
+    fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, ProbeError> {
         let mut place = if address.is_ipv4() {
             &self.v4
         } else {
@@ -77,10 +84,10 @@ impl Echoes {
             socket",
                 (address, 0).into(),
             ) {
-                Some(halt @ Halt::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _)) => {
-                    halt
-                }
-                _ => Halt::unmeasured(
+                Some(
+                    err @ ProbeError::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _),
+                ) => err,
+                _ => ProbeError::unmeasured(
                     Reason::Permission,
                     format!(
                         "no ICMP socket: {e}; allow it with \

@@ -1,7 +1,8 @@
 //! What touches the network and the operating system: clocks, sockets, names, TLS, HTTP, files,
 //! system calls.
 //!
-//! It knows no probe kind, no history and no state; what fails here is said as a [`halt::Halt`].
+//! It knows no probe kind, no history and no state; what fails here is said as a
+//! [`probe_error::ProbeError`].
 
 mod above;
 pub mod apart;
@@ -24,7 +25,6 @@ mod file_modes;
 pub mod files;
 mod first_bytes;
 pub mod guarded;
-pub mod halt;
 pub mod http1;
 pub mod http2;
 pub mod http_response;
@@ -38,6 +38,7 @@ pub mod own_names;
 pub mod own_thread;
 pub mod peer;
 pub mod pins;
+pub mod probe_error;
 pub mod resolve;
 pub mod resolver_files;
 pub mod shared;

@@ -4,7 +4,7 @@
 //! The kinds call it when a peer did not answer as expected. It never decides a verdict, only the
 //! words of one.
 
-use super::halt::Halt;
+use super::probe_error::ProbeError;
 use super::trace::{Stage, Trace};
 use crate::config::usual_ports::{self, First};
 use crate::words::{Cause, Ms};
@@ -101,18 +101,18 @@ const ASKED_FOR_TLS: &[(u16, &str, &str)] = &[
 ];
 
 /// Says of a failed handshake what the peer speaks in place of TLS.
-pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
-    let Halt::Down(cause @ (Cause::TlsHandshake | Cause::ConnectReset), detail) = halt else {
-        return halt;
+pub fn in_place_of_tls(trace: &Trace, port: u16, err: ProbeError) -> ProbeError {
+    let ProbeError::Down(cause @ (Cause::TlsHandshake | Cause::ConnectReset), detail) = err else {
+        return err;
     };
     let first = trace.first_bytes.copied();
     match named(&first) {
-        Some("TLS") => Halt::Down(cause, detail),
-        Some(name) => Halt::Down(
+        Some("TLS") => ProbeError::Down(cause, detail),
+        Some(name) => ProbeError::Down(
             Cause::TlsHandshake,
             format!("the peer speaks {name}, not TLS: {}", received_text(&first)),
         ),
-        None if !first.is_empty() => Halt::Down(
+        None if !first.is_empty() => ProbeError::Down(
             Cause::TlsHandshake,
             format!("the peer does not speak TLS: {}", received_text(&first)),
         ),
@@ -126,7 +126,7 @@ pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
             } else {
                 "closed"
             };
-            Halt::Down(
+            ProbeError::Down(
                 cause,
                 format!(
                     "the peer {ending} the connection within the TLS handshake and said nothing{}",
@@ -254,27 +254,27 @@ fn length(ms: Ms) -> String {
 
 /// A server that has asked for a client certificate and ends the connection before it answers
 /// wanted another than it got.
-pub fn without_certificate(trace: &Trace, halt: Halt) -> Halt {
+pub fn without_certificate(trace: &Trace, err: ProbeError) -> ProbeError {
     let is_before_the_answer = matches!(
         trace.stage(),
         Stage::Idle | Stage::Request | Stage::FirstByte
     );
-    match halt {
-        Halt::Down(
+    match err {
+        ProbeError::Down(
             Cause::ConnectReset
             | Cause::HttpTruncated
             | Cause::HttpMalformed
             | Cause::ProtocolError
             | Cause::TlsHandshake,
             detail,
-        ) if is_before_the_answer && trace.client_certificate_asked.get() => Halt::Down(
+        ) if is_before_the_answer && trace.client_certificate_asked.get() => ProbeError::Down(
             Cause::TlsClientAuth,
             format!(
                 "the server asked for a client certificate and ended the connection before it \
                     answered: {detail}"
             ),
         ),
-        halt => halt,
+        err => err,
     }
 }
 

@@ -11,9 +11,9 @@ use crate::kind::run::cost::{self, apart};
 use crate::kind::run::expect::{self, DecodedBody, Quoting, Verdicts};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::body_memory::{self, Share};
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
 use crate::net::origin::HopOrigin;
+use crate::net::probe_error::ProbeError;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::words::{Cause, Finding};
@@ -31,7 +31,7 @@ pub async fn judge(
     response: Response,
     standing: HopOrigin,
     final_url: &str,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let quoting = if standing == HopOrigin::Foreign {
         Quoting::Length
     } else {
@@ -82,7 +82,7 @@ pub async fn judge(
         .findings
         .append(&mut verdicts.findings);
     match undecodable.or(verdicts.first_unmet) {
-        Some(halt) => Err(halt),
+        Some(err) => Err(err),
         None => Ok(()),
     }
 }
@@ -95,7 +95,7 @@ async fn judge_body(
     response: Response,
     work: Work,
     mut verdicts: Verdicts,
-) -> Result<(Verdicts, Option<Halt>), Halt> {
+) -> Result<(Verdicts, Option<ProbeError>), ProbeError> {
     let inline = if spec.expect.json.is_some() {
         INLINE_JSON
     } else {
@@ -117,10 +117,10 @@ async fn judge_body(
 }
 
 /// What a strict config holds against a body that goes on where reading stopped.
-pub fn beyond_limit(spec: &Http, response: &Response) -> Option<Halt> {
+pub fn beyond_limit(spec: &Http, response: &Response) -> Option<ProbeError> {
     let is_down = spec.reading == Strictness::Strict && response.is_cut;
     is_down.then(|| {
-        Halt::down(
+        ProbeError::down(
             Cause::BodyLimit,
             format!(
                 "the body is longer than {} bytes, the limit of probe.http.limits.body",
@@ -136,7 +136,7 @@ async fn judge_head(
     (response, final_url): (Response, &str),
     work: Work,
     verdicts: &mut Verdicts,
-) -> Result<(Response, Work), Halt> {
+) -> Result<(Response, Work), ProbeError> {
     if cost::is_small(cost::head(&spec.expect, &response, final_url)) {
         expect::head(&spec.expect, (&response, final_url), &work, verdicts);
         work.rests();
@@ -167,7 +167,7 @@ fn see(
     mut response: Response,
     work: &Work,
     verdicts: &mut Verdicts,
-) -> Result<(Response, Option<DecodedBody>), Halt> {
+) -> Result<(Response, Option<DecodedBody>), ProbeError> {
     let odd;
     let mut seen = None;
     if expect::needs_body(&spec.expect) {
@@ -208,7 +208,7 @@ async fn judge_large(
     response: Response,
     work: Work,
     mut verdicts: Verdicts,
-) -> Result<(Verdicts, Option<Halt>), Halt> {
+) -> Result<(Verdicts, Option<ProbeError>), ProbeError> {
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {
@@ -241,7 +241,7 @@ async fn judge_large(
     };
     let seen = match seen {
         Ok(seen) => seen,
-        Err(halt) => return Ok((verdicts, Some(halt))),
+        Err(err) => return Ok((verdicts, Some(err))),
     };
     let values = match (seen.1.as_ref(), copies) {
         (Some(seen), Some(copies)) => {

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::spec::{Auth, Compression, Http, USER_AGENT, is_of_connection};
 use crate::config::document::secret::{MaybeSecret, Secret};
-use crate::net::halt::Halt;
 use crate::net::http_response::Keep;
 use crate::net::origin::HopOrigin;
+use crate::net::probe_error::ProbeError;
 use crate::words::Reason;
 
 const CODINGS: &str = "gzip, deflate, br, zstd";
@@ -220,9 +220,9 @@ pub fn second(
     url: &Url,
     spec: &Http,
     hop: HopRequest<'_>,
-) -> Result<(http::Request<()>, Option<Bytes>), Halt> {
+) -> Result<(http::Request<()>, Option<Bytes>), ProbeError> {
     let refused = |e: String| {
-        Halt::unmeasured(
+        ProbeError::unmeasured(
             Reason::Internal,
             format!("the request cannot be built: {e}"),
         )

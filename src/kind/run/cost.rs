@@ -9,9 +9,9 @@ use super::charset;
 use crate::config::plan::probe::Pattern;
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::apart::{NotDone, run_if_wanted};
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
 use crate::net::judging_threads::JudgingThread;
+use crate::net::probe_error::ProbeError;
 use crate::words::Reason;
 
 /// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed
@@ -113,7 +113,7 @@ pub fn sum(costs: impl Iterator<Item = u64>) -> u64 {
 pub async fn apart<T: Send + 'static>(
     thread: &JudgingThread,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Halt> {
+) -> Result<T, ProbeError> {
     let thread = thread.clone();
     let work = move || {
         let done = work();
@@ -121,11 +121,11 @@ pub async fn apart<T: Send + 'static>(
         done
     };
     run_if_wanted(work).await.map_err(|error| match error {
-        NotDone::NoThread => Halt::unmeasured(
+        NotDone::NoThread => ProbeError::unmeasured(
             Reason::LocalResource,
             format!("the answer could not be checked: {error}"),
         ),
-        NotDone::Ended(_) => Halt::unmeasured(Reason::Internal, error.to_string()),
+        NotDone::Ended(_) => ProbeError::unmeasured(Reason::Internal, error.to_string()),
     })
 }
 

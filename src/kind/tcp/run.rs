@@ -17,8 +17,8 @@ use crate::kind::run::work::{Awaited, Work};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::dial;
 use crate::net::dialogue::{Dialogue, REPLY_LIMIT, Step};
-use crate::net::halt::{Halt, stream_error};
 use crate::net::peer;
+use crate::net::probe_error::{ProbeError, stream_error};
 use crate::net::shared::Net;
 use crate::net::stream::StampedTcp;
 use crate::net::trace::{Stage, Trace};
@@ -30,7 +30,7 @@ pub async fn probe(
     dial: &Dial,
     TcpTarget { address, spec }: &TcpTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let mut dialogue = Dialogue::default();
     let awaited = Awaited::default();
@@ -63,7 +63,7 @@ async fn expect(
     pattern: &Pattern,
     deadline: Instant,
     work: &mut Work,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     let mut pace = Pace::begin();
     let own_ns = trace.own_ns();
@@ -191,7 +191,12 @@ impl Pace {
 }
 
 /// Why no further line is waited for.
-fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: ReadProgress) -> Halt {
+fn unanswered(
+    trace: &Trace,
+    dialogue: &Dialogue,
+    pattern: &Pattern,
+    read: ReadProgress,
+) -> ProbeError {
     let said = peer::received_text(&dialogue.said());
     let (cause, found) = match read {
         ReadProgress::More => (
@@ -207,8 +212,8 @@ fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: ReadP
             format!("{said} until the timeout{}", silence(trace, dialogue)),
         ),
         ReadProgress::Failed(error) => match stream_error(&error, Cause::ExpectMismatch) {
-            Halt::Down(cause, detail) => (cause, format!("{said} before the {detail}")),
-            ours @ Halt::Unmeasured(..) => return ours,
+            ProbeError::Down(cause, detail) => (cause, format!("{said} before the {detail}")),
+            ours @ ProbeError::Unmeasured(..) => return ours,
         },
     };
     unmet(trace, dialogue, pattern, cause, &found)
@@ -237,7 +242,7 @@ async fn looked(
     dialogue: &mut Dialogue,
     pattern: &Pattern,
     (pace, work): (&mut Pace, &mut Work),
-) -> Result<Step, Halt> {
+) -> Result<Step, ProbeError> {
     if cost::is_small(cost::pattern(pattern, 3 * dialogue.received().len())) {
         let began = Instant::now();
         let step = dialogue.look(&pattern.regex);
@@ -273,7 +278,13 @@ fn expectation(pattern: &Pattern) -> String {
     format!("a line that matches /{}/", pattern.text)
 }
 
-fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, found: &str) -> Halt {
+fn unmet(
+    trace: &Trace,
+    dialogue: &Dialogue,
+    pattern: &Pattern,
+    cause: Cause,
+    found: &str,
+) -> ProbeError {
     let protocol = dialogue
         .unmatched_begin()
         .and_then(peer::named)
@@ -286,5 +297,5 @@ fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, fo
         found: found.trim_start_matches("received ").to_owned(),
         met: false,
     });
-    Halt::down(cause, detail)
+    ProbeError::down(cause, detail)
 }
