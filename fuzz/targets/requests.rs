@@ -21,7 +21,7 @@ use probity::history::schema;
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
 use probity::notify::Deliveries;
-use probity::serve::contracts::standings;
+use probity::serve::contracts::contract_statuses;
 use probity::serve::listener::head;
 use probity::serve::metrics::daemon::SelfMetrics;
 use probity::serve::server::{Gates, ServerState, parts, router};
@@ -86,14 +86,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .scheduled
         .store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
-    let judged = standings(
+    let judged = contract_statuses(
         &schema::open_to_read(directory.path()).expect("a reader"),
         &board,
         &TermsKey::nobodys(),
         1_793_800_000_000,
         NotSeen::Included,
     )
-    .expect("standings");
+    .expect("contract statuses");
     let server = ServerState {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
@@ -103,7 +103,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         reload,
         gates: Gates::default(),
         terms: TermsKey::nobodys(),
-        standings: Arc::new(Arc::new(judged).into()),
+        contract_statuses: Arc::new(Arc::new(judged).into()),
     };
     let (engine, mut asked) = mpsc::unbounded_channel();
     // Only pruning asks the writer, and a history that does not verify, as this one, is never

@@ -43,7 +43,7 @@ use crate::notify;
 use crate::notify::Deliveries;
 use crate::notify::deadman;
 use crate::serve::by_component;
-use crate::serve::contracts::{Standings, standings};
+use crate::serve::contracts::{ContractStatuses, contract_statuses};
 use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
@@ -325,7 +325,8 @@ impl Outer {
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
         let state = self.server_state(reload.clone())?;
         let control = self.control_state(reload);
-        let (deliveries, standings) = (state.deliveries.clone(), state.standings.clone());
+        let (deliveries, contract_statuses) =
+            (state.deliveries.clone(), state.contract_statuses.clone());
         let server = listener::run(ListenerSetup {
             listener,
             refusals: state.metrics.refusals.clone(),
@@ -335,7 +336,7 @@ impl Outer {
         })
         .map_err(system)?;
         let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
-        let mut tasks = self.tasks(deliveries, standings);
+        let mut tasks = self.tasks(deliveries, contract_statuses);
         tasks.push(spawned(control::run(socket, control)));
         {
             let plan = self.board.plan.load();
@@ -379,7 +380,7 @@ impl Outer {
             reload,
             gates: Gates::default(),
             terms: self.reloader.terms.clone(),
-            standings: Arc::new(ArcSwap::from_pointee(Standings::default())),
+            contract_statuses: Arc::new(ArcSwap::from_pointee(ContractStatuses::default())),
         })
     }
 
@@ -399,7 +400,7 @@ impl Outer {
     fn tasks(
         &self,
         deliveries: Arc<Deliveries>,
-        standings: Arc<ArcSwap<Standings>>,
+        contract_statuses: Arc<ArcSwap<ContractStatuses>>,
     ) -> Vec<AbortHandle> {
         let (board, directory, reloader) = (&self.board, &self.directory, &self.reloader);
         let authorities = &reloader.host_trust.authorities;
@@ -412,7 +413,7 @@ impl Outer {
                 board.clone(),
                 directory.clone(),
                 reloader.terms.clone(),
-                standings,
+                contract_statuses,
             )),
             spawned(host_trust::look_often(
                 reloader.host_trust.clone(),
@@ -462,7 +463,7 @@ async fn judge_contracts(
     board: Arc<Board>,
     state_dir: PathBuf,
     terms: TermsKey,
-    kept: Arc<ArcSwap<Standings>>,
+    kept: Arc<ArcSwap<ContractStatuses>>,
 ) {
     let mut took = Duration::ZERO;
     loop {
@@ -485,8 +486,9 @@ async fn judge_contracts(
             Clock::Real.read().utc_ms,
         );
         let judged = apart::run(move || {
-            schema::open_to_read(&directory)
-                .and_then(|reader| standings(&reader, &board, &terms, now, NotSeen::LeftOut))
+            schema::open_to_read(&directory).and_then(|reader| {
+                contract_statuses(&reader, &board, &terms, now, NotSeen::LeftOut)
+            })
         })
         .await;
         match judged {

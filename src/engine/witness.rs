@@ -22,7 +22,7 @@ const WHILE_LOST_MS: Ms = 500;
 
 /// How a witness stood in its last round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum WitnessState {
     Answers,
     Silent,
     /// It cannot be measured here (no permission): left out of the count.
@@ -43,7 +43,7 @@ struct Round {
     began: Ms,
     /// As it was configured when the round began.
     quorum: Option<usize>,
-    standings: Vec<Option<Standing>>,
+    states: Vec<Option<WitnessState>>,
     decided: Option<NetworkVerdict>,
 }
 
@@ -59,7 +59,7 @@ pub struct Witnesses {
     /// The latest instant after which a round is wanted, and how far apart from the one before.
     last_wanted: Option<(Ms, Ms)>,
     last_began: Option<Ms>,
-    latest: Vec<Option<Standing>>,
+    latest: Vec<Option<WitnessState>>,
     pub quorum_met: Option<NetworkVerdict>,
     /// What the last round of these witnesses meant for failures.
     last_decided: Option<NetworkVerdict>,
@@ -137,7 +137,7 @@ impl Witnesses {
         }
     }
 
-    pub fn latest(&self) -> &[Option<Standing>] {
+    pub fn latest(&self) -> &[Option<WitnessState>] {
         &self.latest
     }
 
@@ -173,7 +173,7 @@ impl Witnesses {
             number,
             began: now,
             quorum: self.quorum,
-            standings: vec![None; self.count],
+            states: vec![None; self.count],
             decided: None,
         });
         if self.rounds.len() > ROUNDS_KEPT {
@@ -195,37 +195,37 @@ impl Witnesses {
         outcome: &Outcome,
         now: Ms,
     ) -> RoundProgress {
-        let standing = match outcome {
-            Outcome::Up(_) => Standing::Answers,
+        let state = match outcome {
+            Outcome::Up(_) => WitnessState::Answers,
             Outcome::Unmeasured {
                 reason: Reason::Permission,
                 ..
-            } => Standing::LeftOut,
-            Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
+            } => WitnessState::LeftOut,
+            Outcome::Down { .. } | Outcome::Unmeasured { .. } => WitnessState::Silent,
         };
         let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else {
             return RoundProgress::Nothing;
         };
-        let Some(slot) = round.standings.get_mut(witness) else {
+        let Some(slot) = round.states.get_mut(witness) else {
             return RoundProgress::Nothing;
         };
-        *slot = Some(standing);
+        *slot = Some(state);
         let is_own = number >= self.first_number;
         if is_own {
-            self.latest[witness] = Some(standing);
+            self.latest[witness] = Some(state);
         }
         if round.decided.is_some() {
             return RoundProgress::Nothing;
         }
-        let Some(network) = decided(&round.standings, round.quorum) else {
+        let Some(network) = decided(&round.states, round.quorum) else {
             return RoundProgress::Nothing;
         };
         round.decided = Some(network);
         // Where none can be measured the rule is off, and no quorum is met or missed.
         let is_off = round
-            .standings
+            .states
             .iter()
-            .all(|s| *s == Some(Standing::LeftOut));
+            .all(|s| *s == Some(WitnessState::LeftOut));
         let met = (!is_off).then_some(network);
         if is_own {
             self.conclude(number, met, now)
@@ -300,12 +300,12 @@ impl Witnesses {
 }
 
 /// Decides as soon as nothing that is still to come can change it.
-fn decided(standings: &[Option<Standing>], quorum: Option<usize>) -> Option<NetworkVerdict> {
-    let count = |which: Option<Standing>| standings.iter().filter(|s| **s == which).count();
-    let measurable = standings.len() - count(Some(Standing::LeftOut));
+fn decided(states: &[Option<WitnessState>], quorum: Option<usize>) -> Option<NetworkVerdict> {
+    let count = |which: Option<WitnessState>| states.iter().filter(|s| **s == which).count();
+    let measurable = states.len() - count(Some(WitnessState::LeftOut));
     let is_open = count(None) > 0;
     let needed = quorum.unwrap_or(measurable / 2 + 1).min(measurable);
-    if count(Some(Standing::Answers)) >= needed && (measurable > 0 || !is_open) {
+    if count(Some(WitnessState::Answers)) >= needed && (measurable > 0 || !is_open) {
         return Some(NetworkVerdict::Works);
     }
     (!is_open).then_some(NetworkVerdict::Fails)

@@ -89,11 +89,11 @@ impl Net {
     pub fn tls_of<S: 'static>(
         &self,
         spec: &Arc<S>,
-        standing: HopOrigin,
+        origin: HopOrigin,
         tls: &Tls,
         alpn: &[&[u8]],
     ) -> Result<Arc<Prepared>, String> {
-        let key = (Arc::as_ptr(spec) as usize, standing);
+        let key = (Arc::as_ptr(spec) as usize, origin);
         let mut prepared = self.prepared.borrow_mut();
         let generation = self.authorities.generation();
         if let Some(known) = prepared

@@ -37,7 +37,7 @@ use crate::words::{Ms, Name, UtcMs};
 const LISTED: usize = 1000;
 
 /// One contract over one period.
-pub struct ContractStanding {
+pub struct ContractStatus {
     pub contract: Contract,
     /// `current` or `previous`.
     pub which: &'static str,
@@ -71,20 +71,20 @@ pub struct Later {
 
 /// All contracts of the plan, over the present period and the one before.
 #[derive(Default)]
-pub struct Standings {
-    pub list: Vec<ContractStanding>,
+pub struct ContractStatuses {
+    pub list: Vec<ContractStatus>,
     /// Every component that the config names, contract or not.
     pub components: Vec<ComponentFigures>,
 }
 
 /// Judges every contract in force, by the terms that count for each period.
-pub fn standings(
+pub fn contract_statuses(
     reader: &HistoryReader,
     board: &Board,
     key: &TermsKey,
     now: UtcMs,
     not_seen: NotSeen,
-) -> Result<Standings, HistoryError> {
+) -> Result<ContractStatuses, HistoryError> {
     let plan = board.plan.load_full();
     let nothing = RecordedDefinitions::default();
     let definitions = if plan.contracts.list.is_empty() {
@@ -104,7 +104,7 @@ pub fn standings(
     let mut list = Vec::new();
     for name in plan.contracts.names() {
         for which in ["current", "previous"] {
-            list.extend(input.standing(&plan.contracts, &name, which)?);
+            list.extend(input.status(&plan.contracts, &name, which)?);
         }
     }
     let components = by_component::figures(
@@ -114,7 +114,7 @@ pub fn standings(
         now,
         NotSeen::LeftOut,
     )?;
-    Ok(Standings { list, components })
+    Ok(ContractStatuses { list, components })
 }
 
 /// What judging a contract reads.
@@ -130,12 +130,12 @@ struct JudgingInput<'s> {
 
 impl JudgingInput<'_> {
     /// Nothing where no terms of the contract are in force when the period begins.
-    fn standing(
+    fn status(
         &self,
         contracts: &Contracts,
         name: &Name,
         which: &'static str,
-    ) -> Result<Option<ContractStanding>, HistoryError> {
+    ) -> Result<Option<ContractStatus>, HistoryError> {
         let now = self.now;
         let of_now = |contracts: &Contracts, name: &Name| {
             let found = contracts
@@ -222,7 +222,7 @@ impl JudgingInput<'_> {
         (of, before): (&Of, Option<&str>),
         (name, period, which): (String, Span, &'static str),
         later: Option<(Of, Span)>,
-    ) -> Result<ContractStanding, HistoryError> {
+    ) -> Result<ContractStatus, HistoryError> {
         let recorded_at = |of: &Of| {
             let text = of.terms()?.text;
             terms::recorded_at(self.definitions, self.key, &text)
@@ -250,7 +250,7 @@ impl JudgingInput<'_> {
             NotSeen::LeftOut => None,
             NotSeen::Included => Some(self.changed(&of_terms, &named, (period, reached))?),
         };
-        Ok(ContractStanding {
+        Ok(ContractStatus {
             which,
             name,
             period,
@@ -353,7 +353,7 @@ impl Later {
     }
 }
 
-impl ContractStanding {
+impl ContractStatus {
     fn json(&self) -> Value {
         let beside = json!(BesideAnswer {
             which: self.which,
@@ -380,7 +380,7 @@ impl ContractStanding {
     }
 }
 
-impl Standings {
+impl ContractStatuses {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
         let frame = json!({
@@ -392,7 +392,7 @@ impl Standings {
             out,
             &frame,
             "contracts",
-            self.list.iter().map(ContractStanding::json),
+            self.list.iter().map(ContractStatus::json),
         )
     }
 }

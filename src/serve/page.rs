@@ -10,11 +10,11 @@ use self::changes::{ChangeRow, OutageRow, change_rows, outage_rows};
 use self::contracts::{ComponentRow, ContractRow, component_rows, contract_rows};
 use self::endpoints::{EndpointRow, row};
 use self::shown::clock;
-use super::contracts::Standings;
+use super::contracts::ContractStatuses;
 use super::listener::making::Unmade;
 use crate::account::figures::{extent, last_30_days, not_seen_below, not_seen_text, sentence};
 use crate::engine::board::{Board, Entry};
-use crate::engine::witness::Standing;
+use crate::engine::witness::WitnessState;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
 use crate::words::{StateName, UtcMs};
@@ -59,7 +59,7 @@ struct Page {
 pub fn html(
     reader: &HistoryReader,
     board: &Board,
-    standings: &Standings,
+    contract_statuses: &ContractStatuses,
     now: UtcMs,
     page: usize,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
@@ -78,7 +78,7 @@ pub fn html(
         .collect::<Result<Vec<_>, _>>()?;
     let blind = blind_sentence(reader, &entries, now)?;
     let plan = board.plan.load();
-    let (changes, more_changes) = change_rows(reader, board, standings, now)?;
+    let (changes, more_changes) = change_rows(reader, board, contract_statuses, now)?;
     let page = Page {
         vantage: plan.daemon.vantage.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -99,8 +99,8 @@ pub fn html(
         more: entries.len().saturating_sub((page + 1) * ROWS),
         next_page: page + 1,
         blind,
-        contracts: contract_rows(standings),
-        components: component_rows(standings),
+        contracts: contract_rows(contract_statuses),
+        components: component_rows(contract_statuses),
         outages: outage_rows(reader)?,
         changes,
         more_changes,
@@ -169,15 +169,10 @@ fn backup_line(board: &Board) -> String {
 /// How the witnesses stand, and what it means that there are none.
 fn witness_line(board: &Board) -> String {
     let view = board.witnesses.load();
-    let in_state = |standing| {
-        view.standings
-            .iter()
-            .filter(|s| **s == Some(standing))
-            .count()
-    };
+    let in_state = |state| view.states.iter().filter(|s| **s == Some(state)).count();
     let (answering, left_out, all) = (
-        in_state(Standing::Answers),
-        in_state(Standing::LeftOut),
+        in_state(WitnessState::Answers),
+        in_state(WitnessState::LeftOut),
         view.names.len(),
     );
     match all {

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::api::WantedOutages;
 use super::asking::{Asked, CONTENT_POLICY, look_at_host, may_change};
-use super::contracts::{Standings, standings};
+use super::contracts::{ContractStatuses, contract_statuses};
 use super::listener::Peer;
 use super::listener::gate::{ClientLink, Gate};
 use super::listener::making::{self, Unmade};
@@ -64,7 +64,7 @@ pub struct ServerState {
     /// Opens the terms that were in force before.
     pub terms: TermsKey,
     /// Contracts as they were judged last.
-    pub standings: Arc<ArcSwap<Standings>>,
+    pub contract_statuses: Arc<ArcSwap<ContractStatuses>>,
 }
 
 pub fn router(state: ServerState) -> Router {
@@ -314,12 +314,12 @@ fn write_metrics(
         state
             .metrics
             .write(out, format, &state.board, &state.gauges, &state.deliveries)?;
-        let standings = state.standings.load();
-        if !standings.components.is_empty() {
-            metrics::component::write(&standings.components, out, format)?;
+        let contract_statuses = state.contract_statuses.load();
+        if !contract_statuses.components.is_empty() {
+            metrics::component::write(&contract_statuses.components, out, format)?;
         }
         if !plan.contracts.list.is_empty() {
-            standings.write(out, format)?;
+            contract_statuses.write(out, format)?;
         }
     }
     if format == Format::OpenMetrics {
@@ -511,14 +511,14 @@ async fn timeline(
 
 async fn sla(State(state): State<ServerState>, line: ClientLink) -> Response {
     let answer = ask(state, &line, |state, reader| {
-        let fresh = Arc::new(standings(
+        let fresh = Arc::new(contract_statuses(
             reader,
             &state.board,
             &state.terms,
             now(),
             NotSeen::Included,
         )?);
-        state.standings.store(fresh.clone());
+        state.contract_statuses.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))
     });
     json(answer.await)
@@ -579,7 +579,7 @@ async fn front(
         Ok(page::html(
             reader,
             &state.board,
-            &state.standings.load(),
+            &state.contract_statuses.load(),
             now(),
             page,
         )?)

@@ -9,7 +9,7 @@ use super::definitions::witnesses_of;
 use super::{Confirming, Recorder, Reprobe, SlotOutcome};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::witness::{NetworkVerdict, RoundProgress, Standing, Witnesses};
+use crate::engine::witness::{NetworkVerdict, RoundProgress, WitnessState, Witnesses};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
@@ -40,7 +40,7 @@ impl Recorder {
     fn show_witnesses(&self, witness: &Witness) {
         self.board.witnesses.store(Arc::new(WitnessView {
             names: witness.endpoints.iter().map(|e| e.name.clone()).collect(),
-            standings: vec![None; witness.endpoints.len()],
+            states: vec![None; witness.endpoints.len()],
             quorum_met: None,
         }));
     }
@@ -76,7 +76,7 @@ impl Recorder {
             .map(|v| v == NetworkVerdict::Works);
         self.board.witnesses.store(Arc::new(WitnessView {
             names: view.names.clone(),
-            standings: self.witness_check.witnesses.latest().to_vec(),
+            states: self.witness_check.witnesses.latest().to_vec(),
             quorum_met: met,
         }));
         let network = match progress {
@@ -126,8 +126,8 @@ impl Recorder {
         let answering = view
             .names
             .iter()
-            .zip(&view.standings)
-            .filter(|(_, s)| **s == Some(Standing::Answers))
+            .zip(&view.states)
+            .filter(|(_, s)| **s == Some(WitnessState::Answers))
             .map(|(name, _)| name.to_string());
         (answering.collect(), view.names.len() as u64)
     }

@@ -29,10 +29,10 @@ pub async fn judge(
     trace: &Trace,
     spec: &Arc<Http>,
     response: Response,
-    standing: HopOrigin,
+    origin: HopOrigin,
     final_url: &str,
 ) -> Result<(), ProbeError> {
-    let quoting = if standing == HopOrigin::Foreign {
+    let quoting = if origin == HopOrigin::Foreign {
         Quoting::Length
     } else {
         Quoting::Text
@@ -74,7 +74,7 @@ pub async fn judge(
         .iter_mut()
         .filter(|finding| finding.is_odd())
     {
-        odd.found = standing.note_without_words(std::mem::take(&mut odd.found));
+        odd.found = origin.note_without_words(std::mem::take(&mut odd.found));
     }
     trace
         .facts

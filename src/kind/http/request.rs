@@ -24,7 +24,7 @@ const CODINGS: &str = "gzip, deflate, br, zstd";
 pub struct HopRequest<'m> {
     pub method: &'m str,
     /// Secrets go to the origin of the config only.
-    pub standing: HopOrigin,
+    pub origin: HopOrigin,
     pub is_first: bool,
     /// The method was not changed on the way, so that the body still belongs to it.
     pub has_body: bool,
@@ -35,7 +35,7 @@ pub struct HopRequest<'m> {
 
 impl HopRequest<'_> {
     fn is_own(&self) -> bool {
-        self.standing == HopOrigin::Own
+        self.origin == HopOrigin::Own
     }
 
     /// What is sent as the body. A method that wants one says so when there is none (RFC 9110

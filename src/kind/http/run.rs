@@ -40,13 +40,13 @@ pub async fn probe(
     } else {
         Keep::CountOnly
     };
-    let (response, standing) = loop {
-        let standing = HopOrigin::of(url, &chain.at);
-        trace.at_stranger.set(standing == HopOrigin::Foreign);
+    let (response, origin) = loop {
+        let origin = HopOrigin::of(url, &chain.at);
+        trace.at_stranger.set(origin == HopOrigin::Foreign);
         let for_here = chain.cookies.of(&chain.at);
         let hop = HopRequest {
             method: chain.method,
-            standing,
+            origin,
             is_first: chain.redirects == 0,
             has_body: chain.has_body,
             keep,
@@ -58,7 +58,7 @@ pub async fn probe(
             url: &chain.at,
             led_from: url.host_str().filter(|_| chain.redirects > 0),
             spec,
-            standing,
+            origin,
             visited: &chain.visited,
             deadline: trace.moved(deadline),
         };
@@ -70,13 +70,13 @@ pub async fn probe(
                 err
             }
         });
-        let mut response = answered.map_err(|err| standing.without_words(err))?;
+        let mut response = answered.map_err(|err| origin.without_words(err))?;
         let notes = response.odd.drain(..);
-        odd.extend(notes.map(|note| standing.note_without_words(note)));
+        odd.extend(notes.map(|note| origin.note_without_words(note)));
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects.max > 0) else {
-            break (response, standing);
+            break (response, origin);
         };
-        chain.follow(trace, &response, standing, &location)?;
+        chain.follow(trace, &response, origin, &location)?;
     };
     trace
         .facts
@@ -85,9 +85,9 @@ pub async fn probe(
         .extend(odd.into_iter().map(Finding::odd));
     expect::within(trace, spec.expect.within)?;
     trace.facts.borrow_mut().final_url = (chain.redirects > 0).then(|| chain.at.to_string());
-    judge(net, trace, spec, response, standing, chain.at.as_str())
+    judge(net, trace, spec, response, origin, chain.at.as_str())
         .await
-        .map_err(|err| standing.without_words(err))?;
+        .map_err(|err| origin.without_words(err))?;
     tls::expiring(net, trace, &spec.tls)
 }
 
@@ -121,7 +121,7 @@ impl<'c> Chain<'c> {
         &mut self,
         trace: &Trace,
         response: &Response,
-        standing: HopOrigin,
+        origin: HopOrigin,
         location: &[u8],
     ) -> Result<(), ProbeError> {
         let spec = self.spec;
@@ -141,7 +141,7 @@ impl<'c> Chain<'c> {
         }
         self.cookies.keep(response, &self.at);
         let to = followed(&self.at, location, spec.cross_origin)
-            .map_err(|err| standing.without_location(err))?;
+            .map_err(|err| origin.without_location(err))?;
         if to.host_str() != self.at.host_str() {
             trace.came_to(to.host_str().unwrap_or_default());
         }
@@ -192,7 +192,7 @@ struct Way<'w> {
     /// The config's host, where a redirect led here.
     led_from: Option<&'w str>,
     spec: &'w Arc<Http>,
-    standing: HopOrigin,
+    origin: HopOrigin,
     /// The hops before it.
     visited: &'w VisitedAddresses,
     deadline: Instant,
@@ -201,7 +201,7 @@ struct Way<'w> {
 impl Way<'_> {
     /// Where we had no certificate to show, a server that asked for one and left wanted it.
     fn ended_early(&self, trace: &Trace, err: ProbeError) -> ProbeError {
-        let shows_one = self.standing == HopOrigin::Own && self.spec.tls.client.is_some();
+        let shows_one = self.origin == HopOrigin::Own && self.spec.tls.client.is_some();
         if self.url.scheme() == "https" && !shows_one {
             peer::without_certificate(trace, err)
         } else {
@@ -222,7 +222,7 @@ async fn connected<'t>(
         url,
         led_from,
         spec,
-        standing,
+        origin,
         visited,
         deadline,
     } = way;
@@ -242,9 +242,9 @@ async fn connected<'t>(
     if url.scheme() != "https" {
         return Ok((Stream::Plain(stream), prior));
     }
-    let of_hop = standing.tls(&spec.tls);
+    let of_hop = origin.tls(&spec.tls);
     let mut prepared = net
-        .tls_of(spec, standing, &of_hop, alpn(spec.version))
+        .tls_of(spec, origin, &of_hop, alpn(spec.version))
         .map_err(|why| ProbeError::unmeasured(Reason::Internal, why))?;
     if offered != alpn(spec.version) {
         prepared = Arc::new(prepared.offering(offered));

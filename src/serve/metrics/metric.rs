@@ -9,7 +9,7 @@ use crate::engine::drive::Gauges;
 use crate::judgement::maintenance::Window;
 use crate::judgement::sla::judged::Judged;
 use crate::notify::Deliveries;
-use crate::serve::contracts::ContractStanding;
+use crate::serve::contracts::ContractStatus;
 use crate::serve::listener::refusal::Refusals;
 use crate::words::UtcMs;
 
@@ -134,11 +134,11 @@ pub struct OfComponent {
 /// A metric of a contract.
 pub enum OfContract {
     /// One value for each answer (a component or all together, and a period), where there is one.
-    One(fn(&ContractStanding, &Judged) -> Option<f64>),
+    One(fn(&ContractStatus, &Judged) -> Option<f64>),
     /// `each` samples for each answer.
     Several {
         each: u64,
-        write: fn(&mut Samples<'_>, &ContractStanding, &Judged) -> io::Result<()>,
+        write: fn(&mut Samples<'_>, &ContractStatus, &Judged) -> io::Result<()>,
     },
     /// The shares of the latency objective.
     Latency,

@@ -19,7 +19,7 @@ use crate::report::object::{ChangeOf, ReportedChange};
 use crate::report::outages::{OutageCorrections, excluded_text, outage};
 use crate::report::prober;
 use crate::report::words::Language;
-use crate::serve::contracts::{ContractStanding, Standings};
+use crate::serve::contracts::{ContractStatus, ContractStatuses};
 use crate::words::{Ms, UtcMs, format_utc, parse_utc, shortened};
 
 /// As many outages, and as many changes, are on the page.
@@ -85,11 +85,11 @@ pub fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryErro
 pub fn change_rows(
     reader: &HistoryReader,
     board: &Board,
-    standings: &Standings,
+    contract_statuses: &ContractStatuses,
     now: UtcMs,
 ) -> Result<(Vec<ChangeRow>, String), HistoryError> {
     let calendar = reader.calendar()?;
-    let mut rows: Vec<ChangeRow> = standings
+    let mut rows: Vec<ChangeRow> = contract_statuses
         .list
         .iter()
         .filter(|s| s.which == "current")
@@ -188,7 +188,7 @@ fn clock_row((before, after): (UtcMs, UtcMs)) -> ChangeRow {
 
 /// What a report says of the terms of a contract, with verdict and availability by the terms before
 /// and after a change.
-fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
+fn terms_rows(s: &ContractStatus) -> Vec<ChangeRow> {
     let row = |c: &ReportedChange, who: String, step: String, figures: String| ChangeRow {
         who,
         at: parse_utc(&c.at).map_or(String::new(), clock),

@@ -7,7 +7,7 @@ use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::report::object::ChangeOf;
-use crate::serve::contracts::{ContractStanding, Standings};
+use crate::serve::contracts::{ContractStatus, ContractStatuses};
 use crate::words::{parse_utc, people};
 
 /// One component in the present month.
@@ -43,9 +43,12 @@ pub struct ContractRow {
     pub latency: String,
 }
 
-pub fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
+pub fn component_rows(contract_statuses: &ContractStatuses) -> Vec<ComponentRow> {
     let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
-    let current = standings.components.iter().filter(|f| f.which == "current");
+    let current = contract_statuses
+        .components
+        .iter()
+        .filter(|f| f.which == "current");
     current
         .map(|f| ComponentRow {
             title: f.title.clone(),
@@ -67,8 +70,11 @@ pub fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
         .collect()
 }
 
-pub fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
-    let current = standings.list.iter().filter(|s| s.which == "current");
+pub fn contract_rows(contract_statuses: &ContractStatuses) -> Vec<ContractRow> {
+    let current = contract_statuses
+        .list
+        .iter()
+        .filter(|s| s.which == "current");
     current
         .flat_map(|s| {
             s.judged
@@ -125,7 +131,7 @@ fn longest_and_means(j: &Judged) -> String {
 }
 
 /// The share of probes that a contract for latency asks for, of one component or of each.
-fn latency(s: &ContractStanding, j: &Judged) -> String {
+fn latency(s: &ContractStatus, j: &Judged) -> String {
     let Some(objective) = &s.contract.latency else {
         return String::new();
     };
@@ -147,7 +153,7 @@ fn latency(s: &ContractStanding, j: &Judged) -> String {
 }
 
 /// What stands beside the verdict of a contract.
-fn terms_note(s: &ContractStanding, j: &Judged) -> String {
+fn terms_note(s: &ContractStatus, j: &Judged) -> String {
     let at = |what: ChangeOf| {
         let last = s.of_terms.iter().rfind(|c| c.what == what);
         last.and_then(|c| parse_utc(&c.at)).map(clock)
