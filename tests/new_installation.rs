@@ -9,7 +9,7 @@ use probity::config::{load_contracts, timeline_file};
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
 use probity::judgement::sla::evaluate::evaluate_named;
-use probity::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
+use probity::judgement::sla::evaluation::{ContractVerdict, Evaluation, NotEvaluated};
 use probity::judgement::sla::record::Timeline;
 use probity::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
 use probity::report::sla::answer;
@@ -55,7 +55,7 @@ fn judged(
     contracts: &Contracts,
     timeline: &Timeline,
     month: &str,
-) -> Result<(Value, Judged), NotJudged> {
+) -> Result<(Value, Evaluation), NotEvaluated> {
     let span = period(contracts.list[0].period, &contracts.list[0].zone, month).expect("a period");
     let (contract, list) =
         evaluate_named(contracts, &Name::new("s").expect("a name"), timeline, span)?;

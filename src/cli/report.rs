@@ -16,7 +16,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::say;
 use crate::history::checkpoint::Signer;
 use crate::judgement::sla::contract::{Contract, Contracts};
-use crate::judgement::sla::judged::ContractVerdict;
+use crate::judgement::sla::evaluation::ContractVerdict;
 use crate::judgement::timeline::Span;
 use crate::judgement::zones;
 use crate::net::clock::Clock;
@@ -221,7 +221,7 @@ fn unbuilt(error: NoReport) -> Exit {
     match error {
         NoReport::History(error) => local::complain(error),
         NoReport::NoTenant(_) => refuse(Exit::Usage, error),
-        NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),
+        NoReport::NotSettled(_) | NoReport::NotEvaluated(_) => refuse(Exit::Unknown, error),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::daemon::start::read_without_secrets;
 use crate::history::read_tallies::WhichTallies;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate as evaluate_contract, evaluate_components};
-use crate::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation, NotEvaluated};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
@@ -62,7 +62,7 @@ fn period_of<'c>(
             .find(|(.., which)| *which == "current")
             .map(|(c, _, span, _)| (c, span)),
     };
-    found.ok_or_else(|| refuse(Exit::Unknown, NotJudged::NotInForce(name.to_string())))
+    found.ok_or_else(|| refuse(Exit::Unknown, NotEvaluated::NotInForce(name.to_string())))
 }
 
 /// The record that is judged: files, daemons, or this host's history.
@@ -166,7 +166,7 @@ fn evaluated(
     };
     let named = contract_then.all_components(&tenants);
     let timeline = timeline_for(args, span, &named)?;
-    let unjudged = |error: NotJudged| refuse(Exit::Unknown, error);
+    let unjudged = |error: NotEvaluated| refuse(Exit::Unknown, error);
     let list = evaluate_contract(&contract_then, &tenants, &timeline, span).map_err(unjudged)?;
     let each = evaluate_components(&contract_then, &tenants, &timeline, span).map_err(unjudged)?;
     let mut exit = verdict_of(&list);
@@ -233,7 +233,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     Ok(Some(found))
 }
 
-fn verdict_of(list: &[Judged]) -> Exit {
+fn verdict_of(list: &[Evaluation]) -> Exit {
     let any = |verdict| list.iter().any(|j| j.verdict == verdict);
     match (
         any(ContractVerdict::Missed),

@@ -25,7 +25,7 @@ use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
-use crate::judgement::sla::judged::{Judged, NotJudged};
+use crate::judgement::sla::evaluation::{Evaluation, NotEvaluated};
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::words::{Name, UtcMs, format_utc};
@@ -76,7 +76,7 @@ pub enum NoReport {
     #[error("{0}")]
     History(#[from] HistoryError),
     #[error("{0}")]
-    NotJudged(#[from] NotJudged),
+    NotEvaluated(#[from] NotEvaluated),
     #[error("the period is settled only until {0}; wait, or ask for a provisional report")]
     NotSettled(String),
     #[error("unknown tenant `{0}` of this contract")]
@@ -256,7 +256,7 @@ fn settled(
 }
 
 /// Of a tenant's report, what is about tenants.
-pub(crate) fn of_tenants<N>(mut judged: Vec<Judged>, tenant: Option<N>) -> Vec<Judged> {
+pub(crate) fn of_tenants<N>(mut judged: Vec<Evaluation>, tenant: Option<N>) -> Vec<Evaluation> {
     judged.retain(|j| tenant.is_none() || j.tenant.is_some());
     judged
 }
@@ -354,7 +354,7 @@ pub(crate) fn evaluated(
     })
 }
 
-pub(crate) fn refused(judged: &[Judged]) -> Vec<RefusedWindow> {
+pub(crate) fn refused(judged: &[Evaluation]) -> Vec<RefusedWindow> {
     let mut list: Vec<RefusedWindow> = judged
         .iter()
         .flat_map(|j| &j.windows.refused)
@@ -372,7 +372,7 @@ pub(crate) fn refused(judged: &[Judged]) -> Vec<RefusedWindow> {
 
 /// What is admitted of each component, whether it leaves a hole in what several are together or
 /// not.
-pub(crate) fn admitted(judged: &[Judged]) -> Vec<AdmittedSpan> {
+pub(crate) fn admitted(judged: &[Evaluation]) -> Vec<AdmittedSpan> {
     let mut all: BTreeMap<&str, Spans> = BTreeMap::new();
     for (component, spans) in judged.iter().flat_map(|j| &j.windows.by_component) {
         let known = all.entry(component).or_default();

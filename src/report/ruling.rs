@@ -18,7 +18,7 @@ use crate::history::definitions::RecordedDefinitions;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
-use crate::judgement::sla::judged::NotJudged;
+use crate::judgement::sla::evaluation::NotEvaluated;
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs};
 
@@ -201,10 +201,10 @@ impl<'t> ContractVersions<'t> {
 }
 
 /// That terms are in force when a period begins.
-pub fn is_in_force(contract: &Contract, period: Span) -> Result<(), NotJudged> {
+pub fn is_in_force(contract: &Contract, period: Span) -> Result<(), NotEvaluated> {
     let day = day_of(period.from, &contract.zone);
     if contract.valid_from.is_some_and(|from| from > day) {
-        Err(NotJudged::NotInForce(contract.name.to_string()))
+        Err(NotEvaluated::NotInForce(contract.name.to_string()))
     } else {
         Ok(())
     }

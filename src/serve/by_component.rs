@@ -20,7 +20,7 @@ use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluate::evaluate;
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::timeline::Span;
 use crate::report::sla::answer;
 use crate::serve::listener::making::{Unmade, write_list};
@@ -38,7 +38,7 @@ pub struct ComponentFigures {
     pub which: &'static str,
     /// `2026-11`.
     pub month: String,
-    pub judged: Judged,
+    pub judged: Evaluation,
     /// Outages shorter than this, between two probes, are not seen.
     pub not_seen_below: Option<Ms>,
 }
@@ -97,7 +97,7 @@ pub fn figures(
         for judged in evaluate(&each, &[], &record, period)
             .unwrap_or_default()
             .into_iter()
-            .filter(Judged::was_in_service)
+            .filter(Evaluation::was_in_service)
         {
             let title = judged.component.as_ref().map_or(String::new(), |c| {
                 plan.components

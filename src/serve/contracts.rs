@@ -18,7 +18,7 @@ use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::report::answer::{SCHEMA as ANSWER_SCHEMA, in_one};
@@ -44,9 +44,9 @@ pub struct ContractStatus {
     pub name: String,
     pub period: Span,
     /// The answer, or why there is none.
-    pub judged: Result<Vec<Judged>, String>,
+    pub judged: Result<Vec<Evaluation>, String>,
     /// The components by themselves, where the answer is about several together.
-    pub each: Vec<Judged>,
+    pub each: Vec<Evaluation>,
     /// By component, where the contract has an objective for latency.
     pub latency: Vec<Latency>,
     /// Outages shorter than this, between two probes, are not seen.
@@ -66,7 +66,7 @@ pub struct Later {
     pub contract: Contract,
     pub period: Span,
     pub recorded_at: Option<String>,
-    pub judged: Result<Vec<Judged>, String>,
+    pub judged: Result<Vec<Evaluation>, String>,
 }
 
 /// All contracts of the plan, over the present period and the one before.

@@ -364,7 +364,7 @@ mod tests {
                 "seed {seed}: the bounds; {recorded:#?}"
             );
             assert_eq!(
-                crate::engine::judged::contradicts(judge),
+                crate::engine::stored_judges::contradicts(judge),
                 None,
                 "seed {seed}"
             );

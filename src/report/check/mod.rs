@@ -47,7 +47,7 @@ use crate::history::read_tallies::WhichTallies;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
-use crate::judgement::sla::judged::NotJudged;
+use crate::judgement::sla::evaluation::NotEvaluated;
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs, parse_utc};
 
@@ -385,7 +385,7 @@ fn figures(
         components(reader, parts, span, WhichTallies::Sealed).map_err(failed)?;
     let timeline = ShownTimeline::of(reached, &recorded, &windows);
     let record = recorded::timeline(reached, recorded, windows);
-    let unfit = |e: NotJudged| differs("evaluation", e.to_string());
+    let unfit = |e: NotEvaluated| differs("evaluation", e.to_string());
     let each = evaluate_components(contract, tenants, &record, period).map_err(unfit)?;
     let judged = evaluate(contract, tenants, &record, period).map_err(unfit)?;
     let judged = of_tenants(judged, report.tenant.as_ref());

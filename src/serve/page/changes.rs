@@ -11,7 +11,7 @@ use crate::history::definitions::Changed;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::timeline::Span;
 use crate::report::change_words::change_in_words;
 use crate::report::changed::changed_last as changed;
@@ -211,7 +211,7 @@ fn terms_rows(s: &ContractStatus) -> Vec<ChangeRow> {
     ) else {
         return rows;
     };
-    let all = |list: &Result<Vec<Judged>, String>| -> Vec<Judged> {
+    let all = |list: &Result<Vec<Evaluation>, String>| -> Vec<Evaluation> {
         list.iter()
             .flatten()
             .filter(|j| j.tenant.is_none())
@@ -219,8 +219,8 @@ fn terms_rows(s: &ContractStatus) -> Vec<ChangeRow> {
             .collect()
     };
     let (own, by_later) = (all(&s.judged), all(&later.judged));
-    let is_same = |a: &Judged, b: &Judged| a.component == b.component;
-    let mut pairs: Vec<(Option<&Judged>, Option<&Judged>)> = own
+    let is_same = |a: &Evaluation, b: &Evaluation| a.component == b.component;
+    let mut pairs: Vec<(Option<&Evaluation>, Option<&Evaluation>)> = own
         .iter()
         .map(|j| (Some(j), by_later.iter().find(|l| is_same(j, l))))
         .collect();
@@ -233,12 +233,12 @@ fn terms_rows(s: &ContractStatus) -> Vec<ChangeRow> {
     if !pairs.is_empty() {
         rows.remove(0);
     }
-    let verdict = |j: Option<&Judged>| j.map_or("–", |j| j.verdict.as_str());
-    let share = |j: Option<&Judged>| match j.filter(|j| j.availability.is_some()) {
+    let verdict = |j: Option<&Evaluation>| j.map_or("–", |j| j.verdict.as_str());
+    let share = |j: Option<&Evaluation>| match j.filter(|j| j.availability.is_some()) {
         Some(j) => shown_percent(&j.availability, measured(j)),
         None => "–".to_owned(),
     };
-    let one = |(j, l): &(Option<&Judged>, Option<&Judged>)| {
+    let one = |(j, l): &(Option<&Evaluation>, Option<&Evaluation>)| {
         let component = j.or(*l).and_then(|one| one.component.as_ref());
         let who = component.map_or(name.to_string(), |c| format!("{name}: {c}"));
         row(

@@ -4,8 +4,8 @@ use num_traits::ToPrimitive;
 
 use super::shown::{Cell, clock, measured, shown_percent, shown_share};
 use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
-use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::report::object::ChangeOf;
 use crate::serve::contracts::{ContractStatus, ContractStatuses};
 use crate::words::{parse_utc, people};
@@ -116,7 +116,7 @@ pub fn contract_rows(contract_statuses: &ContractStatuses) -> Vec<ContractRow> {
         .collect()
 }
 
-fn longest_and_means(j: &Judged) -> String {
+fn longest_and_means(j: &Evaluation) -> String {
     match (
         j.outage_summary.mean_to_recover,
         j.outage_summary.mean_between_failures,
@@ -131,7 +131,7 @@ fn longest_and_means(j: &Judged) -> String {
 }
 
 /// The share of probes that a contract for latency asks for, of one component or of each.
-fn latency(s: &ContractStatus, j: &Judged) -> String {
+fn latency(s: &ContractStatus, j: &Evaluation) -> String {
     let Some(objective) = &s.contract.latency else {
         return String::new();
     };
@@ -153,7 +153,7 @@ fn latency(s: &ContractStatus, j: &Judged) -> String {
 }
 
 /// What stands beside the verdict of a contract.
-fn terms_note(s: &ContractStatus, j: &Judged) -> String {
+fn terms_note(s: &ContractStatus, j: &Evaluation) -> String {
     let at = |what: ChangeOf| {
         let last = s.of_terms.iter().rfind(|c| c.what == what);
         last.and_then(|c| parse_utc(&c.at)).map(clock)
@@ -179,7 +179,7 @@ fn terms_note(s: &ContractStatus, j: &Judged) -> String {
 }
 
 /// The bounds of a period; while it is not over, those of the time so far.
-fn bounds(contract: &Contract, j: &Judged) -> String {
+fn bounds(contract: &Contract, j: &Evaluation) -> String {
     match j.so_far(contract) {
         Some([lower, upper]) => format!(
             "so far {} … {} %",
