@@ -18,7 +18,6 @@ use crate::config::plan::{Dial, Endpoint};
 use crate::daemon::control::SOCKET;
 use crate::daemon::host_trust;
 use crate::history::{backup, schema};
-use crate::kind::Kind;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::probe_error::ProbeError;
@@ -55,7 +54,7 @@ fn all(plan: &Plan) -> impl Iterator<Item = &Endpoint> {
 }
 
 fn icmp(plan: &Plan) -> Option<String> {
-    let asks = all(plan).any(|e| e.probe.kind() == Kind::Icmp);
+    let asks = all(plan).any(|e| e.probe.kind().needs_echo_socket());
     let why = asks.then(echo::permitted)?.err()?;
     Some(format!(
         "this user may not send ICMP ({why}): icmp endpoints would be unknown (permission); allow \

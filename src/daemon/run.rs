@@ -281,7 +281,8 @@ fn joined<T>(thread: JoinHandle<T>) -> Option<std::thread::Result<T>> {
 
 /// What a person should know before it costs anything.
 fn warn_about(plan: &Plan) {
-    if plan.endpoints.iter().any(|e| e.probe.kind() == Kind::Icmp)
+    let mut kinds = plan.endpoints.iter().map(|e| e.probe.kind());
+    if kinds.any(Kind::needs_echo_socket)
         && let Err(why) = echo::permitted()
     {
         tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give \

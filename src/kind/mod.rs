@@ -91,6 +91,27 @@ macro_rules! types {
                 }
             }
 
+            /// Options of `probity probe` that not every kind has, as far as this one has them.
+            pub fn options(self) -> &'static [&'static str] {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::OPTIONS,)*
+                }
+            }
+
+            /// Whether it sends echo requests, for whose sockets a process may have no permission.
+            pub fn needs_echo_socket(self) -> bool {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::NEEDS_ECHO_SOCKET,)*
+                }
+            }
+
+            /// Whether an answer can lead the probe to another host.
+            pub fn leads_elsewhere(self) -> bool {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::LEADS_ELSEWHERE,)*
+                }
+            }
+
             /// The lines of config that an address on the command line stands for.
             pub fn lines(self, scheme: &str, rest: &str) -> String {
                 match self {

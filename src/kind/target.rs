@@ -21,6 +21,12 @@ pub trait ProbeTarget: Sized + Debug + Clone {
     const USAGE: &'static str;
     /// Whether it probes from the endpoint's `source_address`.
     const USES_SOURCE_ADDRESS: bool = true;
+    /// Options of `probity probe` that this kind has and some other kind has not.
+    const OPTIONS: &'static [&'static str] = &[];
+    /// Whether it sends echo requests: a process may have no permission for their sockets.
+    const NEEDS_ECHO_SOCKET: bool = false;
+    /// Whether an answer can lead the probe to another host, whose name is then resolved.
+    const LEADS_ELSEWHERE: bool = false;
 
     /// The lines of config that such an address stands for.
     fn lines(scheme: &str, rest: &str) -> String;

@@ -78,13 +78,13 @@ fn documented(path: &str) -> Option<String> {
     match parts.as_slice() {
         [.., "weights" | "labels", _] => return None,
         [.., "file" | "env" | "credential"] => return None,
-        [_, "probe", "http" | "tls", "tls", ..] => drop(parts.drain(..3)),
-        [_, "probe", "http" | "tls", "expect", "tls", ..] => drop(parts.drain(..3)),
+        [_, "probe", _, "tls", ..] => drop(parts.drain(..3)),
+        [_, "probe", _, "expect", "tls", ..] => drop(parts.drain(..3)),
         [.., "expect", "headers", _, _] => {
             let at = parts.len() - 2;
             parts[at] = "HEADER";
         }
-        [.., "probe", "http", "headers" | "query", _] => return None,
+        [.., "probe", _, "headers" | "query", _] => return None,
         _ => {}
     }
     Some(parts.join("."))

@@ -66,7 +66,7 @@ pub(super) fn of_witness(kind: Kind, outcome: Outcome) -> Outcome {
         Outcome::Unmeasured {
             reason: Reason::Permission,
             detail,
-        } if kind != Kind::Icmp || echo::permitted().is_ok() => Outcome::Unmeasured {
+        } if !kind.needs_echo_socket() || echo::permitted().is_ok() => Outcome::Unmeasured {
             reason: Reason::LocalNetwork,
             detail,
         },

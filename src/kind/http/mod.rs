@@ -39,6 +39,9 @@ impl ProbeTarget for HttpTarget {
     const ADDRESS_KEY: &'static str = "url";
     const SCHEMES: &'static [&'static str] = &["http", "https"];
     const USAGE: &'static str = "http://, https://";
+    const OPTIONS: &'static [&'static str] =
+        &["--header", "--request", "--data", "--ca-file", "--insecure"];
+    const LEADS_ELSEWHERE: bool = true;
 
     fn lines(scheme: &str, rest: &str) -> String {
         format!("probe.http.url = {}", toml(&format!("{scheme}://{rest}")))

@@ -27,6 +27,7 @@ impl ProbeTarget for IcmpTarget {
     const SCHEMES: &'static [&'static str] = &["icmp"];
     const USAGE: &'static str = "icmp://";
     const USES_SOURCE_ADDRESS: bool = false;
+    const NEEDS_ECHO_SOCKET: bool = true;
 
     fn lines(_: &str, rest: &str) -> String {
         format!("probe.icmp.host = {}", toml(rest))

@@ -28,6 +28,7 @@ impl ProbeTarget for TlsTarget {
     const ADDRESS_KEY: &'static str = "address";
     const SCHEMES: &'static [&'static str] = &["tls"];
     const USAGE: &'static str = "tls://";
+    const OPTIONS: &'static [&'static str] = &["--ca-file", "--insecure"];
 
     fn lines(_: &str, rest: &str) -> String {
         format!("probe.tls.address = {}", toml(rest))
