@@ -1,4 +1,4 @@
-//! Is it us? Rounds of witnesses, and which failures they vouch for
+//! Rounds of witnesses: whether the prober's own network works, and which failures that confirms
 //! (docs/decisions/008-witnesses.md).
 //!
 //! The recorder holds each failure back until a round that began after it is decided; the driver
