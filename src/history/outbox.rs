@@ -415,7 +415,7 @@ mod tests {
             [0, 2, 3],
             "of ends alone the oldest"
         );
-        let blind: Vec<_> = (0..24)
+        let unknown: Vec<_> = (0..24)
             .map(|n| {
                 (
                     n,
@@ -428,7 +428,7 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(beyond(&blind, |_| false), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(beyond(&unknown, |_| false), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
