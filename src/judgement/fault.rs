@@ -97,21 +97,19 @@ fn can_come_of_own_delay(cause: Cause) -> bool {
 /// in its protocol.
 fn is_reported_to_every_client(cause: Cause) -> bool {
     use Cause::*;
-    matches!(
-        cause,
-        ConnectRefused
-            | ConnectUnreachable
-            | IcmpUnreachable
-            | DnsNxdomain
-            | DnsNoAddress
-            | TlsCertExpired
-            | TlsCertNotYetValid
-            | TlsCertName
-            | TlsCertUntrusted
-            | TlsCertPurpose
-            | TlsCertWeak
-            | TlsCertExpiring
-    )
+    match cause {
+        ConnectRefused | ConnectUnreachable | IcmpUnreachable | DnsNxdomain | DnsNoAddress
+        | TlsCertExpired | TlsCertNotYetValid | TlsCertName | TlsCertUntrusted | TlsCertPurpose
+        | TlsCertWeak | TlsCertExpiring => true,
+        DnsServfail | DnsRefused | DnsTimeout | DnsInvalid | ConnectTimeout | ConnectReset
+        | TlsTimeout | TlsHandshake | TlsClientAuth | FirstByteTimeout | BodyTimeout
+        | HttpMalformed | HttpTruncated | HeaderLimit | BodyLimit | DecodeError | DecodeLimit
+        | RedirectLimit | RedirectPolicy | ProtocolError | Status | VersionMismatch
+        | HeaderMismatch | BodyMismatch | JsonMismatch | UrlMismatch | TooSlow | DnsRcode
+        | DnsMismatch | IcmpTimeout | ExpectMismatch | ExpectTimeout | TlsMismatch | JudgeLimit => {
+            false
+        }
+    }
 }
 
 /// Whether the prober itself held a probe up: the reason of a stall of the engine within it that
