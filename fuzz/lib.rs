@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use probity::config::{Endpoint, Plan, Surroundings, load};
+use probity::config::{Endpoint, Plan, ConfigInputs, load};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-#[path = "../tests/support/surroundings.rs"]
-pub mod surroundings;
+#[path = "../tests/support/config_inputs.rs"]
+pub mod config_inputs;
 
-use surroundings::InMemory;
+use config_inputs::InMemory;
 
 /// What stands between the main file and the file that it includes.
 pub const NEXT_FILE: &str = "\n#=== conf.d/next.toml\n";
@@ -39,9 +39,9 @@ pub fn in_memory(text: &str) -> InMemory<'_> {
         _ if name.starts_with(|c: char| c.is_ascii_uppercase()) => Some("of-the-environment".into()),
         _ => None,
     };
-    let mut surroundings = InMemory::new("main.toml", main).beside(beside).variables(variable);
-    surroundings.matching = Box::new(matching);
-    surroundings
+    let mut inputs = InMemory::new("main.toml", main).beside(beside).variables(variable);
+    inputs.matching = Box::new(matching);
+    inputs
 }
 
 /// A plan that must be right.

@@ -9,7 +9,7 @@
 //! | 1 | [`judgement`] | schedule, state, ledger, timeline, contracts: pure, time is an argument |
 //! | 2 | [`config`] | TOML text to a checked plan, or all errors with line and column |
 //! | 3 | [`net`] | clocks, system calls, resolver, dialing, TLS, HTTP, files |
-//! | 4 | [`kind`] | the probe kinds |
+//! | 4 | [`kind`] | the probe kinds, and what a probe of any kind shares |
 //! | 5 | [`history`] | the database: signed events, tallies, backups, verification |
 //! | 6 | [`notify`] | delivery of notifications, and the dead man's switch |
 //! | 7 | [`engine`] | scheduler, recorder (sole owner of state), published state, simulation |
@@ -20,7 +20,10 @@
 //! | 12 | [`cli`] | the command line, one file for each command |
 //!
 //! Start reading at [`judgement::state`], the heart; then [`engine::recorder`] and
-//! [`engine::drive`]. ARCHITECTURE.md follows one observation through all floors.
+//! [`engine::drive`]. ARCHITECTURE.md follows one observation, one reload and one figure through
+//! all floors, and says where to look for what. CONTRIBUTING.md has the steps for a new probe kind,
+//! metric, config key, event or report format. docs/glossary.md defines the words; its last part
+//! those of the code.
 
 pub mod account;
 pub mod cli;

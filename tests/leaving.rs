@@ -46,7 +46,7 @@ fn left_after_one_failure(
     judge.start(&rules, 100_000, &mut changes);
     judge.observe(&rules, result(101_000, Verdict::Success), &mut changes);
     let mut recording = Recording::default();
-    changes.iter().for_each(|change| recording.hear(change));
+    changes.iter().for_each(|change| recording.apply(change));
     let record = recording.record(&judge);
     (judge, record)
 }
@@ -133,7 +133,7 @@ fn an_endpoint_that_never_answered_and_leaves_service_failing_counts_as_left_whi
     judge.leave_service_at(&rules, 8000, &mut changes);
     judge.resume_service(20_000, &mut changes);
     let mut recording = Recording::default();
-    changes.iter().for_each(|change| recording.hear(change));
+    changes.iter().for_each(|change| recording.apply(change));
     let record = recording.record(&judge);
     assert_eq!(
         record.unknown[..2],
@@ -223,7 +223,7 @@ fn after(steps: &[Then]) -> (Unknown, Vec<(Ms, Ms)>, Judge) {
         }
     }
     let mut recording = Recording::default();
-    changes.iter().for_each(|change| recording.hear(change));
+    changes.iter().for_each(|change| recording.apply(change));
     let record = recording.record(&judge);
     let ledger = judge.ledger();
     assert_eq!(

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use probity::account::recorded::{ServiceStart, Version, component, told};
+use probity::account::recorded::{ServiceStart, Version, component, timeline};
 use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
 use probity::judgement::sla::evaluate::evaluate_named;
-use probity::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
+use probity::judgement::sla::evaluation::{ContractVerdict, Evaluation, NotEvaluated};
 use probity::judgement::sla::record::Timeline;
 use probity::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
 use probity::report::sla::answer;
@@ -39,7 +39,7 @@ fn record() -> EndpointRecord {
 
 fn recorded(service: ServiceStart, month: Span) -> Timeline {
     let reached = Span::new(month.from, month.to.min(at("2026-11-21T00:00:00Z")));
-    told(
+    timeline(
         reached,
         vec![component(
             "c",
@@ -55,7 +55,7 @@ fn judged(
     contracts: &Contracts,
     timeline: &Timeline,
     month: &str,
-) -> Result<(Value, Judged), NotJudged> {
+) -> Result<(Value, Evaluation), NotEvaluated> {
     let span = period(contracts.list[0].period, &contracts.list[0].zone, month).expect("a period");
     let (contract, list) =
         evaluate_named(contracts, &Name::new("s").expect("a name"), timeline, span)?;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent};
 use probity::history::opened::History;
-use probity::history::past::Which;
 use probity::history::read::Extent;
+use probity::history::read_tallies::WhichTallies;
 use probity::history::registry::Registered;
 use probity::history::schema::{FILE, open_to_read};
 use probity::history::tally::{tally_hours, tally_latency, tally_slots};
@@ -113,7 +113,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn sums(directory: &Path, endpoint: &str, period: Span) -> (u64, u64, u64) {
     let reader = open_to_read(directory).expect("opened");
     let all = reader
-        .tallies(endpoint, period, Which::Sealed)
+        .tallies(endpoint, period, WhichTallies::Sealed)
         .expect("read");
     let latency = all
         .iter()

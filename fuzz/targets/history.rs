@@ -10,7 +10,7 @@ use probity::engine::inputs::{self, Input, InputLog};
 use probity::history::chain::{GENESIS, canonical, link};
 use probity::history::checkpoint::{Signer, verify_signature};
 use probity::history::event::EventRecord;
-use probity::history::retold::Retold;
+use probity::history::rebuilt::RebuiltTables;
 use probity::history::schema;
 use probity::history::tally::{tally_counts, tally_latency};
 use probity::history::verification::Against;
@@ -191,7 +191,7 @@ fn events(bytes: &[u8], stored: bool) {
     };
     EMPTY.with_borrow_mut(|(_, connection)| {
         let work = connection.transaction().expect("a transaction");
-        let (mut told, mut head) = (Retold::default(), GENESIS);
+        let (mut tables, mut head) = (RebuiltTables::default(), GENESIS);
         for (k, line) in text.lines().take(50).enumerate() {
             let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(line) else {
                 continue;
@@ -200,7 +200,7 @@ fn events(bytes: &[u8], stored: bool) {
             event.entry("at_ms").or_insert(Value::from(0));
             let endpoint = event.get("id").and_then(Value::as_i64);
             if let Ok(Some(record)) = EventRecord::read(&event) {
-                told.hear(&record, &event, endpoint);
+                tables.apply(&record, &event, endpoint);
             }
             if stored && !has_fraction(&Value::Object(event.clone())) {
                 event.insert("seq".into(), Value::from(k as u64 + 1));
@@ -221,7 +221,7 @@ fn events(bytes: &[u8], stored: bool) {
                 .expect("written");
             }
         }
-        let _ = told.differs(&work, None).expect("readable");
+        let _ = tables.differs(&work, None).expect("readable");
         if stored {
             let _ = verify(&work, &Against::default()).expect("readable");
         }

@@ -14,7 +14,7 @@ use probity::kind::http::spec::{CrossOrigin, Http};
 use probity::kind::run::coding;
 use probity::kind::run::expect::{self, DecodedBody, Verdicts};
 use probity::kind::run::work::Awaited;
-use probity::net::halt::Halt;
+use probity::net::probe_error::ProbeError;
 use probity::net::http_response::{Ask, Keep, Response};
 use probity::net::http1;
 use probity::net::http2;
@@ -74,7 +74,7 @@ static SPECS: LazyLock<Vec<Arc<Http>>> = LazyLock::new(|| {
 static URL: LazyLock<Url> =
     LazyLock::new(|| Url::parse("http://shop.example/a/b?c=d").expect("a URL"));
 
-fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, Halt> {
+fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, ProbeError> {
     let trace = Trace::begin();
     let reading = if bytes.len() % 2 == 0 {
         Strictness::Lenient
@@ -86,7 +86,7 @@ fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response
         keep: Keep::Body,
         limits: &spec.limits,
         reading,
-        budget: &probity::net::budget::Budget::default(),
+        memory: &probity::net::body_memory::BodyMemory::default(),
     };
     run(http1::exchange(
         &mut Played::new(bytes, step),
@@ -96,7 +96,7 @@ fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response
     ))
 }
 
-fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
+fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, ProbeError> {
     let trace = Trace::begin();
     let request = http::Request::builder()
         .uri("http://shop.example/")
@@ -108,7 +108,7 @@ fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
         keep: Keep::Body,
         limits: &spec.limits,
         reading: Strictness::Lenient,
-        budget: &probity::net::budget::Budget::default(),
+        memory: &probity::net::body_memory::BodyMemory::default(),
     };
     run(http2::exchange(
         Played::new(bytes, step),
@@ -118,7 +118,7 @@ fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
         ask,
     ))
     .map_err(|failure| match failure {
-        http2::Failure::Halt(halt) | http2::Failure::Http11Required(halt) => halt,
+        http2::Failure::ProbeError(err) | http2::Failure::Http11Required(err) => err,
     })
 }
 
@@ -149,7 +149,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// How a response is cut into packets changes nothing.
-fn same(one: &Result<Response, Halt>, other: &Result<Response, Halt>) {
+fn same(one: &Result<Response, ProbeError>, other: &Result<Response, ProbeError>) {
     match (one, other) {
         (Ok(a), Ok(b)) => assert_eq!(
             (a.status, &a.headers, &a.body, a.body_bytes),
@@ -162,7 +162,7 @@ fn same(one: &Result<Response, Halt>, other: &Result<Response, Halt>) {
 }
 
 /// What is framed rightly is read back.
-fn framed(body: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
+fn framed(body: &[u8], step: usize, spec: &Http) -> Result<Response, ProbeError> {
     let body = &body[..body.len().min(60_000)];
     let mut counted = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: x\r\n\r\n",

@@ -13,7 +13,7 @@ use probity::config::document::value::{parse_duration, show_duration};
 use probity::daemon::control::ControlState;
 use probity::daemon::control::messages::ControlRequest;
 use probity::engine::board::{Board, Entry};
-use probity::engine::drive::{Control, Gauges, Request as Asked};
+use probity::engine::drive::{EngineCommand, Gauges, RecordRequest as Asked};
 use probity::history::checkpoint::TermsKey;
 use probity::history::event::Event;
 use probity::history::opened::History;
@@ -21,7 +21,7 @@ use probity::history::schema;
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
 use probity::notify::Deliveries;
-use probity::serve::contracts::standings;
+use probity::serve::contracts::contract_statuses;
 use probity::serve::listener::head;
 use probity::serve::metrics::daemon::SelfMetrics;
 use probity::serve::server::{Gates, ServerState, parts, router};
@@ -86,14 +86,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .scheduled
         .store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
-    let judged = standings(
+    let judged = contract_statuses(
         &schema::open_to_read(directory.path()).expect("a reader"),
         &board,
         &TermsKey::nobodys(),
         1_793_800_000_000,
-        NotSeen::Told,
+        NotSeen::Included,
     )
-    .expect("standings");
+    .expect("contract statuses");
     let server = ServerState {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
@@ -103,9 +103,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         reload,
         gates: Gates::default(),
         terms: TermsKey::nobodys(),
-        standings: Arc::new(Arc::new(judged).into()),
+        contract_statuses: Arc::new(Arc::new(judged).into()),
     };
-    let (control, mut asked) = mpsc::unbounded_channel();
+    let (engine, mut asked) = mpsc::unbounded_channel();
     // Only pruning asks the writer, and a history that does not verify, as this one, is never
     // pruned.
     let beside = tempfile::tempdir().expect("a directory");
@@ -116,14 +116,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let control = ControlState {
         board,
         state_dir: directory.path().to_owned(),
-        control,
+        engine,
         writer,
         reload: server.reload.clone(),
         terms: TermsKey::nobodys(),
     };
     std::thread::spawn(move || {
         while let Some(one) = asked.blocking_recv() {
-            let Control::Record { request, reply } = one else {
+            let EngineCommand::Record { request, reply } = one else {
                 continue;
             };
             recorded(&request);

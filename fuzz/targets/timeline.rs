@@ -16,7 +16,7 @@ use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::{Contract, Contracts, Measure, Together};
 use probity::judgement::sla::evaluate::evaluate_named;
 use probity::judgement::sla::exact::Exact;
-use probity::judgement::sla::judged::{ContractVerdict, Judged};
+use probity::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use probity::judgement::sla::merge::merge;
 use probity::judgement::sla::record::Timeline;
 use probity::report::sla::answer;
@@ -85,7 +85,7 @@ fn judged(timeline: &Timeline, which: usize) {
     assert_eq!(told.results.len(), list.len());
 }
 
-fn adds_up(contract: &Contract, j: &Judged) {
+fn adds_up(contract: &Contract, j: &Evaluation) {
     let t = &j.times;
     assert_eq!(t.up + t.down + t.unknown + t.future, t.service, "{j:?}");
     assert!(t.service <= t.period && t.maintenance <= t.period, "{t:?}");

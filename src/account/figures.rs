@@ -11,10 +11,10 @@ use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
+use crate::history::component_lineage::{ComponentLineage, Member};
 use crate::history::event::ComponentDefinition;
-use crate::history::lineage::{Lineage, Member};
-use crate::history::past::Which;
 use crate::history::read::{Exclusion, Extent};
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
@@ -92,7 +92,7 @@ pub fn members(calendar: &Calendar, part: &Part) -> Vec<Member> {
 }
 
 /// How a component was made, as the events tell it; where they do not, as the part says.
-fn versions_of(lineage: &Lineage, part: &Part) -> Vec<Version> {
+fn versions_of(lineage: &ComponentLineage, part: &Part) -> Vec<Version> {
     let read = |(from, v): (UtcMs, ComponentDefinition)| Version {
         from,
         combine: v.combine,
@@ -112,14 +112,14 @@ pub fn components(
     reader: &HistoryReader,
     parts: &[Part],
     period: Span,
-    which: Which,
+    which: WhichTallies,
 ) -> Result<(Span, Vec<RecordedComponent>), HistoryError> {
     let calendar = reader.calendar()?;
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
     for part in parts {
         let members = members(calendar, part);
-        let lineage = Lineage::of(reader, part.component.as_str(), &members)?;
+        let lineage = ComponentLineage::of(reader, part.component.as_str(), &members)?;
         let mut records = Vec::new();
         for (endpoint, extent) in &part.endpoints {
             let mut record = reader.record(endpoint, *extent, period)?;
@@ -192,7 +192,7 @@ fn mark_excluded(
 }
 
 /// Endpoints whose cadences of then are read for one answer.
-const TOLD_FROM_EVENTS: usize = 1000;
+const COMPUTED_FROM_EVENTS: usize = 1000;
 
 /// Outages shorter than this are not seen: by the cadences in force in a period; of many endpoints,
 /// by those of now. `check` says the same of a config, and every surface says it by
@@ -202,7 +202,7 @@ pub fn not_seen_below(
     endpoints: &[(String, Extent)],
     period: Span,
 ) -> Result<Ms, HistoryError> {
-    if endpoints.len() > TOLD_FROM_EVENTS {
+    if endpoints.len() > COMPUTED_FROM_EVENTS {
         return Ok(endpoints
             .iter()
             .map(|(_, extent)| extent.not_seen_below)
@@ -237,8 +237,8 @@ pub fn sentence(text: &str) -> String {
 /// cadences of every endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSeen {
-    Told,
-    Untold,
+    Included,
+    LeftOut,
 }
 
 /// Says of components how short an outage has to be not to be seen; of those that are named, else
@@ -267,12 +267,12 @@ pub fn say_not_seen(
             .map(|(_, extent)| extent.not_seen_below)
             .max()
             .unwrap_or(0);
-        let told = if count > TOLD_FROM_EVENTS {
+        let shortest = if count > COMPUTED_FROM_EVENTS {
             present
         } else {
             not_seen_below(reader, &part.endpoints, period)?
         };
-        one.recorded.not_seen_below = Some(told);
+        one.recorded.not_seen_below = Some(shortest);
     }
     Ok(())
 }
@@ -285,7 +285,7 @@ fn single_results(
     part: &Part,
     records: &[EndpointRecord],
     period: Span,
-    which: Which,
+    which: WhichTallies,
 ) -> Result<SingleResults, HistoryError> {
     let mut spans = Vec::new();
     for (endpoint, _) in &part.endpoints {
@@ -389,7 +389,7 @@ fn renamed(
     let mut list = Vec::new();
     for part in parts {
         let members = members(calendar, part);
-        let lineage = Lineage::of(reader, part.component.as_str(), &members)?;
+        let lineage = ComponentLineage::of(reader, part.component.as_str(), &members)?;
         list.extend(lineage.earlier.iter().filter_map(|(span, name)| {
             Some((part.component.clone(), *span, Name::new(name).ok()?))
         }));
@@ -436,7 +436,7 @@ pub fn timeline_parts(
     period: Span,
 ) -> Result<(Span, Vec<RecordedComponent>, Vec<Declared>), HistoryError> {
     let windows = maintenance(reader, parts, period)?;
-    let (period, mut components) = components(reader, parts, period, Which::All)?;
+    let (period, mut components) = components(reader, parts, period, WhichTallies::All)?;
     say_not_seen(reader, parts, &mut components, period, None)?;
     Ok((period, components, windows))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::judgement::sla::record::Timeline as Told;
+use crate::judgement::sla::record::Timeline;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded};
 use crate::judgement::timeline::{
     Combine, EndpointRecord, OutageSpan, Span, Spans, StateSpans, Sums,
@@ -498,8 +498,12 @@ fn in_pieces(stretch: Span, wide: Span, runs: &[Span]) -> Vec<Outage> {
         .collect()
 }
 
-pub fn told(period: Span, components: Vec<RecordedComponent>, maintenance: Vec<Declared>) -> Told {
-    Told {
+pub fn timeline(
+    period: Span,
+    components: Vec<RecordedComponent>,
+    maintenance: Vec<Declared>,
+) -> Timeline {
+    Timeline {
         from: Some(period.from),
         to: Some(period.to),
         components: components.into_iter().map(|c| c.recorded).collect(),

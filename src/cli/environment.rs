@@ -16,12 +16,11 @@ use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::{Dial, Endpoint};
 use crate::daemon::control::SOCKET;
-use crate::daemon::surroundings;
+use crate::daemon::host_trust;
 use crate::history::{backup, schema};
-use crate::kind::Kind;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
-use crate::net::halt::Halt;
+use crate::net::probe_error::ProbeError;
 use crate::net::resolve::{Paths, Resolver};
 use crate::net::sys::effective_user;
 use crate::net::{echo, guarded};
@@ -37,8 +36,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Everything that a start with this state directory would lack here.
 pub fn notes(plan: &Plan, directory: &Path) -> Vec<String> {
-    let mut notes =
-        surroundings::notes(plan, &Authorities::of_the_system(), &ClockTrust::default());
+    let mut notes = host_trust::notes(plan, &Authorities::of_the_system(), &ClockTrust::default());
     notes.extend(icmp(plan));
     // The daemon of this state directory has its port, and that is as it should be.
     if UnixStream::connect(directory.join(SOCKET)).is_err() {
@@ -56,7 +54,7 @@ fn all(plan: &Plan) -> impl Iterator<Item = &Endpoint> {
 }
 
 fn icmp(plan: &Plan) -> Option<String> {
-    let asks = all(plan).any(|e| e.probe.kind() == Kind::Icmp);
+    let asks = all(plan).any(|e| e.probe.kind().needs_echo_socket());
     let why = asks.then(echo::permitted)?.err()?;
     Some(format!(
         "this user may not send ICMP ({why}): icmp endpoints would be unknown (permission); allow \
@@ -190,8 +188,8 @@ async fn resolved(
     dial: &Dial,
     deadline: Instant,
 ) -> Result<(), String> {
-    let said = |halt| match halt {
-        Halt::Down(_, why) | Halt::Unmeasured(_, why) => why,
+    let said = |err| match err {
+        ProbeError::Down(_, why) | ProbeError::Unmeasured(_, why) => why,
     };
     let asking = async {
         resolver.refresh(&dial.resolver, deadline).await?;

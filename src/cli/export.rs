@@ -184,8 +184,10 @@ fn write_journal(
     tallies: Tallies,
     mut put: impl FnMut(Value) -> bool,
 ) -> Result<(), HistoryError> {
-    if let Some(stub) = reader.stub()?.filter(|stub| seq <= stub.last)
-        && !put(json!({"stub": stub.object, "carried": stub.carried}))
+    if let Some(prune_record) = reader
+        .prune_record()?
+        .filter(|prune_record| seq <= prune_record.last)
+        && !put(json!({"stub": prune_record.object, "carried": prune_record.carried}))
     {
         return Ok(());
     }

@@ -349,7 +349,9 @@ fn judged(list: &mut [Happened], rules: &Rules) -> EndpointRecord {
             Happened::Busy(at) => judge.busy(rules, at, &mut changes),
             Happened::Tick(at) => judge.tick(rules, at, &mut changes),
         }
-        changes.drain(..).for_each(|change| recording.hear(&change));
+        changes
+            .drain(..)
+            .for_each(|change| recording.apply(&change));
     }
     recording.record(&judge)
 }
@@ -372,7 +374,7 @@ fn by_quorum(
                 (std::slice::from_ref(record), &Spans::default()),
                 period,
             );
-            recorded::told(period, vec![component], Vec::new())
+            recorded::timeline(period, vec![component], Vec::new())
         })
         .collect();
     timelines.resize_with(expected.max(timelines.len()), || Timeline {

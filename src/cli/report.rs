@@ -16,7 +16,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::say;
 use crate::history::checkpoint::Signer;
 use crate::judgement::sla::contract::{Contract, Contracts};
-use crate::judgement::sla::judged::ContractVerdict;
+use crate::judgement::sla::evaluation::ContractVerdict;
 use crate::judgement::timeline::Span;
 use crate::judgement::zones;
 use crate::net::clock::Clock;
@@ -48,8 +48,8 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
             // One that left has a report of the periods in which it was there.
             let reader = local::open(&args.place)?;
             let signer = signer(&args.place, &local::plan_or_empty(&args.place))?;
-            let told = reader.told().map_err(local::complain)?;
-            let versions = ContractVersions::new(told, signer.terms_key());
+            let definitions = reader.definitions().map_err(local::complain)?;
+            let versions = ContractVersions::new(definitions, signer.terms_key());
             names.extend(
                 all.into_iter()
                     .filter(|name| versions.all().any(|contracts| is_of(name, contracts))),
@@ -103,7 +103,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
     let plan = local::plan_or_empty(&args.place);
     let extents = local::extents(&reader).map_err(local::complain)?;
     let signer = signer(&args.place, &plan)?;
-    let told = reader.told().map_err(local::complain)?;
+    let definitions = reader.definitions().map_err(local::complain)?;
     let present = found.map(|(contract, span)| {
         (
             Of {
@@ -118,7 +118,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         let found = in_period(args, contracts, name, now).ok().flatten();
         found.map(|(contract, span)| (contract.clone(), span))
     };
-    let ruling = ContractVersions::new(told, signer.terms_key()).ruling(
+    let ruling = ContractVersions::new(definitions, signer.terms_key()).ruling(
         (name, tenant.as_ref()),
         present.as_ref().map(|(of, span)| (of, *span)),
         &then,
@@ -221,7 +221,7 @@ fn unbuilt(error: NoReport) -> Exit {
     match error {
         NoReport::History(error) => local::complain(error),
         NoReport::NoTenant(_) => refuse(Exit::Usage, error),
-        NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),
+        NoReport::NotSettled(_) | NoReport::NotEvaluated(_) => refuse(Exit::Unknown, error),
     }
 }
 
@@ -321,7 +321,7 @@ struct FigureBy {
 
 impl Verified {
     /// Of a report, before it is verified.
-    fn of(object: &Value, told: Option<&ReportedZones>, here: &zones::Zones) -> Self {
+    fn of(object: &Value, reported: Option<&ReportedZones>, here: &zones::Zones) -> Self {
         let key = object.get("key").and_then(Value::as_str);
         let last = object.get("events").and_then(|e| e.get("last")?.as_u64());
         Self {
@@ -334,7 +334,7 @@ impl Verified {
             place: None,
             why: None,
             zone_data: ZonesOfBoth {
-                report: told.map(|z| z.release.clone()),
+                report: reported.map(|z| z.release.clone()),
                 here: here.release.clone(),
                 figures: Vec::new(),
             },
@@ -447,7 +447,7 @@ fn as_the_report_was_computed(release: Option<&str>) {
 
 /// Period, availability and verdict of each component by the report's release and by the one here.
 fn figures_by_both(
-    told: &ContractAnswer,
+    reported: &ContractAnswer,
     here: Option<&ContractAnswer>,
     (release, own): (&str, &str),
 ) -> Vec<FigureBy> {
@@ -462,16 +462,16 @@ fn figures_by_both(
             verdict: r.map(|r| r.verdict),
         }
     };
-    let here = here.unwrap_or(told);
-    (0..told.results.len())
-        .flat_map(|k| [one(told, k, release), one(here, k, own)])
+    let here = here.unwrap_or(reported);
+    (0..reported.results.len())
+        .flat_map(|k| [one(reported, k, release), one(here, k, own)])
         .collect()
 }
 
-fn zones_differ(told: &ReportedZones, here: &zones::Zones, figures: &[FigureBy]) -> String {
+fn zones_differ(reported: &ReportedZones, here: &zones::Zones, figures: &[FigureBy]) -> String {
     let mut out = format!(
         "the report was computed with zone data IANA {} ({}); this host has {here}\n",
-        told.release, told.source
+        reported.release, reported.source
     );
     for f in figures {
         out.push_str(&format!(

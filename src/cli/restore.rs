@@ -24,7 +24,7 @@ use crate::net::clock::Clock;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BackupTrust {
     Verified,
-    Blind,
+    Unverified,
 }
 
 pub fn run(args: &HistoryRestore) -> Exit {
@@ -33,7 +33,7 @@ pub fn run(args: &HistoryRestore) -> Exit {
         Err(exit) => return exit,
     };
     let trust = if args.unverified {
-        BackupTrust::Blind
+        BackupTrust::Unverified
     } else {
         BackupTrust::Verified
     };

@@ -8,16 +8,16 @@ use super::sla_shown::Evaluated;
 use super::{given, local, print, sla_explain, sla_shown};
 use crate::account::figures::grouped;
 use crate::account::figures::{components, maintenance, say_not_seen};
-use crate::account::recorded::{of_sets, told};
+use crate::account::recorded::{of_sets, timeline};
 use crate::config::plan::Proxies;
 use crate::config::timeline_file;
 use crate::config::timeline_text::timeline_of;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_without_secrets;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate as evaluate_contract, evaluate_components};
-use crate::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation, NotEvaluated};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
@@ -62,7 +62,7 @@ fn period_of<'c>(
             .find(|(.., which)| *which == "current")
             .map(|(c, _, span, _)| (c, span)),
     };
-    found.ok_or_else(|| refuse(Exit::Unknown, NotJudged::NotInForce(name.to_string())))
+    found.ok_or_else(|| refuse(Exit::Unknown, NotEvaluated::NotInForce(name.to_string())))
 }
 
 /// The record that is judged: files, daemons, or this host's history.
@@ -120,11 +120,11 @@ pub fn own_timeline(
         &reader,
         &grouped,
         Span::new(span.from, span.to.min(now).max(span.from)),
-        Which::All,
+        WhichTallies::All,
     )
     .map_err(local::complain)?;
     say_not_seen(&reader, &grouped, &mut parts, reached, Some(named)).map_err(local::complain)?;
-    Ok(told(
+    Ok(timeline(
         reached,
         parts,
         maintenance(&reader, &grouped, span).map_err(local::complain)?,
@@ -166,7 +166,7 @@ fn evaluated(
     };
     let named = contract_then.all_components(&tenants);
     let timeline = timeline_for(args, span, &named)?;
-    let unjudged = |error: NotJudged| refuse(Exit::Unknown, error);
+    let unjudged = |error: NotEvaluated| refuse(Exit::Unknown, error);
     let list = evaluate_contract(&contract_then, &tenants, &timeline, span).map_err(unjudged)?;
     let each = evaluate_components(&contract_then, &tenants, &timeline, span).map_err(unjudged)?;
     let mut exit = verdict_of(&list);
@@ -194,7 +194,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
         return Ok(None);
     }
     let reader = local::open(&args.place)?;
-    let told = reader.told().map_err(local::complain)?;
+    let definitions = reader.definitions().map_err(local::complain)?;
     let asked = |contracts: &Contracts, name: &Name| {
         let found = match &args.period {
             Some(text) => contracts.version_of(name, text).ok().flatten(),
@@ -208,7 +208,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     };
     let name = &present.contract.name;
     let found = local::signer(&args.place).and_then(|signer| {
-        ContractVersions::new(told, signer.terms_key())
+        ContractVersions::new(definitions, signer.terms_key())
             .ruling((name, None), Some((present, period)), &asked)
             .parts()
             .0
@@ -233,7 +233,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     Ok(Some(found))
 }
 
-fn verdict_of(list: &[Judged]) -> Exit {
+fn verdict_of(list: &[Evaluation]) -> Exit {
     let any = |verdict| list.iter().any(|j| j.verdict == verdict);
     match (
         any(ContractVerdict::Missed),

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::account::figures::not_seen_text;
 use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use crate::judgement::sla::exact::{Exact, decimal, plain, truncated, whole};
-use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::report::answer::{AnswerOutageSummary, AnswerResult, ContractAnswer, in_one};
 use crate::words::{Ms, people};
 
@@ -17,7 +17,7 @@ pub struct Evaluated {
     pub contract: Contract,
     pub answer: ContractAnswer,
     /// What the answer shows.
-    pub list: Vec<Judged>,
+    pub list: Vec<Evaluation>,
     /// Outages shorter than this, between two probes, are not seen.
     pub not_seen_below: Option<Ms>,
     /// By terms that came into force later.
@@ -95,7 +95,7 @@ fn verdict_by_later(r: &AnswerResult) -> String {
     )
 }
 
-fn of_result(out: &mut String, contract: &Contract, j: &Judged, result: &AnswerResult) {
+fn of_result(out: &mut String, contract: &Contract, j: &Evaluation, result: &AnswerResult) {
     let who = whom(j);
     if !j.was_in_service() {
         line!(
@@ -143,7 +143,7 @@ fn of_result(out: &mut String, contract: &Contract, j: &Judged, result: &AnswerR
     }
 }
 
-fn of_availability(out: &mut String, contract: &Contract, j: &Judged, result: &AnswerResult) {
+fn of_availability(out: &mut String, contract: &Contract, j: &Evaluation, result: &AnswerResult) {
     let [availability, lower, upper] = shares(result);
     let Some(bounds) = j.so_far(contract) else {
         line!(
@@ -190,7 +190,7 @@ fn shares(result: &AnswerResult) -> [String; 3] {
 /// What the first line says where it is so.
 const LITTLE: &str = "less than half of the service time was measured";
 
-fn whom(j: &Judged) -> String {
+fn whom(j: &Evaluation) -> String {
     match (&j.component, &j.tenant) {
         (_, Some(tenant)) => format!("tenant {tenant}"),
         (Some(component), None) => component.to_string(),

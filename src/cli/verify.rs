@@ -7,7 +7,7 @@ use super::args::history::HistoryVerify;
 use super::{given, local, print};
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
-use crate::engine::judged;
+use crate::engine::stored_judges;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
 use crate::history::verification::{Against, Verification};
@@ -37,7 +37,7 @@ pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verificatio
     if !matches!(verdict, Verification::Whole { .. }) {
         return Ok(verdict);
     }
-    let found = match judged::differ(reader) {
+    let found = match stored_judges::differ(reader) {
         Err(HistoryError::Damaged { why, .. }) => Some(why),
         found => found?,
     };

@@ -6,13 +6,13 @@ use std::fmt::Write;
 use super::is_colored;
 use crate::config::Endpoint;
 use crate::config::plan::probe::Expiring;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::net::clock::Clock;
 use crate::words::{Facts, Outcome, Phase, escaped, format_utc};
 
 const WIDTH: u64 = 48;
 
-pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
+pub fn drawn(endpoint: &Endpoint, report: &ProbeReport) -> String {
     let mut out = String::new();
     let (word, color) = match &report.outcome {
         Outcome::Up(_) => ("up", "32"),
@@ -49,7 +49,7 @@ pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
     out
 }
 
-fn phases(out: &mut String, report: &Report) {
+fn phases(out: &mut String, report: &ProbeReport) {
     let list: Vec<(&str, u64)> = Phase::ALL
         .iter()
         .filter_map(|p| report.phases.us(*p).map(|us| (p.as_str(), u64::from(us))))

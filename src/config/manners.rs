@@ -119,7 +119,7 @@ mod tests {
 
     struct One(String);
 
-    impl crate::config::Surroundings for One {
+    impl crate::config::ConfigInputs for One {
         fn read(&self, _: &std::path::Path) -> Result<String, String> {
             Ok(self.0.clone())
         }

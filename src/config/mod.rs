@@ -2,7 +2,7 @@
 //!
 //! The text is read as a tree that knows where each key and value stands in [`document`];
 //! [`build`] turns it into a plan that cannot be wrong afterwards. This floor opens no file: texts
-//! and secrets come through [`document::source::Surroundings`].
+//! and secrets come through [`document::source::ConfigInputs`].
 
 pub mod build;
 pub mod contract;
@@ -18,11 +18,11 @@ pub mod timeline_text;
 pub mod usual_ports;
 
 #[cfg(test)]
-#[path = "../../tests/support/surroundings.rs"]
+#[path = "../../tests/support/config_inputs.rs"]
 mod in_memory;
 
 pub use build::tls::iana_name;
 pub use build::{listen_in, load, state_dir_in};
 pub use contract::load_contracts;
-pub use document::source::{Fault, OneText, Surroundings};
+pub use document::source::{ConfigInputs, Fault, OneText};
 pub use plan::{Endpoint, Plan};

@@ -26,7 +26,7 @@ use super::pruning::may_prune;
 use crate::account::figures::{self, called_now};
 use crate::account::shown::{ShownSpan, ShownSums};
 use crate::engine::board::Board;
-use crate::engine::drive::{Control, Request};
+use crate::engine::drive::{EngineCommand, RecordRequest};
 use crate::history::checkpoint::TermsKey;
 use crate::history::event::{AnnotationEvent, ExclusionEvent};
 use crate::history::prune::prepare;
@@ -58,7 +58,7 @@ const PRUNING_PATIENCE: Duration = Duration::from_secs(600);
 pub struct ControlState {
     pub board: Arc<Board>,
     pub state_dir: PathBuf,
-    pub control: mpsc::UnboundedSender<Control>,
+    pub engine: mpsc::UnboundedSender<EngineCommand>,
     pub writer: Writer,
     /// Opens the terms that were in force before.
     pub terms: TermsKey,
@@ -154,7 +154,7 @@ impl ControlState {
 
     async fn cancel(&self, id: Option<String>, by: String) -> Result<WindowCancelled, String> {
         let id = Name::new(&id.unwrap_or_default()).map_err(|e| format!("invalid id: {e}"))?;
-        let request = Request::EndWindow { id: id.clone(), by };
+        let request = RecordRequest::EndWindow { id: id.clone(), by };
         let recorded = self.record(request).await?;
         Ok(WindowCancelled {
             schema: "probity-maintenance-cancelled/1".to_owned(),
@@ -163,10 +163,10 @@ impl ControlState {
         })
     }
 
-    async fn record(&self, request: Request) -> Result<UtcMs, String> {
+    async fn record(&self, request: RecordRequest) -> Result<UtcMs, String> {
         let (reply, answer) = oneshot::channel();
-        self.control
-            .send(Control::Record { request, reply })
+        self.engine
+            .send(EngineCommand::Record { request, reply })
             .map_err(|_| "the daemon is shutting down")?;
         answer
             .await
@@ -198,7 +198,9 @@ impl ControlState {
         let declared = self.board.windows.load_full();
         let contracts = admissions(&self.board.plan.load(), &declared, &fresh, next);
         let (id, note) = (window.id.to_string(), window.clock_note());
-        let recorded = self.record(Request::DeclareWindow { window, by }).await?;
+        let recorded = self
+            .record(RecordRequest::DeclareWindow { window, by })
+            .await?;
         Ok(WindowAdded {
             schema: "probity-maintenance-added/1".to_owned(),
             id,
@@ -273,7 +275,9 @@ impl ControlState {
             return Err(format!("unknown event {seq}; the newest is {newest}"));
         }
         let note = AnnotationEvent { of: seq, text, by };
-        let recorded = self.record(Request::Correct(Box::new(note.into()))).await?;
+        let recorded = self
+            .record(RecordRequest::Correct(Box::new(note.into())))
+            .await?;
         Ok(Correction {
             schema: "probity-correction/1".to_owned(),
             kind: "annotation".to_owned(),
@@ -301,7 +305,7 @@ impl ControlState {
         })
     }
 
-    /// Forgets events of before an instant; a signed stub stays for them.
+    /// Forgets events of before an instant; a signed prune record stays for them.
     async fn prune(&self, before: Option<String>, by: String) -> Result<HistoryPruned, String> {
         let before = before
             .as_deref()
@@ -318,7 +322,7 @@ impl ControlState {
             may_prune(
                 before,
                 &plan.contracts,
-                reader.told().map_err(|e| e.to_string())?,
+                reader.definitions().map_err(|e| e.to_string())?,
                 &terms,
                 now(),
             )?;
@@ -379,7 +383,7 @@ impl ControlState {
             after: values(&after),
         };
         let recorded = self
-            .record(Request::Correct(Box::new(correction.into())))
+            .record(RecordRequest::Correct(Box::new(correction.into())))
             .await?;
         Ok(Correction {
             schema: "probity-correction/1".to_owned(),

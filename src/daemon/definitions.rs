@@ -45,7 +45,7 @@ pub fn definitions(plan: &Plan, key: &TermsKey, now: UtcMs) -> Definitions {
         config: hex(&sha256(print::but_contracts(plan).as_bytes())),
         terms: all.iter().map(|(.., text)| key.commitment(text)).collect(),
         identities: identities.collect(),
-        sealed: key.seal(&text),
+        encrypted_terms: key.encrypt(&text),
         components: components.collect(),
         witnesses: Some(witnesses_of(&plan.witness)),
         limits: Some(LimitsEvent {

@@ -5,7 +5,6 @@ use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::Endpoint;
 use crate::engine::scheduler::InFlightLimits;
-use crate::kind::Kind;
 use crate::net::sys;
 
 /// What the daemon itself needs: database, timers, notifications, the listener and its first
@@ -89,7 +88,7 @@ fn shared(files: usize, plan: &Plan) -> Shares {
 
 /// A redirect can lead from an address to a name.
 fn may_resolve(endpoint: &Endpoint) -> bool {
-    endpoint.probe.kind() == Kind::Http || zone::address(endpoint.host()).is_none()
+    endpoint.probe.kind().leads_elsewhere() || zone::address(endpoint.host()).is_none()
 }
 
 #[cfg(test)]

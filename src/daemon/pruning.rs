@@ -18,14 +18,15 @@ use crate::words::{UtcMs, format_utc};
 pub fn may_prune(
     before: UtcMs,
     contracts: &Contracts,
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     key: &TermsKey,
     now: UtcMs,
 ) -> Result<(), String> {
     if before > now {
         return Err("--before is in the future".into());
     }
-    let (whose, start) = match ContractVersions::new(told, key).first_running(contracts, now) {
+    let (whose, start) = match ContractVersions::new(definitions, key).first_running(contracts, now)
+    {
         Some((name, period)) => (
             format!("the running period of the contract `{name}`"),
             period.from,

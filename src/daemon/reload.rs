@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::definitions::definitions;
 use super::descriptors::shares;
-use super::service::{status_line, tell, tell_reloading};
+use super::host_trust::HostTrust;
+use super::service::{send_reloading, send_state, status_line};
 use super::start::{arrivals, read_config, registration};
-use super::surroundings::HostTrust;
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
-use crate::engine::drive::{Control, NewPlan, ReloadSummary};
+use crate::engine::drive::{EngineCommand, NewPlan, ReloadSummary};
 use crate::history::checkpoint::TermsKey;
 use crate::history::writer::Writer;
 use crate::net::apart;
@@ -36,9 +36,9 @@ pub struct Reloader {
     pub directory: PathBuf,
     pub board: Arc<Board>,
     pub writer: Writer,
-    pub control: mpsc::UnboundedSender<Control>,
+    pub engine: mpsc::UnboundedSender<EngineCommand>,
     pub terms: TermsKey,
-    pub surroundings: HostTrust,
+    pub host_trust: HostTrust,
     /// Connections of the listener that the descriptors allow.
     pub places: Arc<AtomicUsize>,
 }
@@ -65,10 +65,10 @@ pub async fn whenever_asked(
                 _ = hangup.recv() => None,
             },
         };
-        tell_reloading();
+        send_reloading();
         let result = reloader.reload().await;
         let status = status_line(&reloader.board);
-        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        send_state(&[NotifyState::Ready, NotifyState::Status(&status)]);
         if let Some(reply) = reply {
             let _ = reply.send(result);
         }
@@ -116,11 +116,11 @@ impl Reloader {
         let (path, directory) = (self.path.clone(), self.directory.clone());
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
         let (writer, terms) = (self.writer.clone(), self.terms.clone());
-        let surroundings = self.surroundings.clone();
+        let host_trust = self.host_trust.clone();
         let prepared = apart::run(move || {
             let plan = readable(&path, &directory)?;
             note_next_start(&plan, &before);
-            prepare(plan, &entries, (&writer, &terms, &surroundings))
+            prepare(plan, &entries, (&writer, &terms, &host_trust))
         });
         let PreparedPlan {
             plan,
@@ -128,7 +128,7 @@ impl Reloader {
             connections,
         } = prepared.await??;
         let (reply, answer) = oneshot::channel();
-        let _ = self.control.send(Control::Reload {
+        let _ = self.engine.send(EngineCommand::Reload {
             plan: Box::new(plan),
             reply,
         });
@@ -182,14 +182,14 @@ fn note_next_start(plan: &Plan, before: &Plan) {
 fn prepare(
     plan: Plan,
     entries: &[Arc<Entry>],
-    (writer, terms, surroundings): (&Writer, &TermsKey, &HostTrust),
+    (writer, terms, host_trust): (&Writer, &TermsKey, &HostTrust),
 ) -> Result<PreparedPlan, ReloadError> {
     let found = compare(&plan, entries);
     let fresh = found.fresh.iter().map(|e| registration(e)).collect();
     let registered = writer.register(fresh).map_err(ReloadError::History)?;
     // From here on nothing can fail. What probes of new endpoints rest on is there before them.
-    surroundings.look_for(&plan);
-    surroundings.take_over_masks(&plan);
+    host_trust.look_for(&plan);
+    host_trust.take_over_masks(&plan);
     let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
     let shares = shares(&plan);
     let definitions = definitions(&plan, terms, Clock::Real.read().utc_ms);
@@ -275,7 +275,7 @@ mod tests {
         board.set_entries(numbered.map(entry).collect());
         let history = History::open(&directory.path().join("state"), None).expect("a history");
         let (writer, thread) = history.start(drop).expect("a thread");
-        let surroundings = HostTrust {
+        let host_trust = HostTrust {
             authorities: Authorities::of_the_system(),
             clock: Arc::new(ClockTrust::default()),
             masks: Arc::default(),
@@ -283,7 +283,7 @@ mod tests {
         let entries = board.entries();
         let new = plan("[[endpoint]]\nname = \"new\"\nprobe.tcp = \"127.0.0.1:3\"\n");
         let terms = TermsKey::nobodys();
-        let prepared = prepare(new, &entries, (&writer, &terms, &surroundings)).expect("prepared");
+        let prepared = prepare(new, &entries, (&writer, &terms, &host_trust)).expect("prepared");
         for (entry, endpoint) in entries.iter().zip(&before.endpoints) {
             assert!(
                 Arc::ptr_eq(&entry.endpoint.load(), endpoint),

@@ -17,17 +17,17 @@ use super::backups;
 use super::control::{self, ControlState};
 use super::descriptors::shares;
 use super::exit::Exit;
+use super::host_trust::{self, HostTrust};
 use super::reload::{self, ReloadWanted, Reloader};
-use super::service::{service_manager, tell};
+use super::service::{send_state, service_manager};
 use super::sighup;
 use super::start::{self, Begun, StartError};
 use super::streams::say_error;
-use super::surroundings::{self, HostTrust};
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
 use crate::config::document::source::show_faults_only;
 use crate::engine::board::Board;
-use crate::engine::drive::{self, Control, Gauges, Setup};
+use crate::engine::drive::{self, EngineCommand, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
 use crate::history::schema;
 use crate::history::writer::Progress;
@@ -44,7 +44,7 @@ use crate::notify::Deliveries;
 use crate::notify::deadman;
 use crate::serve::answers::{Gates, ServerState, makes_progress};
 use crate::serve::by_component;
-use crate::serve::contracts::{Standings, standings};
+use crate::serve::contracts::{ContractStatuses, contract_statuses};
 use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
@@ -99,12 +99,12 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .history
         .start(move |p: Progress| drop(tell.send(p)))
         .map_err(system)?;
-    // What can fail fails before the engine begins: nothing would tell it to end.
+    // What can fail fails before the engine begins: nothing would ask it to end.
     let socket = control::bind(&directory).map_err(StartError::System)?;
-    let (control, controls) = mpsc::unbounded_channel();
+    let (engine, commands) = mpsc::unbounded_channel();
     let continued = watch_process_signals().map_err(system)?;
     note_reading(&board);
-    let surroundings = host_trust(clock, &plan, &board);
+    let host_trust = host_trust(clock, &plan, &board);
     let shares = shares(&plan);
     let setup = Setup {
         clock: Clock::Real,
@@ -116,26 +116,26 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         limits: shares.limits,
         vantage: plan.daemon.vantage.clone(),
         writer: writer.clone(),
-        authorities: surroundings.authorities.clone(),
-        clock_trust: surroundings.clock.clone(),
-        masks: surroundings.masks.clone(),
+        authorities: host_trust.authorities.clone(),
+        clock_trust: host_trust.clock.clone(),
+        masks: host_trust.masks.clone(),
         progress,
-        control: controls,
+        commands,
         continued,
         arrivals: begun.arrivals,
         definitions: begun.definitions,
         parked: begun.parked,
         tallies: begun.tallies,
     };
-    let engine = start_engine(setup).map_err(system)?;
+    let engine_thread = start_engine(setup).map_err(system)?;
     let reloader = Reloader {
         terms: begun.terms,
         path: config,
         directory: directory.clone(),
         board: board.clone(),
         writer: writer.clone(),
-        control: control.clone(),
-        surroundings: surroundings.clone(),
+        engine: engine.clone(),
+        host_trust: host_trust.clone(),
         places: Arc::new(AtomicUsize::new(shares.connections)),
     };
     // The board has it, and after a reload another: this one's secrets must not stay.
@@ -145,12 +145,12 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         board,
         gauges,
         reloader,
-        control,
+        engine,
     };
-    let has_died = || engine.is_finished() || writer_thread.is_finished();
+    let has_died = || engine_thread.is_finished() || writer_thread.is_finished();
     let served = serve_until_end(outer, (listener, socket), ending, has_died);
     drop(writer);
-    ended(served, engine, writer_thread)
+    ended(served, engine_thread, writer_thread)
 }
 
 /// The config was read just now.
@@ -192,13 +192,13 @@ fn serve_until_end(
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(|e| StartError::System(e.to_string()))?;
-    let control = outer.control.clone();
+    let engine = outer.engine.clone();
     let serving = outer.serve(sockets, ending, has_died);
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(serving));
     runtime.shutdown_timeout(Duration::from_millis(50));
     if served.is_err() {
         let (reply, _) = oneshot::channel();
-        let _ = control.send(Control::End { reply });
+        let _ = engine.send(EngineCommand::End { reply });
     }
     served
 }
@@ -282,7 +282,8 @@ fn joined<T>(thread: JoinHandle<T>) -> Option<std::thread::Result<T>> {
 
 /// What a person should know before it costs anything.
 fn warn_about(plan: &Plan) {
-    if plan.endpoints.iter().any(|e| e.probe.kind() == Kind::Icmp)
+    let mut kinds = plan.endpoints.iter().map(|e| e.probe.kind());
+    if kinds.any(Kind::needs_echo_socket)
         && let Err(why) = echo::permitted()
     {
         tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give \
@@ -305,7 +306,7 @@ struct Outer {
     board: Arc<Board>,
     gauges: Arc<Gauges>,
     reloader: Reloader,
-    control: mpsc::UnboundedSender<Control>,
+    engine: mpsc::UnboundedSender<EngineCommand>,
 }
 
 impl Outer {
@@ -326,7 +327,8 @@ impl Outer {
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
         let state = self.server_state(reload.clone())?;
         let control = self.control_state(reload);
-        let (deliveries, standings) = (state.deliveries.clone(), state.standings.clone());
+        let (deliveries, contract_statuses) =
+            (state.deliveries.clone(), state.contract_statuses.clone());
         let server = listener::run(ListenerSetup {
             listener,
             refusals: state.metrics.refusals.clone(),
@@ -336,7 +338,7 @@ impl Outer {
         })
         .map_err(system)?;
         let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
-        let mut tasks = self.tasks(deliveries, standings);
+        let mut tasks = self.tasks(deliveries, contract_statuses);
         tasks.push(spawned(control::run(socket, control)));
         {
             let plan = self.board.plan.load();
@@ -358,11 +360,11 @@ impl Outer {
         tasks.push(spawned(reloading));
         until_end(end, ending, || has_died() || server.has_died()).await?;
         tracing::info!("shutting down");
-        tell(&[NotifyState::Stopping]);
+        send_state(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
         tasks.iter().for_each(AbortHandle::abort);
         let (reply, ended) = oneshot::channel();
-        let _ = self.control.send(Control::End { reply });
+        let _ = self.engine.send(EngineCommand::End { reply });
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
         server.end();
         Ok(())
@@ -380,7 +382,7 @@ impl Outer {
             reload,
             gates: Gates::default(),
             terms: self.reloader.terms.clone(),
-            standings: Arc::new(ArcSwap::from_pointee(Standings::default())),
+            contract_statuses: Arc::new(ArcSwap::from_pointee(ContractStatuses::default())),
         })
     }
 
@@ -389,7 +391,7 @@ impl Outer {
         ControlState {
             board: self.board.clone(),
             state_dir: self.directory.clone(),
-            control: self.control.clone(),
+            engine: self.engine.clone(),
             writer: self.reloader.writer.clone(),
             terms: self.reloader.terms.clone(),
             reload,
@@ -400,10 +402,10 @@ impl Outer {
     fn tasks(
         &self,
         deliveries: Arc<Deliveries>,
-        standings: Arc<ArcSwap<Standings>>,
+        contract_statuses: Arc<ArcSwap<ContractStatuses>>,
     ) -> Vec<AbortHandle> {
         let (board, directory, reloader) = (&self.board, &self.directory, &self.reloader);
-        let authorities = &reloader.surroundings.authorities;
+        let authorities = &reloader.host_trust.authorities;
         let alive = {
             let board = board.clone();
             move || makes_progress(&board)
@@ -413,10 +415,10 @@ impl Outer {
                 board.clone(),
                 directory.clone(),
                 reloader.terms.clone(),
-                standings,
+                contract_statuses,
             )),
-            spawned(surroundings::look_often(
-                reloader.surroundings.clone(),
+            spawned(host_trust::look_often(
+                reloader.host_trust.clone(),
                 board.clone(),
             )),
             spawned(backups::make(board.clone(), directory.clone())),
@@ -463,7 +465,7 @@ async fn judge_contracts(
     board: Arc<Board>,
     state_dir: PathBuf,
     terms: TermsKey,
-    kept: Arc<ArcSwap<Standings>>,
+    kept: Arc<ArcSwap<ContractStatuses>>,
 ) {
     let mut took = Duration::ZERO;
     loop {
@@ -486,8 +488,9 @@ async fn judge_contracts(
             Clock::Real.read().utc_ms,
         );
         let judged = apart::run(move || {
-            schema::open_to_read(&directory)
-                .and_then(|reader| standings(&reader, &board, &terms, now, NotSeen::Untold))
+            schema::open_to_read(&directory).and_then(|reader| {
+                contract_statuses(&reader, &board, &terms, now, NotSeen::LeftOut)
+            })
         })
         .await;
         match judged {

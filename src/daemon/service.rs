@@ -1,4 +1,4 @@
-//! What the service manager is told (sd_notify(3)).
+//! What is sent to the service manager (sd_notify(3)).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,16 +10,16 @@ use crate::engine::board::Board;
 use crate::serve::answers::makes_progress;
 use crate::words::StateName;
 
-pub fn tell(states: &[NotifyState]) {
+pub fn send_state(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager was not notified");
     }
 }
 
-pub fn tell_reloading() {
+pub fn send_reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => send_state(&[NotifyState::Reloading, now]),
+        Err(_) => send_state(&[NotifyState::Reloading]),
     }
 }
 
@@ -29,16 +29,16 @@ pub async fn service_manager(board: Arc<Board>) {
     while !board.health.scheduled.load(Ordering::Acquire) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tell(&[NotifyState::Ready]);
+    send_state(&[NotifyState::Ready]);
     let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |limit| {
         (limit / 3).min(Duration::from_secs(5))
     });
     loop {
         let status = status_line(&board);
         if makes_progress(&board) {
-            tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
+            send_state(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
         } else {
-            tell(&[NotifyState::Status("the scheduler makes no progress")]);
+            send_state(&[NotifyState::Status("the scheduler makes no progress")]);
         }
         tokio::time::sleep(every).await;
     }

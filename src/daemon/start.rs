@@ -15,10 +15,10 @@ use crate::config::plan::Endpoint;
 use crate::config::{Fault, Plan, listen_in, load, state_dir_in};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
-use crate::engine::judged::contradicts;
 use crate::engine::recorder::Recorder;
 use crate::engine::recorder::definitions::Definitions;
 use crate::engine::replay::judges;
+use crate::engine::stored_judges::contradicts;
 use crate::history::checkpoint::TermsKey;
 use crate::history::event::{CheckpointKeyChangedEvent, DaemonStartedEvent, ZoneRelease};
 use crate::history::opened::History;
@@ -306,9 +306,9 @@ fn restored_recorder(
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);
-    recorder.restore_told_unknown(history.told_unknown()?);
+    recorder.restore_notified_unknown(history.notified_unknown()?);
     recorder.restore_recording(history.recording()?);
-    recorder.restore_definitions(history.told()?.into());
+    recorder.restore_definitions(history.definitions()?.into());
     Ok(recorder)
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::witness::Standing;
+use super::witness::WitnessState;
 use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::counts::{Slots, Transitions};
 use crate::judgement::latency::{Classic, LastHour};
@@ -211,7 +211,7 @@ pub struct Health {
 pub struct WitnessView {
     pub names: Vec<Name>,
     /// `None`: not heard yet.
-    pub standings: Vec<Option<Standing>>,
+    pub states: Vec<Option<WitnessState>>,
     /// Whether a quorum answered in the last round that was decided.
     pub quorum_met: Option<bool>,
 }

@@ -5,8 +5,8 @@
 //! one is not held against an endpoint.
 
 mod clock_steps;
+mod commands;
 mod commits;
-mod control;
 mod endpoint_lifecycle;
 mod hours;
 mod probe_task;
@@ -23,7 +23,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-pub use self::control::{Arrival, Control, NewPlan, RecordReply, ReloadSummary, Request};
+pub use self::commands::{
+    Arrival, EngineCommand, NewPlan, RecordReply, RecordRequest, ReloadSummary,
+};
 use self::probe_task::Finished;
 use self::real_time::RealTime;
 use super::board::Board;
@@ -36,7 +38,7 @@ use crate::history::writer::{Progress, Writer};
 use crate::history::{EventDraft, Stamp};
 use crate::judgement::rules::Cadence;
 use crate::judgement::state::Judge;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
@@ -87,7 +89,7 @@ pub struct Setup {
     pub clock_trust: Arc<ClockTrust>,
     pub masks: Arc<MasksInForce>,
     pub progress: mpsc::UnboundedReceiver<Progress>,
-    pub control: mpsc::UnboundedReceiver<Control>,
+    pub commands: mpsc::UnboundedReceiver<EngineCommand>,
     /// Set by the signal handler of SIGCONT.
     pub continued: Arc<AtomicBool>,
     pub arrivals: Vec<Arrival>,
@@ -153,7 +155,7 @@ struct Driver {
     real_time: RealTime,
 }
 
-/// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
+/// Runs until it is asked to end. Must be called inside a `LocalSet` of a current-thread runtime.
 pub async fn run(setup: Setup) -> std::io::Result<()> {
     let alarm = Alarm::new(&setup.clock)?;
     let (sender, mut reports) = mpsc::unbounded_channel();
@@ -163,7 +165,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         definitions,
         tallies,
         mut progress,
-        mut control,
+        mut commands,
     } = begin;
     driver.take_up(arrivals, &definitions, &tallies);
     let mut due = Vec::new();
@@ -181,10 +183,10 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
                 None
             }
             Some(news) = progress.recv() => {
-                driver.heard(news);
+                driver.take_news(news);
                 None
             }
-            Some(control) = control.recv() => driver.control(control),
+            Some(command) = commands.recv() => driver.carry_out(command),
             () = alarm.until(wake_ns) => None,
         };
         if let Some(reply) = ended {
@@ -201,7 +203,7 @@ struct Beginning {
     definitions: Definitions,
     tallies: Vec<(i64, i64, Vec<u8>)>,
     progress: mpsc::UnboundedReceiver<Progress>,
-    control: mpsc::UnboundedReceiver<Control>,
+    commands: mpsc::UnboundedReceiver<EngineCommand>,
 }
 
 impl Driver {
@@ -249,7 +251,7 @@ impl Driver {
             definitions: setup.definitions,
             tallies: setup.tallies,
             progress: setup.progress,
-            control: setup.control,
+            commands: setup.commands,
         };
         (driver, beginning)
     }
@@ -267,8 +269,8 @@ impl Driver {
         let now = self.now_ms();
         self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
-        self.recorder.tell_windows(now);
-        self.recorder.tell_definitions(definitions, now);
+        self.recorder.update_windows(now);
+        self.recorder.record_definitions(definitions, now);
         self.put_back(tallies);
         self.last_turn = self.clock.read();
         self.board.health.scheduled.store(true, Ordering::Release);
@@ -339,15 +341,15 @@ impl Driver {
                 .map(|(_, r)| r.start)
         };
         self.recorder.tick(now, in_flight_since, range);
-        self.tell_gauges();
         self.real_time.look(self.clock.boot_ns());
+        self.update_gauges();
         if part == 0 {
             self.look_at_clock();
         }
         self.tallies(count);
     }
 
-    fn tell_gauges(&self) {
+    fn update_gauges(&self) {
         let (g, c) = (&self.gauges, self.recorder.counts());
         for (to, from) in g
             .unmeasured
@@ -368,18 +370,18 @@ impl Driver {
             .store(self.scheduler.in_flight(), Ordering::Relaxed);
     }
 
-    fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
-        match control {
-            Control::Reload { plan, reply } => {
+    fn carry_out(&mut self, command: EngineCommand) -> Option<oneshot::Sender<()>> {
+        match command {
+            EngineCommand::Reload { plan, reply } => {
                 let summary = self.reload(*plan);
                 let _ = reply.send(summary);
                 None
             }
-            Control::Record { request, reply } => {
+            EngineCommand::Record { request, reply } => {
                 self.record(request, reply);
                 None
             }
-            Control::End { reply } => Some(reply),
+            EngineCommand::End { reply } => Some(reply),
         }
     }
 
@@ -393,7 +395,7 @@ impl Driver {
                 reason: Reason::NotRunning,
                 detail: "the daemon ended".into(),
             };
-            let report = Report {
+            let report = ProbeReport {
                 outcome,
                 phases: PhaseTimes::default(),
                 duration_us: 0,
@@ -415,7 +417,7 @@ impl Driver {
         }
         self.recorder.give_up_waiting(now, &mut self.wanted);
         for index in 0..self.recorder.endpoints() {
-            self.recorder.tell(index, Input::Stop(now), now);
+            self.recorder.apply_input(index, Input::Stop(now), now);
         }
         let reading = self.clock.read();
         let boot_ns = reading.boot_ns;
@@ -431,7 +433,7 @@ impl Driver {
         let wait = async {
             while let Some(news) = progress.recv().await {
                 let is_last = matches!(news, Progress::Committed { batch, .. } if batch >= last);
-                self.heard(news);
+                self.take_news(news);
                 if is_last {
                     break;
                 }

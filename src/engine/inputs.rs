@@ -1,4 +1,4 @@
-//! What the judges were told, in order, as bytes: the body of a mark, from which a restart replays
+//! The inputs of the judges, in order, as bytes: the body of a mark, from which a restart replays
 //! them.
 
 use crate::judgement::rules::{Onset, Rules};

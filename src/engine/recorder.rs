@@ -4,12 +4,11 @@
 //! starts, lets the judges judge, gathers what is to be committed into batches, and shows on the
 //! board what is live at once and what is settled once it is committed.
 
-mod blind;
 mod committing;
+mod definition_events;
 pub mod definitions;
 mod finality;
 mod gap;
-mod gate;
 mod message_schedule;
 mod message_text;
 mod next_batch;
@@ -19,15 +18,15 @@ mod showing;
 mod slot_result_queue;
 mod slot_results;
 mod tallies;
-mod telling;
 mod tracked;
+mod unknown_messages;
 pub mod windows;
+mod witness_check;
 mod witness_rounds;
 
 use std::sync::Arc;
 
 use self::definitions::LastRecorded;
-use self::gate::WitnessGate;
 use self::message_text::closings;
 use self::next_batch::NextBatch;
 use self::publisher::Publisher;
@@ -35,6 +34,7 @@ use self::receivers::Receivers;
 use self::slot_result_queue::SlotResultQueue;
 pub use self::tracked::{Confirming, Kept, Probed, Reprobe, SlotOutcome};
 use self::tracked::{Counts, HourCount, TrackedEndpoint};
+use self::witness_check::WitnessCheck;
 use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::Input;
@@ -69,10 +69,10 @@ pub struct Recorder {
     slot_results: SlotResultQueue,
     definitions: LastRecorded,
     publisher: Publisher,
-    gate: WitnessGate,
+    witness_check: WitnessCheck,
     receivers: Receivers,
     /// Re-probes that decide nothing may still use; refilled ten times a second.
-    budget: f64,
+    reprobe_tokens: f64,
 }
 
 impl Recorder {
@@ -85,9 +85,9 @@ impl Recorder {
             slot_results: SlotResultQueue::default(),
             definitions: LastRecorded::default(),
             publisher: Publisher::default(),
-            gate: WitnessGate::default(),
+            witness_check: WitnessCheck::default(),
             receivers: Receivers::begun(now),
-            budget: REPROBES_PER_SECOND,
+            reprobe_tokens: REPROBES_PER_SECOND,
         }
     }
 
@@ -128,12 +128,12 @@ impl Recorder {
         }
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
-        let told_outage = judge.outage().map(|o| o.from);
+        let recorded_outage = judge.outage().map(|o| o.from);
         if let Some((from, _)) = judge
             .open_unknown()
             .filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0)
         {
-            self.receivers.blind.begins(id, self.tracked.len(), from);
+            self.receivers.unknown.begins(id, self.tracked.len(), from);
         }
         let since_utc = judge
             .outage()
@@ -162,14 +162,14 @@ impl Recorder {
             is_settling: false,
             last_transition_utc,
             since_utc,
-            told_outage,
+            recorded_outage,
             definition,
             void_before: 0,
         });
     }
 
-    /// Tells the judge something outside the order of starts, such as the daemon's own start.
-    pub fn tell(&mut self, index: usize, input: Input, now: Ms) {
+    /// Applies an input that is no result to the judge, such as the daemon's own start.
+    pub fn apply_input(&mut self, index: usize, input: Input, now: Ms) {
         self.apply(index, input, None, now);
         self.publish_live(index);
     }
@@ -224,7 +224,7 @@ impl Recorder {
     ) {
         let (before, after) = (self.tracked[index].definition, endpoint.digest);
         if self.tracked[index].rules.cadence != endpoint.rules.cadence {
-            self.tell_cadence(index, &endpoint.rules.cadence, now);
+            self.record_cadence(index, &endpoint.rules.cadence, now);
         }
         if self.tracked[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);
@@ -235,7 +235,7 @@ impl Recorder {
         if before != after {
             self.tracked[index].definition = after;
             self.tracked[index].void_before = next_seq;
-            self.tell(index, Input::Reconfigure(now), now);
+            self.apply_input(index, Input::Reconfigure(now), now);
             let changed = EndpointChangedEvent {
                 digest_before: before.to_string(),
                 digest_after: after.to_string(),
@@ -245,7 +245,7 @@ impl Recorder {
     }
 
     pub fn remove(&mut self, index: usize, now: Ms) {
-        self.tell(index, Input::LeaveService(now), now);
+        self.apply_input(index, Input::LeaveService(now), now);
         self.record_no_more(index, now);
         self.next_batch.to_store.push(index);
         self.retire(index);
@@ -304,7 +304,7 @@ impl Recorder {
 
     /// Hears no more results; its judge stays to be taken over, its secrets do not.
     pub fn retire(&mut self, index: usize) {
-        self.receivers.blind.ends(self.tracked[index].id);
+        self.receivers.unknown.ends(self.tracked[index].id);
         self.tracked[index].in_service = false;
         self.tracked[index].early = Vec::new();
         let entry = &self.tracked[index].entry;
@@ -377,11 +377,13 @@ impl Recorder {
                     self.judge_missed(index, (at, reason, count), now, wanted);
                 }
                 SlotOutcome::Probe(probed) => {
-                    let own = self.gate.own(&self.tracked[index], seq, &probed);
+                    let own = self
+                        .witness_check
+                        .own_faults(&self.tracked[index], seq, &probed);
                     let Some(verdict) = attribute(&probed.report.outcome, &own) else {
                         let waiting = (seq, SlotOutcome::Probe(probed));
                         self.tracked[index].early.insert(0, waiting);
-                        self.gate.held.insert(index);
+                        self.witness_check.held.insert(index);
                         break;
                     };
                     self.judge_probed(index, &probed, verdict, now, wanted);
@@ -464,8 +466,8 @@ impl Recorder {
             .outage()
             .is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
         let is_worth_it = is_quick || matches!(verdict, Verdict::Unmeasured(_));
-        if is_worth_it && self.budget >= 1.0 {
-            self.budget -= 1.0;
+        if is_worth_it && self.reprobe_tokens >= 1.0 {
+            self.reprobe_tokens -= 1.0;
             wanted.push(Reprobe {
                 endpoint: index,
                 at,
@@ -488,7 +490,7 @@ impl Recorder {
         self.next_batch.overflow.snapshot = None;
     }
 
-    /// Ten times a second: views that were held are shown, the budget of re-probes is refilled,
+    /// Ten times a second: views that were held are shown, the tokens of re-probes are refilled,
     /// overdue judges hear the time.
     pub fn tick(
         &mut self,
@@ -496,8 +498,9 @@ impl Recorder {
         in_flight_since: impl Fn(usize) -> Option<Ms>,
         range: std::ops::Range<usize>,
     ) {
-        self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
-        self.tell_of_the_blind(now);
+        self.reprobe_tokens =
+            (self.reprobe_tokens + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
+        self.notify_of_unknown(now);
         for index in std::mem::take(&mut self.publisher.unpublished) {
             self.publish_live(index);
         }
@@ -574,7 +577,7 @@ mod tests {
             let (id, digest) = (7 + index as i64, endpoint.digest);
             let entry = Arc::new(Entry::new(index, endpoint, 1));
             recorder.add(id, entry, Judge::default(), digest, None, 1);
-            recorder.tell(index, Input::Start(1), 1);
+            recorder.apply_input(index, Input::Start(1), 1);
         }
         recorder
     }
@@ -633,8 +636,8 @@ mod tests {
             serde_json::from_str(&due[0].body).expect("JSON")
         }
 
-        pub fn told_unknown(&self) -> Vec<outbox::ToldUnknown> {
-            outbox::told_unknown(&open_to_read(self.directory.path()).expect("opened"))
+        pub fn notified_unknown(&self) -> Vec<outbox::NotifiedUnknown> {
+            outbox::notified_unknown(&open_to_read(self.directory.path()).expect("opened"))
                 .expect("read")
         }
     }
@@ -673,7 +676,7 @@ mod tests {
                 slot: true,
             })
         };
-        recorder.tell(0, success(1000), 1001);
+        recorder.apply_input(0, success(1000), 1001);
         let mut wanted = Vec::new();
         let late = SlotOutcome::Missed {
             at: 1000 + hour,
@@ -689,7 +692,7 @@ mod tests {
             }],
             "after the retry interval"
         );
-        recorder.tell(0, success(3000 + hour), 3001 + hour);
+        recorder.apply_input(0, success(3000 + hour), 3001 + hour);
         assert_eq!(
             recorder.judge(0).ledger().unknown,
             999,

@@ -35,7 +35,7 @@ use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{EndpointRecord, Span, Spans};
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Cause, Ms, Outcome, PhaseTimes, ProbeTrigger};
 
@@ -170,7 +170,7 @@ impl Simulation<'_> {
             }
             let (cadence, judge) = restored.map_or((None, Judge::default()), |(c, j)| (Some(c), j));
             let index = self.place(k, judge, cadence, now);
-            self.recorder.tell(index, Input::Start(now), now);
+            self.recorder.apply_input(index, Input::Start(now), now);
         }
         self.look_first(0..self.recorder.endpoints(), now);
     }
@@ -365,11 +365,11 @@ impl Simulation<'_> {
                 facts: Box::default(),
             },
         };
-        self.tell(endpoint, seq, start_ns, end_ns, outcome, trigger_of(slot));
+        self.probe_ended(endpoint, seq, start_ns, end_ns, outcome, trigger_of(slot));
         self.place_wishes();
     }
 
-    fn tell(
+    fn probe_ended(
         &mut self,
         endpoint: usize,
         seq: u64,
@@ -378,7 +378,7 @@ impl Simulation<'_> {
         outcome: Outcome,
         trigger: ProbeTrigger,
     ) {
-        let report = Report {
+        let report = ProbeReport {
             outcome,
             phases: PhaseTimes::default(),
             duration_us: (end_ns - start_ns) / 1000,

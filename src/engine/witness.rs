@@ -1,4 +1,4 @@
-//! Is it us? Rounds of witnesses, and which failures they vouch for
+//! Rounds of witnesses: whether the prober's own network works, and which failures that confirms
 //! (docs/decisions/008-witnesses.md).
 //!
 //! The recorder holds each failure back until a round that began after it is decided; the driver
@@ -22,7 +22,7 @@ const WHILE_LOST_MS: Ms = 500;
 
 /// How a witness stood in its last round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum WitnessState {
     Answers,
     Silent,
     /// It cannot be measured here (no permission): left out of the count.
@@ -43,7 +43,7 @@ struct Round {
     began: Ms,
     /// As it was configured when the round began.
     quorum: Option<usize>,
-    standings: Vec<Option<Standing>>,
+    states: Vec<Option<WitnessState>>,
     decided: Option<NetworkVerdict>,
 }
 
@@ -59,7 +59,7 @@ pub struct Witnesses {
     /// The latest instant after which a round is wanted, and how far apart from the one before.
     last_wanted: Option<(Ms, Ms)>,
     last_began: Option<Ms>,
-    latest: Vec<Option<Standing>>,
+    latest: Vec<Option<WitnessState>>,
     pub quorum_met: Option<NetworkVerdict>,
     /// What the last round of these witnesses meant for failures.
     last_decided: Option<NetworkVerdict>,
@@ -137,7 +137,7 @@ impl Witnesses {
         }
     }
 
-    pub fn latest(&self) -> &[Option<Standing>] {
+    pub fn latest(&self) -> &[Option<WitnessState>] {
         &self.latest
     }
 
@@ -173,7 +173,7 @@ impl Witnesses {
             number,
             began: now,
             quorum: self.quorum,
-            standings: vec![None; self.count],
+            states: vec![None; self.count],
             decided: None,
         });
         if self.rounds.len() > ROUNDS_KEPT {
@@ -188,44 +188,44 @@ impl Witnesses {
     }
 
     /// The result of one witness in a round.
-    pub fn hear(
+    pub fn take_answer(
         &mut self,
         number: u64,
         witness: usize,
         outcome: &Outcome,
         now: Ms,
     ) -> RoundProgress {
-        let standing = match outcome {
-            Outcome::Up(_) => Standing::Answers,
+        let state = match outcome {
+            Outcome::Up(_) => WitnessState::Answers,
             Outcome::Unmeasured {
                 reason: Reason::Permission,
                 ..
-            } => Standing::LeftOut,
-            Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
+            } => WitnessState::LeftOut,
+            Outcome::Down { .. } | Outcome::Unmeasured { .. } => WitnessState::Silent,
         };
         let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else {
             return RoundProgress::Nothing;
         };
-        let Some(slot) = round.standings.get_mut(witness) else {
+        let Some(slot) = round.states.get_mut(witness) else {
             return RoundProgress::Nothing;
         };
-        *slot = Some(standing);
+        *slot = Some(state);
         let is_own = number >= self.first_number;
         if is_own {
-            self.latest[witness] = Some(standing);
+            self.latest[witness] = Some(state);
         }
         if round.decided.is_some() {
             return RoundProgress::Nothing;
         }
-        let Some(network) = decided(&round.standings, round.quorum) else {
+        let Some(network) = decided(&round.states, round.quorum) else {
             return RoundProgress::Nothing;
         };
         round.decided = Some(network);
         // Where none can be measured the rule is off, and no quorum is met or missed.
         let is_off = round
-            .standings
+            .states
             .iter()
-            .all(|s| *s == Some(Standing::LeftOut));
+            .all(|s| *s == Some(WitnessState::LeftOut));
         let met = (!is_off).then_some(network);
         if is_own {
             self.conclude(number, met, now)
@@ -300,12 +300,12 @@ impl Witnesses {
 }
 
 /// Decides as soon as nothing that is still to come can change it.
-fn decided(standings: &[Option<Standing>], quorum: Option<usize>) -> Option<NetworkVerdict> {
-    let count = |which: Option<Standing>| standings.iter().filter(|s| **s == which).count();
-    let measurable = standings.len() - count(Some(Standing::LeftOut));
+fn decided(states: &[Option<WitnessState>], quorum: Option<usize>) -> Option<NetworkVerdict> {
+    let count = |which: Option<WitnessState>| states.iter().filter(|s| **s == which).count();
+    let measurable = states.len() - count(Some(WitnessState::LeftOut));
     let is_open = count(None) > 0;
     let needed = quorum.unwrap_or(measurable / 2 + 1).min(measurable);
-    if count(Some(Standing::Answers)) >= needed && (measurable > 0 || !is_open) {
+    if count(Some(WitnessState::Answers)) >= needed && (measurable > 0 || !is_open) {
         return Some(NetworkVerdict::Works);
     }
     (!is_open).then_some(NetworkVerdict::Fails)
@@ -340,7 +340,7 @@ mod tests {
         let mut w = Witnesses::new(1, None);
         let early = w.begin_due(10).expect("the first round is due at once");
         assert_eq!(
-            w.hear(early, 0, &up(), 0),
+            w.take_answer(early, 0, &up(), 0),
             RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(w.verdict(11, 11), None, "that round began before");
@@ -353,7 +353,7 @@ mod tests {
         let later = w.begin_due(1010).expect("due");
         assert_eq!(w.verdict(11, 11), None);
         assert_eq!(
-            w.hear(later, 0, &down(), 1020),
+            w.take_answer(later, 0, &down(), 1020),
             RoundProgress::Decided(NetworkVerdict::Fails)
         );
         assert_eq!(w.verdict(11, 11), Some(NetworkVerdict::Fails));
@@ -365,11 +365,11 @@ mod tests {
         let mut w = Witnesses::new(1, None);
         let lost = w.begin_due(100).expect("due");
         assert_eq!(w.verdict(150, 200), None, "the round before it is open");
-        let _ = w.hear(lost, 0, &down(), 110);
+        let _ = w.take_answer(lost, 0, &down(), 110);
         w.want(200, 0);
         assert_eq!(w.begin_due(300), Some(2), "due at 300");
         assert_eq!(
-            w.hear(2, 0, &up(), 310),
+            w.take_answer(2, 0, &up(), 310),
             RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(
@@ -379,7 +379,7 @@ mod tests {
         );
         w.want(700, 0);
         assert_eq!(w.begin_due(700), Some(3));
-        let _ = w.hear(3, 0, &up(), 710);
+        let _ = w.take_answer(3, 0, &up(), 710);
         assert_eq!(
             w.verdict(400, 600),
             Some(NetworkVerdict::Works),
@@ -391,7 +391,7 @@ mod tests {
     fn replaced(before: &Outcome, count: usize) -> Witnesses {
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(0).expect("due");
-        let _ = w.hear(round, 0, before, 1);
+        let _ = w.take_answer(round, 0, before, 1);
         w.replace(count, None);
         w
     }
@@ -408,7 +408,7 @@ mod tests {
                 "it waits for the round all the same"
             );
             assert_eq!(
-                w.hear(first, 0, &down(), 110),
+                w.take_answer(first, 0, &down(), 110),
                 RoundProgress::OnTrial { rounds: 1 }
             );
             assert_eq!(
@@ -419,19 +419,19 @@ mod tests {
             w.replace(1, None);
             let second = w.begin_due(700).expect("due");
             assert_eq!(
-                w.hear(second, 0, &down(), 710),
+                w.take_answer(second, 0, &down(), 710),
                 RoundProgress::OnTrial { rounds: 1 }
             );
             let third = w.begin_due(1300).expect("asked on");
             assert_eq!(
-                w.hear(third, 0, &up(), 1310),
+                w.take_answer(third, 0, &up(), 1310),
                 RoundProgress::Decided(NetworkVerdict::Works)
             );
             // From now on it holds back; what counted before still does.
             w.want(1900, 0);
             let fourth = w.begin_due(1900).expect("due");
             assert_eq!(
-                w.hear(fourth, 0, &down(), 1910),
+                w.take_answer(fourth, 0, &down(), 1910),
                 RoundProgress::Decided(NetworkVerdict::Fails)
             );
             assert_eq!(w.verdict(1800, 1850), Some(NetworkVerdict::Fails));
@@ -443,9 +443,9 @@ mod tests {
     fn new_witnesses_after_a_lost_quorum_hold_back_at_once() {
         let mut w = replaced(&down(), 2);
         let round = w.begin_due(100).expect("due");
-        let _ = w.hear(round, 0, &down(), 110);
+        let _ = w.take_answer(round, 0, &down(), 110);
         assert_eq!(
-            w.hear(round, 1, &down(), 110),
+            w.take_answer(round, 1, &down(), 110),
             RoundProgress::Decided(NetworkVerdict::Fails)
         );
         assert_eq!(w.verdict(50, 90), Some(NetworkVerdict::Fails));
@@ -453,7 +453,7 @@ mod tests {
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(100).expect("due");
         assert_eq!(
-            w.hear(round, 0, &down(), 110),
+            w.take_answer(round, 0, &down(), 110),
             RoundProgress::Decided(NetworkVerdict::Fails)
         );
     }
@@ -466,22 +466,22 @@ mod tests {
         ] {
             let mut w = Witnesses::new(2, None);
             let first = w.begin_due(0).expect("due");
-            let _ = w.hear(first, 0, &up(), 1);
-            let _ = w.hear(first, 1, &up(), 1);
+            let _ = w.take_answer(first, 0, &up(), 1);
+            let _ = w.take_answer(first, 1, &up(), 1);
             w.want(500, 0);
             let running = w.begin_due(500).expect("due");
             w.replace(1, None);
             assert_eq!(w.verdict(400, 450), None);
-            let _ = w.hear(running, 0, &answer, 510);
+            let _ = w.take_answer(running, 0, &answer, 510);
             assert_eq!(
-                w.hear(running, 1, &answer, 510),
+                w.take_answer(running, 1, &answer, 510),
                 RoundProgress::Decided(held_back)
             );
             assert_eq!(w.verdict(400, 450), Some(held_back));
             assert_eq!(w.latest(), [None], "they are not of the new ones");
             // Were they silent, the network was lost before: the new ones hold back at once.
             let own = w.begin_due(600).expect("due");
-            let _ = w.hear(own, 0, &down(), 610);
+            let _ = w.take_answer(own, 0, &down(), 610);
             assert_eq!(w.verdict(560, 590), Some(held_back));
         }
     }
@@ -490,19 +490,22 @@ mod tests {
     fn a_majority_of_the_measurable_decides_as_soon_as_it_can() {
         let mut w = Witnesses::new(3, None);
         let round = w.begin_due(0).expect("due");
-        assert_eq!(w.hear(round, 0, &up(), 0), RoundProgress::Nothing);
+        assert_eq!(w.take_answer(round, 0, &up(), 0), RoundProgress::Nothing);
         assert_eq!(
-            w.hear(round, 1, &up(), 0),
+            w.take_answer(round, 1, &up(), 0),
             RoundProgress::Decided(NetworkVerdict::Works),
             "the third is not waited for"
         );
-        assert_eq!(w.hear(round, 2, &down(), 0), RoundProgress::Nothing);
+        assert_eq!(w.take_answer(round, 2, &down(), 0), RoundProgress::Nothing);
         w.want(500, 0);
         let round = w.begin_due(500).expect("due");
-        assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
-        assert_eq!(w.hear(round, 1, &down(), 0), RoundProgress::Nothing);
         assert_eq!(
-            w.hear(round, 2, &up(), 0),
+            w.take_answer(round, 0, &forbidden(), 0),
+            RoundProgress::Nothing
+        );
+        assert_eq!(w.take_answer(round, 1, &down(), 0), RoundProgress::Nothing);
+        assert_eq!(
+            w.take_answer(round, 2, &up(), 0),
             RoundProgress::Decided(NetworkVerdict::Fails),
             "one of two is no majority"
         );
@@ -512,9 +515,12 @@ mod tests {
     fn without_a_measurable_witness_the_rule_is_off() {
         let mut w = Witnesses::new(2, Some(2));
         let round = w.begin_due(0).expect("due");
-        assert_eq!(w.hear(round, 0, &forbidden(), 0), RoundProgress::Nothing);
         assert_eq!(
-            w.hear(round, 1, &forbidden(), 0),
+            w.take_answer(round, 0, &forbidden(), 0),
+            RoundProgress::Nothing
+        );
+        assert_eq!(
+            w.take_answer(round, 1, &forbidden(), 0),
             RoundProgress::Decided(NetworkVerdict::Works)
         );
         assert_eq!(

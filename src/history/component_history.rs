@@ -14,7 +14,7 @@ use super::calendar::Calendar;
 use super::dates::Dates;
 use super::definitions::RecordedDefinitions;
 use super::event::{ComponentDefinition, Event, EventRecord};
-use super::stub::Stub;
+use super::prune_record::PruneRecord;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
 
@@ -35,28 +35,31 @@ pub struct ComponentHistory {
 impl ComponentHistory {
     pub(super) fn read(
         connection: &Connection,
-        (told, stub): (&RecordedDefinitions, Option<&Stub>),
+        (definitions, prune_record): (&RecordedDefinitions, Option<&PruneRecord>),
         (calendar, dates): (&Calendar, &Dates),
     ) -> Result<Self, HistoryError> {
         let mut history = Self {
-            first_config: told.configs.first().map(|(at, _)| *at),
+            first_config: definitions.configs.first().map(|(at, _)| *at),
             ..Self::default()
         };
-        for event in stub.iter().flat_map(|stub| stub.told()) {
-            history.hear(&event, (calendar, dates));
+        for event in prune_record
+            .iter()
+            .flat_map(|prune_record| prune_record.basis())
+        {
+            history.apply(&event, (calendar, dates));
         }
         let mut statement = connection
             .prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
             if let Some(event) = EventRecord::parse(&body?) {
-                history.hear(&event, (calendar, dates));
+                history.apply(&event, (calendar, dates));
             }
         }
         Ok(history)
     }
 
     /// A damaged index finds other events, too.
-    fn hear(&mut self, e: &EventRecord, (calendar, dates): (&Calendar, &Dates)) {
+    fn apply(&mut self, e: &EventRecord, (calendar, dates): (&Calendar, &Dates)) {
         let Event::Component(c) = &e.event else {
             return;
         };

@@ -14,7 +14,7 @@ use super::dates::Dates;
 use super::event::{
     ComponentDefinition, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent,
 };
-use super::stub::Stub;
+use super::prune_record::PruneRecord;
 use crate::judgement::rules::Cadence;
 use crate::words::{Ms, UtcMs, format_utc};
 
@@ -43,12 +43,12 @@ pub struct RecordedDefinitions {
     pub identities: BTreeMap<String, String>,
     /// The text of all contracts, encrypted, with when it came into force; empty where it is not
     /// carried, or where there is no contract. UTC.
-    pub sealed: Vec<(UtcMs, String)>,
+    pub encrypted_terms: Vec<(UtcMs, String)>,
     /// Declared components.
     pub components: BTreeMap<String, ComponentDefinition>,
-    /// The witnesses, each time that they were told, oldest first.
+    /// The witnesses, each time that they were recorded, oldest first.
     pub witnesses: Vec<RecordedSince<WitnessesEvent>>,
-    /// The limits of probes at once, each time that they were told, oldest first.
+    /// The limits of probes at once, each time that they were recorded, oldest first.
     pub limits: Vec<RecordedSince<LimitsEvent>>,
 }
 
@@ -61,23 +61,26 @@ pub struct RecordedSince<W> {
 }
 
 impl RecordedDefinitions {
-    /// Those that a stub stands for are among them.
+    /// Those that a prune record stands for are among them.
     pub(super) fn read(
         connection: &Connection,
-        stub: Option<&Stub>,
+        prune_record: Option<&PruneRecord>,
         dates: &Dates,
     ) -> Result<Self, HistoryError> {
-        let mut told = Self::default();
-        for event in stub.iter().flat_map(|stub| stub.told()) {
-            told.hear(&event, dates);
+        let mut definitions = Self::default();
+        for event in prune_record
+            .iter()
+            .flat_map(|prune_record| prune_record.basis())
+        {
+            definitions.apply(&event, dates);
         }
         events(connection)?
             .iter()
-            .for_each(|event| told.hear(event, dates));
-        Ok(told)
+            .for_each(|event| definitions.apply(event, dates));
+        Ok(definitions)
     }
 
-    fn hear(&mut self, e: &EventRecord, dates: &Dates) {
+    fn apply(&mut self, e: &EventRecord, dates: &Dates) {
         let at = dates.counts_from(e.at, e.recorded.unwrap_or(0));
         match &e.event {
             Event::Config(config) => self.configs.push((at, config.sha256.clone())),
@@ -112,9 +115,10 @@ impl RecordedDefinitions {
                 .for_each(|(_, until)| *until = Some(at));
         }
         self.identities.extend(terms.of.clone());
-        let none_any_more = || (!self.sealed.is_empty()).then(String::new);
-        let sealed = terms.sealed.clone().or_else(none_any_more);
-        self.sealed.extend(sealed.map(|sealed| (at, sealed)));
+        let none_any_more = || (!self.encrypted_terms.is_empty()).then(String::new);
+        let encrypted = terms.sealed.clone().or_else(none_any_more);
+        self.encrypted_terms
+            .extend(encrypted.map(|encrypted| (at, encrypted)));
         for added in &terms.added {
             let stays = self.stays.entry(added.clone()).or_default();
             stays.push((at, None));
@@ -139,15 +143,19 @@ impl RecordedDefinitions {
 /// as far as events tell.
 pub(super) fn cadences(
     connection: &Connection,
-    stub: Option<&Stub>,
+    prune_record: Option<&PruneRecord>,
     (id, endpoint): (i64, &str),
 ) -> Result<Vec<(Ms, String, Cadence)>, HistoryError> {
     let mut list: Vec<(Ms, String, Cadence)> = Vec::new();
-    list.extend(stub.and_then(|stub| stub.cadence_of(id)).and_then(|e| {
-        let cadence = cadence_of(&e.event)?;
-        let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
-        Some((e.at, name, cadence))
-    }));
+    list.extend(
+        prune_record
+            .and_then(|prune_record| prune_record.cadence_of(id))
+            .and_then(|e| {
+                let cadence = cadence_of(&e.event)?;
+                let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
+                Some((e.at, name, cadence))
+            }),
+    );
     let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', \
         'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
@@ -187,12 +195,15 @@ pub struct Changed {
 pub struct Renames(Vec<(u64, String, String)>);
 
 impl Renames {
-    /// Those that a stub stands for are among them.
-    pub(super) fn read(connection: &Connection, stub: Option<&Stub>) -> Result<Self, HistoryError> {
+    /// Those that a prune record stands for are among them.
+    pub(super) fn read(
+        connection: &Connection,
+        prune_record: Option<&PruneRecord>,
+    ) -> Result<Self, HistoryError> {
         let mut list = Vec::new();
-        if let Some(stub) = stub {
-            let earlier = stub.earlier_names().into_iter();
-            list.extend(earlier.map(|(name, now)| (stub.last, name, now)));
+        if let Some(prune_record) = prune_record {
+            let earlier = prune_record.earlier_names().into_iter();
+            list.extend(earlier.map(|(name, now)| (prune_record.last, name, now)));
         }
         for e in events(connection)? {
             if let (Event::EndpointRenamed(renamed), Some(to)) = (e.event, e.endpoint) {

@@ -10,28 +10,28 @@ pub mod calendar;
 pub mod chain;
 pub mod checkpoint;
 pub mod component_history;
+pub mod component_lineage;
 pub mod copy;
 pub mod dates;
 pub mod definitions;
+pub mod encrypted_terms;
 pub mod event;
-pub mod lineage;
+pub mod in_memory;
 pub mod opened;
 pub mod outbox;
 pub mod partial_indexes;
-pub mod past;
 mod proof;
 pub mod prune;
+pub mod prune_record;
 pub mod read;
+pub mod read_tallies;
 pub mod reader;
+pub mod rebuilt;
 pub mod registry;
 pub mod replacement;
 pub mod restore;
-pub mod retelling;
-pub mod retold;
 pub mod schema;
-pub mod sealed_terms;
 pub mod seals;
-pub mod stub;
 pub mod tally;
 pub mod trust;
 pub mod upkeep;
@@ -173,10 +173,10 @@ pub enum OutboxChange {
     /// The wall clock was set by so many milliseconds: what was put off before lasts as long as it
     /// would have.
     ClockStep(i64),
-    /// Receivers were told that these endpoints are unknown.
-    ToldUnknown(Vec<outbox::ToldUnknown>),
-    /// The receiver was told that all of its unknown endpoints are known again.
-    ToldKnown(Name),
+    /// Receivers were notified that these endpoints are unknown.
+    NotifiedUnknown(Vec<outbox::NotifiedUnknown>),
+    /// The receiver was notified that all of its unknown endpoints are measured again.
+    NotifiedKnown(Name),
 }
 
 /// A message for a receiver, kept until it is delivered.
@@ -237,20 +237,20 @@ pub struct Registration {
 
 /// Bytes with eight bytes of a SHA-256 behind them, over themselves and the place they belong to,
 /// so that damage and exchange are seen.
-pub fn sealed(mut bytes: Vec<u8>, place: &str) -> Vec<u8> {
-    let seal = seal_of(&bytes, place);
-    bytes.extend_from_slice(&seal);
+pub fn with_checksum(mut bytes: Vec<u8>, place: &str) -> Vec<u8> {
+    let checksum = checksum_of(&bytes, place);
+    bytes.extend_from_slice(&checksum);
     bytes
 }
 
-/// The bytes inside a seal, if it is whole and of this place.
-pub fn unsealed<'b>(bytes: &'b [u8], place: &str) -> Option<&'b [u8]> {
+/// The bytes before the checksum, if it is of them and of this place.
+pub fn without_checksum<'b>(bytes: &'b [u8], place: &str) -> Option<&'b [u8]> {
     let at = bytes.len().checked_sub(8)?;
-    let (content, seal) = bytes.split_at(at);
-    (seal_of(content, place) == *seal).then_some(content)
+    let (content, checksum) = bytes.split_at(at);
+    (checksum_of(content, place) == *checksum).then_some(content)
 }
 
-fn seal_of(content: &[u8], place: &str) -> [u8; 8] {
+fn checksum_of(content: &[u8], place: &str) -> [u8; 8] {
     let hash = chain::sha256(&[place.as_bytes(), &[0], content].concat());
     hash[..8].try_into().unwrap_or_default()
 }
@@ -275,18 +275,21 @@ mod tests {
 
     #[test]
     fn any_flipped_bit_breaks_a_seal() {
-        let whole = sealed(b"some state".to_vec(), "state 1 2");
-        assert_eq!(unsealed(&whole, "state 1 2"), Some(&b"some state"[..]));
+        let whole = with_checksum(b"some state".to_vec(), "state 1 2");
         assert_eq!(
-            unsealed(&whole, "state 2 2"),
+            without_checksum(&whole, "state 1 2"),
+            Some(&b"some state"[..])
+        );
+        assert_eq!(
+            without_checksum(&whole, "state 2 2"),
             None,
             "it is another endpoint's"
         );
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(unsealed(&flipped, "state 1 2"), None);
+            assert_eq!(without_checksum(&flipped, "state 1 2"), None);
         }
-        assert_eq!(unsealed(b"short", ""), None);
+        assert_eq!(without_checksum(b"short", ""), None);
     }
 }

@@ -13,14 +13,14 @@ use super::chain::{GENESIS, hex};
 use super::checkpoint::{Checkpoint, Signer, TermsKey};
 use super::dates::Dates;
 use super::definitions::{RecordedDefinitions, Renames};
-use super::outbox::ToldUnknown;
+use super::outbox::NotifiedUnknown;
+use super::prune_record::PruneRecord;
 use super::read::{chain_of, last_event, newest_checkpoint, windows};
 use super::reader::once;
 use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
 use super::seals::{Seals, Unit, UnitKind};
-use super::stub::Stub;
 use super::tally::{continued, tally_body, with_longest_blind};
 use super::trust::vouch;
 use super::*;
@@ -158,7 +158,12 @@ impl History {
     pub fn windows(&self) -> Result<Vec<Stored>, HistoryError> {
         let renames = OnceCell::new();
         windows(&self.connection, &Dates::read(&self.connection)?, || {
-            let read = || Renames::read(&self.connection, Stub::read(&self.connection)?.as_ref());
+            let read = || {
+                Renames::read(
+                    &self.connection,
+                    PruneRecord::read(&self.connection)?.as_ref(),
+                )
+            };
             once(&renames, read)
         })
     }
@@ -169,17 +174,17 @@ impl History {
     }
 
     /// Config, terms and components, as the events tell.
-    pub fn told(&self) -> Result<RecordedDefinitions, HistoryError> {
-        let (stub, dates) = (
-            Stub::read(&self.connection)?,
+    pub fn definitions(&self) -> Result<RecordedDefinitions, HistoryError> {
+        let (prune_record, dates) = (
+            PruneRecord::read(&self.connection)?,
             Dates::read(&self.connection)?,
         );
-        RecordedDefinitions::read(&self.connection, stub.as_ref(), &dates)
+        RecordedDefinitions::read(&self.connection, prune_record.as_ref(), &dates)
     }
 
-    /// Whom receivers were told of that was unknown, and not of their return.
-    pub fn told_unknown(&self) -> Result<Vec<ToldUnknown>, HistoryError> {
-        outbox::told_unknown_in(&self.connection)
+    /// Endpoints whose unknown time receivers were notified of, and not yet of its end.
+    pub fn notified_unknown(&self) -> Result<Vec<NotifiedUnknown>, HistoryError> {
+        outbox::notified_unknown_in(&self.connection)
     }
 
     /// Endpoints whose single results are recorded.
@@ -248,7 +253,7 @@ impl History {
         let transaction = self.connection.transaction()?;
         {
             let (s, events) = (&batch.stamp, (seq + batch.events.len() as u64) as i64 - 1);
-            let inputs = sealed(
+            let inputs = with_checksum(
                 batch.inputs.clone(),
                 &mark_place(batch.id as i64, s, events),
             );
@@ -277,7 +282,7 @@ impl History {
                 put.execute(params![
                     endpoint,
                     batch.id as i64,
-                    sealed(judge.clone(), &state_place(*endpoint, batch.id as i64))
+                    with_checksum(judge.clone(), &state_place(*endpoint, batch.id as i64))
                 ])?;
             }
             transaction

@@ -12,9 +12,9 @@ use super::{HistoryError, OutboxChange, OutboxDraft};
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
-/// `refused`: how often a message was refused for what it says. `told_unknown`: the endpoints that
-/// a receiver was told are unknown, since when, and the begin that its messages have as their id;
-/// until it is told that they are known again.
+/// `refused`: how often a message was refused for what it says. `told_unknown`: the endpoints whose
+/// unknown time a receiver was notified of, since when, and the start that its messages have as
+/// their id; until it is notified that they are measured again.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS refused (message INTEGER PRIMARY KEY, count INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS told_unknown (
@@ -63,9 +63,9 @@ pub struct QueuedMessage {
     pub refusals: u32,
 }
 
-/// An endpoint that a receiver was told is unknown. Instants of the timeline.
+/// An endpoint whose unknown time a receiver was notified of. Instants of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldUnknown {
+pub struct NotifiedUnknown {
     pub receiver: Name,
     pub endpoint: i64,
     pub since: Ms,
@@ -102,20 +102,20 @@ pub(super) fn apply(
         OutboxChange::ClockStep(by) => {
             transaction.execute("UPDATE outbox SET not_before = not_before + ?1", [by])?;
         }
-        OutboxChange::ToldUnknown(list) => {
+        OutboxChange::NotifiedUnknown(list) => {
             let sql = "INSERT OR REPLACE INTO told_unknown (receiver, endpoint, since, begun) \
                 VALUES (?1, ?2, ?3, ?4)";
             let mut put = transaction.prepare_cached(sql)?;
-            for told in list {
+            for one in list {
                 put.execute(params![
-                    told.receiver.as_str(),
-                    told.endpoint,
-                    told.since as i64,
-                    told.begun as i64
+                    one.receiver.as_str(),
+                    one.endpoint,
+                    one.since as i64,
+                    one.begun as i64
                 ])?;
             }
         }
-        OutboxChange::ToldKnown(receiver) => {
+        OutboxChange::NotifiedKnown(receiver) => {
             transaction.execute(
                 "DELETE FROM told_unknown WHERE receiver = ?1",
                 [receiver.as_str()],
@@ -349,12 +349,14 @@ pub fn count_waiting(reader: &HistoryReader) -> Result<i64, HistoryError> {
     Ok(reader.connection().query_row(sql, [], |row| row.get(0))?)
 }
 
-/// Whom receivers were told of that was unknown, and not of their return.
-pub fn told_unknown(reader: &HistoryReader) -> Result<Vec<ToldUnknown>, HistoryError> {
-    told_unknown_in(reader.connection())
+/// Endpoints whose unknown time receivers were notified of, and not yet of its end.
+pub fn notified_unknown(reader: &HistoryReader) -> Result<Vec<NotifiedUnknown>, HistoryError> {
+    notified_unknown_in(reader.connection())
 }
 
-pub(super) fn told_unknown_in(connection: &Connection) -> Result<Vec<ToldUnknown>, HistoryError> {
+pub(super) fn notified_unknown_in(
+    connection: &Connection,
+) -> Result<Vec<NotifiedUnknown>, HistoryError> {
     let mut statement =
         connection.prepare("SELECT receiver, endpoint, since, begun FROM told_unknown")?;
     let rows = statement.query_map([], |r| {
@@ -369,7 +371,7 @@ pub(super) fn told_unknown_in(connection: &Connection) -> Result<Vec<ToldUnknown
     for row in rows {
         let (receiver, endpoint, since, begun) = row?;
         if let Ok(receiver) = Name::new(&receiver) {
-            list.push(ToldUnknown {
+            list.push(NotifiedUnknown {
                 receiver,
                 endpoint,
                 since: since as Ms,
@@ -413,7 +415,7 @@ mod tests {
             [0, 2, 3],
             "of ends alone the oldest"
         );
-        let blind: Vec<_> = (0..24)
+        let unknown: Vec<_> = (0..24)
             .map(|n| {
                 (
                     n,
@@ -426,7 +428,7 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(beyond(&blind, |_| false), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(beyond(&unknown, |_| false), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::HistoryError;
 use super::chain::{hex, sha256};
 use super::checkpoint::{Checkpoint, verify_signature};
-use super::stub::Stub;
+use super::prune_record::PruneRecord;
 use super::trust::trusted;
 use super::verification::{Against, Verification};
 use super::walk::Walked;
@@ -75,10 +75,10 @@ impl Proof {
     }
 }
 
-/// Why the stub of pruned events is not what the daemon made.
-pub(super) fn stub_differs(
+/// Why the prune record of pruned events is not what the daemon made.
+pub(super) fn prune_record_differs(
     connection: &Connection,
-    stub: &Stub,
+    prune_record: &PruneRecord,
     walked: &Walked,
     proof: &Proof,
 ) -> Result<Option<String>, HistoryError> {
@@ -87,16 +87,15 @@ pub(super) fn stub_differs(
         [],
         |r| r.get(0),
     )?;
-    let told = walked
-        .prunings
-        .last()
-        .filter(|(_, last, hash)| *last == stub.last && *hash == hex(&sha256(body.as_bytes())));
+    let told = walked.prunings.last().filter(|(_, last, hash)| {
+        *last == prune_record.last && *hash == hex(&sha256(body.as_bytes()))
+    });
     let Some((pruned, ..)) = told else {
         return Ok(Some(
             "no event mentions the prune record of earlier events".into(),
         ));
     };
-    let key = stub.key().unwrap_or_default();
+    let key = prune_record.key().unwrap_or_default();
     if !(proof.trusted.contains(key) || proof.covered >= *pruned || proof.trusted.is_empty()) {
         return Ok(Some(format!(
             "the prune record of earlier events was signed by another key, {key}"
@@ -136,10 +135,10 @@ pub(super) fn signed_by_others(
     Some(Verification::NotProvable { why })
 }
 
-/// Whether a checkpoint from outside is among those that the stub keeps.
+/// Whether a checkpoint from outside is among those that the prune record keeps.
 pub(super) fn pruned_differs(
     given: &Signed,
-    stub: &Stub,
+    prune_record: &PruneRecord,
     walked: &Walked,
     proof: &Proof,
 ) -> Option<Verification> {
@@ -158,7 +157,7 @@ pub(super) fn pruned_differs(
             why,
         });
     }
-    let kept = stub
+    let kept = prune_record
         .checkpoints()
         .iter()
         .map(Checkpoint::read)

@@ -1,9 +1,9 @@
-//! Forgets events of long ago, and leaves a signed stub that tells of them.
+//! Forgets events of long ago, and leaves a signed prune record that tells of them.
 //!
-//! The stub holds the head of the chain where it was cut, every checkpoint that was published
-//! before, and (by its hash) what the events after the cut rest on: numbers of endpoints, outages
-//! that were open, steps of the clock, windows, corrections, seals. Time before the cut is unknown
-//! from then on, with the reason `history`: it is never taken for up.
+//! The prune record holds the head of the chain where it was cut, every checkpoint that was
+//! published before, and (by its hash) what the events after the cut rest on: numbers of endpoints,
+//! outages that were open, steps of the clock, windows, corrections, seals. Time before the cut is
+//! unknown from then on, with the reason `history`: it is never taken for up.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
@@ -12,8 +12,8 @@ use super::append::append;
 use super::chain::{canonical, hex, sha256};
 use super::event::PrunedEvent;
 use super::opened::{Closing, History};
+use super::prune_record::{COMMITTED_WITHIN_MS, PruneRecord};
 use super::reader::HistoryReader;
-use super::stub::{COMMITTED_WITHIN_MS, Stub};
 use super::verification::{Against, Verification};
 use super::verify::verify;
 use super::walk::{Walked, walk};
@@ -53,7 +53,7 @@ pub fn prepare(reader: &HistoryReader, before: UtcMs) -> Result<Option<Cut>, His
         why,
     };
     let calendar = reader.calendar()?;
-    let earlier = reader.stub()?;
+    let earlier = reader.prune_record()?;
     let found = last_before(connection, calendar.surely_before(before))?;
     let Some((last, until_ms)) = found.filter(|(last, _)| earlier.is_none_or(|e| e.last < *last))
     else {
@@ -125,16 +125,16 @@ fn checkpoints_until(connection: &Connection, last: u64) -> Result<Vec<Value>, H
 fn last_rows(
     connection: &Connection,
     walked: &Walked,
-    earlier: Option<&Stub>,
+    earlier: Option<&PruneRecord>,
 ) -> Result<Value, HistoryError> {
     let last_of = |table: &str| -> Result<i64, HistoryError> {
-        let rows = walked.told.rows_of(table);
-        // Rows that an earlier stub stands for may not be taken away yet.
-        let gone = earlier.map_or_else(String::new, |stub| {
-            let until = stub.until_ms as i64 + COMMITTED_WITHIN_MS;
+        let rows = walked.tables.rows_of(table);
+        // Rows that an earlier prune record stands for may not be taken away yet.
+        let gone = earlier.map_or_else(String::new, |prune_record| {
+            let until = prune_record.until_ms as i64 + COMMITTED_WITHIN_MS;
             format!(
                 "WHERE NOT (id <= {} AND to_at <= {until})",
-                stub.last_row(table)
+                prune_record.last_row(table)
             )
         });
         let sql = format!("SELECT id FROM {table} {gone} ORDER BY id LIMIT 1 OFFSET ?1");
@@ -150,7 +150,7 @@ fn last_rows(
 }
 
 impl History {
-    /// Signs the stub, and tells of it in the chain; the rows go later, in slices.
+    /// Signs the prune record, and tells of it in the chain; the rows go later, in slices.
     pub(super) fn prune(
         &mut self,
         cut: &Cut,
@@ -208,7 +208,7 @@ impl History {
     }
 }
 
-/// Takes some rows away that the newest stub tells of; whether more are left.
+/// Takes some rows away that the newest prune record tells of; whether more are left.
 pub fn take_some(connection: &mut Connection) -> Result<bool, HistoryError> {
     let sql = "SELECT last, json_extract(carried, '$.cut'), json_extract(body, '$.until_ms') FROM \
         stub ORDER BY last DESC LIMIT 1";

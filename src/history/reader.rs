@@ -13,8 +13,8 @@ use super::calendar::Calendar;
 use super::component_history::{ComponentHistory, Moves};
 use super::dates::Dates;
 use super::definitions::{self, Changed, RecordedDefinitions, Renames};
+use super::prune_record::{self, PruneRecord};
 use super::seals::Seals;
-use super::stub::{self, Stub};
 use crate::judgement::rules::Cadence;
 use crate::words::Ms;
 
@@ -27,13 +27,13 @@ pub struct HistoryReader {
     /// From when lines of the config count, where the clock was set.
     dates: OnceCell<Dates>,
     /// What stands for pruned events, its signature checked.
-    stub: OnceCell<Option<Stub>>,
-    /// Until when events are pruned: records need no more of the stub than that.
+    prune_record: OnceCell<Option<PruneRecord>>,
+    /// Until when events are pruned: records need no more of the prune record than that.
     pruned_until: OnceCell<Option<Ms>>,
     /// What endpoints were called.
     renames: OnceCell<Renames>,
     /// Config, terms and declared components.
-    told: OnceCell<RecordedDefinitions>,
+    definitions: OnceCell<RecordedDefinitions>,
     /// Which components endpoints belonged to.
     moves: OnceCell<Moves>,
     /// How components were defined.
@@ -61,10 +61,10 @@ impl HistoryReader {
             connection,
             calendar: OnceCell::new(),
             dates: OnceCell::new(),
-            stub: OnceCell::new(),
+            prune_record: OnceCell::new(),
             pruned_until: OnceCell::new(),
             renames: OnceCell::new(),
-            told: OnceCell::new(),
+            definitions: OnceCell::new(),
             moves: OnceCell::new(),
             component_history: OnceCell::new(),
             seals: OnceCell::new(),
@@ -84,26 +84,29 @@ impl HistoryReader {
         once(&self.dates, || Dates::read(&self.connection))
     }
 
-    /// The newest stub; nothing where no event was pruned.
-    pub fn stub(&self) -> Result<Option<&Stub>, HistoryError> {
-        Ok(once(&self.stub, || Stub::read(&self.connection))?.as_ref())
+    /// The newest prune record; nothing where no event was pruned.
+    pub fn prune_record(&self) -> Result<Option<&PruneRecord>, HistoryError> {
+        Ok(once(&self.prune_record, || PruneRecord::read(&self.connection))?.as_ref())
     }
 
     /// Until when the record was pruned, on the timeline.
     pub(super) fn pruned_until(&self) -> Result<Option<Ms>, HistoryError> {
-        once(&self.pruned_until, || stub::pruned_until(&self.connection)).copied()
+        once(&self.pruned_until, || {
+            prune_record::pruned_until(&self.connection)
+        })
+        .copied()
     }
 
     pub(super) fn renames(&self) -> Result<&Renames, HistoryError> {
         once(&self.renames, || {
-            Renames::read(&self.connection, self.stub()?)
+            Renames::read(&self.connection, self.prune_record()?)
         })
     }
 
-    /// Config, terms and components as told.
-    pub fn told(&self) -> Result<&RecordedDefinitions, HistoryError> {
-        once(&self.told, || {
-            RecordedDefinitions::read(&self.connection, self.stub()?, self.dates()?)
+    /// Config, terms, components, witnesses and limits as recorded.
+    pub fn definitions(&self) -> Result<&RecordedDefinitions, HistoryError> {
+        once(&self.definitions, || {
+            RecordedDefinitions::read(&self.connection, self.prune_record()?, self.dates()?)
         })
     }
 
@@ -119,7 +122,7 @@ impl HistoryReader {
         once(&self.component_history, || {
             ComponentHistory::read(
                 &self.connection,
-                (self.told()?, self.stub()?),
+                (self.definitions()?, self.prune_record()?),
                 (self.calendar()?, self.dates()?),
             )
         })
@@ -145,7 +148,7 @@ impl HistoryReader {
         let Some(id) = self.id_of(endpoint)? else {
             return Ok(Vec::new());
         };
-        definitions::cadences(&self.connection, self.stub()?, (id, endpoint))
+        definitions::cadences(&self.connection, self.prune_record()?, (id, endpoint))
     }
 
     /// Every change of a definition, oldest first.

@@ -15,7 +15,7 @@ use super::event::RestoredEvent;
 use super::read::{chain_of, last_event, newest_checkpoint};
 use super::reader::HistoryReader;
 use super::schema;
-use super::{EventDraft, HistoryError, Stamp, sealed, state_place};
+use super::{EventDraft, HistoryError, Stamp, state_place, with_checksum};
 use crate::net::sys;
 use crate::words::{UtcMs, format_utc};
 
@@ -115,7 +115,7 @@ impl Replacement {
                 .execute(params![
                     id,
                     self.last_batch as i64,
-                    sealed(judge.clone(), &state_place(*id, self.last_batch as i64))
+                    with_checksum(judge.clone(), &state_place(*id, self.last_batch as i64))
                 ])?;
         }
         transaction.commit()?;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::reader::HistoryReader;
-use super::{HistoryError, Stamp, StoredEndpoint, mark_place, state_place, unsealed};
+use super::{HistoryError, Stamp, StoredEndpoint, mark_place, state_place, without_checksum};
 use crate::words::{Digest, Name};
 
 /// Everything but the endpoints' figures themselves, which [`Restored::marks`] are replayed for.
@@ -95,7 +95,7 @@ fn marks(c: &Connection) -> Result<StoredMarks, HistoryError> {
         };
         read.events = row.get(6)?;
         let place = mark_place(id as i64, &stamp, read.events);
-        let content = unsealed(&inputs, &place)
+        let content = without_checksum(&inputs, &place)
             .ok_or_else(|| damaged(c, format!("mark {id} does not hold what was written")))?;
         read.list.push((id, content.to_vec()));
         read.last = Some(stamp);
@@ -167,7 +167,7 @@ fn endpoints(c: &Connection) -> Result<HashMap<Name, StoredEndpoint>, HistoryErr
         let judge = match judge {
             None => None,
             Some(bytes) => Some(
-                unsealed(&bytes, &state_place(row.get(0)?, row.get(5)?))
+                without_checksum(&bytes, &state_place(row.get(0)?, row.get(5)?))
                     .ok_or_else(|| {
                         damaged(
                             c,

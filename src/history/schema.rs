@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::reader::HistoryReader;
-use super::{HistoryError, Stamp, mark_place, sealed, state_place};
+use super::{HistoryError, Stamp, mark_place, state_place, with_checksum};
 use crate::config::plan::OWN_BACKUPS;
 use crate::net::guarded;
 
@@ -33,7 +33,7 @@ INSERT OR IGNORE INTO meta (key, value) VALUES ('chain', lower(hex(randomblob(16
 ";
 
 /// What the third format adds to the second: seals of tallies, days and months, results by
-/// themselves, stubs of pruned events.
+/// themselves, prune records of pruned events.
 const THIRD: &str = "
 CREATE TABLE sealed (kind TEXT NOT NULL, number INTEGER NOT NULL, tallies INTEGER NOT NULL, \
 sha256 TEXT NOT NULL, PRIMARY KEY (kind, number)) WITHOUT ROWID;
@@ -293,7 +293,7 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
         .collect::<Result<_, _>>()?;
     for (endpoint, mark, judge) in states {
-        let judge = sealed(
+        let judge = with_checksum(
             content(judge, format!("the state of endpoint {endpoint}"))?,
             &state_place(endpoint, mark),
         );
@@ -317,7 +317,7 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
         })?
         .collect::<Result<_, _>>()?;
     for (id, stamp, inputs) in marks {
-        let inputs = sealed(
+        let inputs = with_checksum(
             content(inputs, format!("mark {id}"))?,
             &mark_place(id, &stamp, newest),
         );

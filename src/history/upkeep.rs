@@ -67,14 +67,14 @@ pub struct Upkeep {
     /// Hours before this one are over, as the engine says, at a moment of both clocks.
     over: Option<(i64, Ms, UtcMs)>,
     /// When it said so.
-    heard: Option<Instant>,
+    said_at: Option<Instant>,
     tasks: VecDeque<Task>,
-    /// Rows that a stub stands for are to be taken away.
+    /// Rows that a prune record stands for are to be taken away.
     pub taking: bool,
 }
 
 impl Upkeep {
-    /// After a start: rows that a stub stands for may be left.
+    /// After a start: rows that a prune record stands for may be left.
     pub fn begun() -> Self {
         Self {
             taking: true,
@@ -85,7 +85,7 @@ impl Upkeep {
     /// Hours before `hour` are complete.
     pub fn hours_are_over(&mut self, hour: i64, at: Ms, utc: UtcMs) {
         self.over = Some((hour, at, utc));
-        self.heard = Some(Instant::now());
+        self.said_at = Some(Instant::now());
     }
 
     pub fn is_idle(&self) -> bool {
@@ -107,8 +107,8 @@ impl Upkeep {
             };
             // A seal is dated when it is written.
             let since = self
-                .heard
-                .map_or(0, |heard| heard.elapsed().as_millis() as Ms);
+                .said_at
+                .map_or(0, |said| said.elapsed().as_millis() as Ms);
             let (at, utc) = (at + since, utc + since as i64);
             if self.tasks.is_empty() {
                 self.tasks = next_tasks(&history.connection, &history.seals, hour)?;

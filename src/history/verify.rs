@@ -9,12 +9,12 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::chain::hex;
 use super::proof::{
-    Proof, Signed, given_differs, pruned_differs, signed, signed_by_others, stored_differ,
-    stub_differs,
+    Proof, Signed, given_differs, prune_record_differs, pruned_differs, signed, signed_by_others,
+    stored_differ,
 };
+use super::prune_record::PruneRecord;
 use super::reader::HistoryReader;
 use super::seals::{Seals, UnitKind, tallies_digest};
-use super::stub::Stub;
 use super::verification::{Against, Verification};
 use super::walk::{Walked, walk};
 use super::{HistoryError, partial_indexes, schema};
@@ -64,30 +64,30 @@ fn looked_through(
     let mut wanted: Vec<u64> = stored.iter().chain(&given).map(|c| c.seq).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let stub = match Stub::read(connection) {
-        Ok(stub) => stub,
+    let prune_record = match PruneRecord::read(connection) {
+        Ok(prune_record) => prune_record,
         Err(HistoryError::Damaged { why, .. }) => {
             return Ok(Verification::Altered { seq: 1, why });
         }
         Err(error) => return Err(error),
     };
-    let before = stub.as_ref().map_or(0, |s| s.last);
-    // What a stub tells of may not be taken away yet.
+    let before = prune_record.as_ref().map_or(0, |s| s.last);
+    // What a prune record tells of may not be taken away yet.
     stored.retain(|c| c.seq > before);
-    let walked = match walk(connection, stub.as_ref(), &wanted, u64::MAX)? {
+    let walked = match walk(connection, prune_record.as_ref(), &wanted, u64::MAX)? {
         Ok(walked) => walked,
         Err(altered) => return Ok(altered),
     };
     let held = Held {
         stored: &stored,
         given: given.as_ref(),
-        stub: stub.as_ref(),
+        prune_record: prune_record.as_ref(),
         walked: &walked,
     };
     if let Some(found) = held.differs(connection, against)? {
         return Ok(found);
     }
-    if let Some((seq, why)) = walked.told.differs(connection, stub.as_ref())? {
+    if let Some((seq, why)) = walked.tables.differs(connection, prune_record.as_ref())? {
         return Ok(Verification::Altered { seq, why });
     }
     if let Some((seq, why)) = tallies_differ(connection, &walked)? {
@@ -150,7 +150,7 @@ fn stored_checkpoints(
 struct Held<'h> {
     stored: &'h [Signed],
     given: Option<&'h Signed>,
-    stub: Option<&'h Stub>,
+    prune_record: Option<&'h PruneRecord>,
     walked: &'h Walked,
 }
 
@@ -172,15 +172,15 @@ impl Held<'_> {
         if let Some(found) = stored_differ(stored, walked, &proof) {
             return Ok(Some(found));
         }
-        if let Some(stub) = self.stub
-            && let Some(why) = stub_differs(connection, stub, walked, &proof)?
+        if let Some(prune_record) = self.prune_record
+            && let Some(why) = prune_record_differs(connection, prune_record, walked, &proof)?
         {
-            let seq = stub.last;
+            let seq = prune_record.last;
             return Ok(Some(Verification::Altered { seq, why }));
         }
         if let Some(given) = self.given {
-            let found = match self.stub.filter(|s| given.seq <= s.last) {
-                Some(stub) => pruned_differs(given, stub, walked, &proof),
+            let found = match self.prune_record.filter(|s| given.seq <= s.last) {
+                Some(prune_record) => pruned_differs(given, prune_record, walked, &proof),
                 None => given_differs(given, walked, stored, &proof),
             };
             if found.is_some() {
@@ -206,23 +206,23 @@ fn tallies_differ(
 ) -> Result<Option<(u64, String)>, HistoryError> {
     let mut seals = Seals::default();
     walked
-        .told
+        .tables
         .seals()
         .iter()
         .for_each(|(_, unit, ..)| seals.add(*unit));
-    for (seq, unit, told, sum) in walked.told.seals().iter().rev() {
+    for (seq, unit, sealed, sum) in walked.tables.seals().iter().rev() {
         if seals.may_be_gone(*unit) {
             continue;
         }
         let mut is_misfiled = false;
         let (digest, count) = tallies_digest(connection, *unit, |endpoint, name| {
-            is_misfiled |= !walked.told.stood_for(endpoint, name)
+            is_misfiled |= !walked.tables.stood_for(endpoint, name)
         })?;
         // Versions before kept an hour's tallies for seven days and had nothing longer.
         let is_forgotten = count == 0
             && unit.kind == UnitKind::Hour
             && walked.keeps_from.is_none_or(|first| *seq < first);
-        if !is_forgotten && (count != *told || hex(&digest) != *sum || is_misfiled) {
+        if !is_forgotten && (count != *sealed || hex(&digest) != *sum || is_misfiled) {
             let kind = unit.kind.as_str();
             return Ok(Some((
                 *seq,

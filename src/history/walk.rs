@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use super::HistoryError;
 use super::chain::{GENESIS, canonical, hex, link};
 use super::event::{Event, EventRecord};
+use super::prune_record::PruneRecord;
 use super::read::{StoredEvent, each_event};
-use super::retold::Retold;
-use super::stub::Stub;
+use super::rebuilt::RebuiltTables;
 use super::trust::Introduced;
 use super::verification::Verification;
 
@@ -29,15 +29,15 @@ pub struct Walked {
     pub restores: HashMap<String, (u64, u64)>,
     /// Keys that an event introduced, in order.
     pub keys: Vec<Introduced>,
-    /// Events that tell of a stub: (the event, the stub's last event, its hash).
+    /// Events that tell of a prune record: (the event, the prune record's last event, its hash).
     pub prunings: Vec<(u64, u64, String)>,
-    pub told: Retold,
+    pub tables: RebuiltTables,
 }
 
 impl Walked {
     /// What events after a cut rest on.
     pub fn carried(&self) -> Map<String, Value> {
-        let mut carried = self.told.carried();
+        let mut carried = self.tables.carried();
         let chain = CarriedChain {
             keeps_from: self.keeps_from,
             restores: self.restores.clone(),
@@ -49,11 +49,11 @@ impl Walked {
         carried
     }
 
-    /// Where a walk begins: at the first event, or behind those that a stub stands for. `None`
-    /// where the stub cannot be read.
-    fn begin(stub: Option<&Stub>) -> Option<Self> {
-        match stub {
-            Some(stub) => Self::resting_on(stub),
+    /// Where a walk begins: at the first event, or behind those that a prune record stands for.
+    /// `None` where the prune record cannot be read.
+    fn begin(prune_record: Option<&PruneRecord>) -> Option<Self> {
+        match prune_record {
+            Some(prune_record) => Self::resting_on(prune_record),
             None => Some(Self {
                 head: GENESIS,
                 ..Self::default()
@@ -86,15 +86,15 @@ impl Walked {
         let record = EventRecord::read(&parsed).map_err(|why| why.to_string())?;
         // What a later version records beside means nothing to the tables of this one.
         if let Some(record) = &record {
-            self.hear(record, &before)?;
-            self.told.hear(record, &parsed, event.endpoint);
+            self.apply(record, &before)?;
+            self.tables.apply(record, &parsed, event.endpoint);
         }
         self.events += 1;
         Ok(())
     }
 
     /// What an event says of the chain; `before` is the hash of the one before it.
-    fn hear(&mut self, e: &EventRecord, before: &[u8; 32]) -> Result<(), &'static str> {
+    fn apply(&mut self, e: &EventRecord, before: &[u8; 32]) -> Result<(), &'static str> {
         match &e.event {
             Event::DaemonStarted(start) if start.format.is_some() => {
                 self.keeps_from = self.keeps_from.or(Some(e.seq));
@@ -156,21 +156,21 @@ impl Walked {
         Ok(())
     }
 
-    fn resting_on(stub: &Stub) -> Option<Self> {
-        let chain = CarriedChain::deserialize(&stub.carried).ok()?;
+    fn resting_on(prune_record: &PruneRecord) -> Option<Self> {
+        let chain = CarriedChain::deserialize(&prune_record.carried).ok()?;
         Some(Self {
-            events: stub.last,
-            head: stub.head,
+            events: prune_record.last,
+            head: prune_record.head,
             keeps_from: chain.keeps_from,
             restores: chain.restores,
             keys: chain.keys,
-            told: Retold::resting_on(&stub.carried)?,
+            tables: RebuiltTables::resting_on(&prune_record.carried)?,
             ..Self::default()
         })
     }
 }
 
-/// What a stub carries of the chain.
+/// What a prune record carries of the chain.
 #[derive(Serialize, Deserialize)]
 struct CarriedChain {
     #[serde(default, deserialize_with = "number")]
@@ -188,13 +188,13 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 /// what was learnt.
 pub fn walk(
     connection: &Connection,
-    stub: Option<&Stub>,
+    prune_record: Option<&PruneRecord>,
     wanted: &[u64],
     until: u64,
 ) -> Result<Result<Walked, Verification>, HistoryError> {
-    let Some(mut walked) = Walked::begin(stub) else {
+    let Some(mut walked) = Walked::begin(prune_record) else {
         return Ok(Err(Verification::Altered {
-            seq: stub.map_or(0, |stub| stub.last),
+            seq: prune_record.map_or(0, |prune_record| prune_record.last),
             why: "the prune record of earlier events cannot be read".into(),
         }));
     };

@@ -60,10 +60,10 @@ pub struct Writer {
 }
 
 impl History {
-    /// Starts the thread. `tell` is called from it.
+    /// Starts the thread. `on_progress` is called from it.
     pub fn start(
         self,
-        tell: impl Fn(Progress) + Send + 'static,
+        on_progress: impl Fn(Progress) + Send + 'static,
     ) -> std::io::Result<(Writer, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = channel();
         let thread = std::thread::Builder::new()
@@ -71,7 +71,7 @@ impl History {
             .spawn(move || {
                 WriterThread {
                     history: self,
-                    tell,
+                    on_progress,
                     tallies: BTreeMap::new(),
                     upkeep: Upkeep::begun(),
                 }
@@ -140,7 +140,7 @@ impl Writer {
 
 struct WriterThread<T> {
     history: History,
-    tell: T,
+    on_progress: T,
     /// The newest of each hour and endpoint.
     tallies: BTreeMap<(i64, i64), TallyDraft>,
     upkeep: Upkeep,
@@ -246,7 +246,7 @@ impl<T: Fn(Progress)> WriterThread<T> {
         loop {
             match self.history.commit(&batch) {
                 Ok(()) => break,
-                Err(error) => (self.tell)(Progress::Failing(error.to_string())),
+                Err(error) => (self.on_progress)(Progress::Failing(error.to_string())),
             }
             let again_at = Instant::now() + RETRY_AFTER;
             loop {
@@ -273,7 +273,7 @@ impl<T: Fn(Progress)> WriterThread<T> {
                 return true;
             }
         }
-        (self.tell)(Progress::Committed {
+        (self.on_progress)(Progress::Committed {
             batch: batch.id,
             events: self.history.next_seq - 1,
         });

@@ -4,8 +4,8 @@
 //! Three parts see what of the prober bears on a probe: the engine's driver measures its own stalls
 //! and what came too late, the recorder knows whether the definition is still in force, and rounds
 //! of witnesses tell whether our network works. What a call of this host itself returned has become
-//! an [`Outcome::Unmeasured`] where it was made (`net::halt`), and so has what can be known while
-//! the probe runs (`net::resolve`, `kind::run`). Here all of it comes together.
+//! an [`Outcome::Unmeasured`] where it was made (`net::probe_error`), and so has what can be known
+//! while the probe runs (`net::resolve`, `kind::run`). Here all of it comes together.
 
 use super::rules::OUTCOME_SLACK_MS;
 use super::state::Verdict;
@@ -97,21 +97,19 @@ fn can_come_of_own_delay(cause: Cause) -> bool {
 /// in its protocol.
 fn is_reported_to_every_client(cause: Cause) -> bool {
     use Cause::*;
-    matches!(
-        cause,
-        ConnectRefused
-            | ConnectUnreachable
-            | IcmpUnreachable
-            | DnsNxdomain
-            | DnsNoAddress
-            | TlsCertExpired
-            | TlsCertNotYetValid
-            | TlsCertName
-            | TlsCertUntrusted
-            | TlsCertPurpose
-            | TlsCertWeak
-            | TlsCertExpiring
-    )
+    match cause {
+        ConnectRefused | ConnectUnreachable | IcmpUnreachable | DnsNxdomain | DnsNoAddress
+        | TlsCertExpired | TlsCertNotYetValid | TlsCertName | TlsCertUntrusted | TlsCertPurpose
+        | TlsCertWeak | TlsCertExpiring => true,
+        DnsServfail | DnsRefused | DnsTimeout | DnsInvalid | ConnectTimeout | ConnectReset
+        | TlsTimeout | TlsHandshake | TlsClientAuth | FirstByteTimeout | BodyTimeout
+        | HttpMalformed | HttpTruncated | HeaderLimit | BodyLimit | DecodeError | DecodeLimit
+        | RedirectLimit | RedirectPolicy | ProtocolError | Status | VersionMismatch
+        | HeaderMismatch | BodyMismatch | JsonMismatch | UrlMismatch | TooSlow | DnsRcode
+        | DnsMismatch | IcmpTimeout | ExpectMismatch | ExpectTimeout | TlsMismatch | JudgeLimit => {
+            false
+        }
+    }
 }
 
 /// Whether the prober itself held a probe up: the reason of a stall of the engine within it that

@@ -20,7 +20,7 @@ fn span(from: Ms, to: Ms) -> Span {
 }
 
 impl Recording {
-    pub fn hear(&mut self, change: &Change) {
+    pub fn apply(&mut self, change: &Change) {
         match *change {
             Change::Down {
                 from,

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use self::target::{Note, ProbeTarget};
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Tls as TlsSettings;
 use crate::words::people;
@@ -91,6 +91,27 @@ macro_rules! types {
                 }
             }
 
+            /// Options of `probity probe` that not every kind has, as far as this one has them.
+            pub fn options(self) -> &'static [&'static str] {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::OPTIONS,)*
+                }
+            }
+
+            /// Whether it sends echo requests, for whose sockets a process may have no permission.
+            pub fn needs_echo_socket(self) -> bool {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::NEEDS_ECHO_SOCKET,)*
+                }
+            }
+
+            /// Whether an answer can lead the probe to another host.
+            pub fn leads_elsewhere(self) -> bool {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::LEADS_ELSEWHERE,)*
+                }
+            }
+
             /// The lines of config that an address on the command line stands for.
             pub fn lines(self, scheme: &str, rest: &str) -> String {
                 match self {
@@ -99,10 +120,10 @@ macro_rules! types {
             }
 
             /// Reads the table of this kind.
-            pub fn spec(self, layers: &Layers, surroundings: &dyn Surroundings) -> Spec {
+            pub fn spec(self, layers: &Layers, inputs: &dyn ConfigInputs) -> Spec {
                 match self {
                     $(Kind::$kind => {
-                        let spec = <$folder::$target as ProbeTarget>::read(layers, surroundings);
+                        let spec = <$folder::$target as ProbeTarget>::read(layers, inputs);
                         Spec::$kind(Arc::new(spec))
                     })*
                 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Tls;
 
@@ -21,12 +21,18 @@ pub trait ProbeTarget: Sized + Debug + Clone {
     const USAGE: &'static str;
     /// Whether it probes from the endpoint's `source_address`.
     const USES_SOURCE_ADDRESS: bool = true;
+    /// Options of `probity probe` that this kind has and some other kind has not.
+    const OPTIONS: &'static [&'static str] = &[];
+    /// Whether it sends echo requests: a process may have no permission for their sockets.
+    const NEEDS_ECHO_SOCKET: bool = false;
+    /// Whether an answer can lead the probe to another host, whose name is then resolved.
+    const LEADS_ELSEWHERE: bool = false;
 
     /// The lines of config that such an address stands for.
     fn lines(scheme: &str, rest: &str) -> String;
 
     /// Reads the kind's table; each fault is noted where it is.
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> Self::Spec;
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> Self::Spec;
 
     /// The probe of an address, or nothing after a fault.
     fn aimed(spec: Arc<Self::Spec>, text: &str, at: &Item) -> Option<Self>;

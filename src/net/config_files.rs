@@ -1,4 +1,4 @@
-//! The real surroundings of a config: files, environment, credentials, host name.
+//! The real inputs of a config: files, environment, credentials, host name.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{guarded, sys, zone_data};
-use crate::config::Surroundings;
+use crate::config::ConfigInputs;
 use crate::judgement::zones::Zones;
 use crate::words::people;
 
@@ -96,7 +96,7 @@ impl WithoutSecrets {
     }
 }
 
-impl Surroundings for WithoutSecrets {
+impl ConfigInputs for WithoutSecrets {
     fn read(&self, path: &Path) -> Result<String, String> {
         self.look(path);
         Files.read(path)
@@ -148,7 +148,7 @@ impl Surroundings for WithoutSecrets {
     }
 }
 
-impl Surroundings for Files {
+impl ConfigInputs for Files {
     fn read(&self, path: &Path) -> Result<String, String> {
         text(path, |_| ())
     }

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::halt::{Halt, connect_error, own_call};
+use super::probe_error::{ProbeError, connect_error, own_call};
 use super::sys;
 use crate::words::Reason;
 
@@ -22,7 +22,11 @@ pub struct DatagramSocket(UdpSocket);
 impl DatagramSocket {
     /// From this address of the host, else from one that the kernel chooses. `what` is what the
     /// socket is for, in the words of an error.
-    pub fn connected(peer: SocketAddr, source: Option<IpAddr>, what: &str) -> Result<Self, Halt> {
+    pub fn connected(
+        peer: SocketAddr,
+        source: Option<IpAddr>,
+        what: &str,
+    ) -> Result<Self, ProbeError> {
         let ours = |error: io::Error, what: &str| {
             own_call(&error, what, peer).unwrap_or_else(|| connect_error(&error))
         };
@@ -72,9 +76,9 @@ pub struct Datagram {
 
 /// The socket has its port already when it connects: what is missing then is an address of this
 /// host from which a way leads to the peer.
-fn no_address(error: &io::Error, what: &str) -> Option<Halt> {
+fn no_address(error: &io::Error, what: &str) -> Option<ProbeError> {
     (error.raw_os_error() == Some(libc::EADDRNOTAVAIL)).then(|| {
-        Halt::unmeasured(
+        ProbeError::unmeasured(
             Reason::LocalNetwork,
             format!("{what}: {error}: this host has no address to go there from"),
         )
@@ -116,13 +120,13 @@ mod tests {
         let not_ours = Some([192, 0, 2, 77].into());
         assert!(matches!(
             DatagramSocket::connected(at, not_ours, "test").err(),
-            Some(Halt::Unmeasured(Reason::LocalResource, why))
+            Some(ProbeError::Unmeasured(Reason::LocalResource, why))
                 if why.starts_with("bind to the source address: ")
         ));
         let of_the_other_family = Some(Ipv6Addr::LOCALHOST.into());
         assert!(matches!(
             DatagramSocket::connected(at, of_the_other_family, "test").err(),
-            Some(Halt::Unmeasured(Reason::LocalNetwork, _))
+            Some(ProbeError::Unmeasured(Reason::LocalNetwork, _))
         ));
     }
 
@@ -135,7 +139,7 @@ mod tests {
         let error = socket.receive(8).await.err().expect("closed");
         assert!(matches!(
             connect_error(&error),
-            Halt::Down(Cause::ConnectRefused, _)
+            ProbeError::Down(Cause::ConnectRefused, _)
         ));
     }
 }

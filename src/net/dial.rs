@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::halt::{Halt, is_broadcast};
+use super::probe_error::{ProbeError, is_broadcast};
 use super::resolve::Sought;
 use super::shared::Net;
 use super::stream::StampedTcp;
@@ -39,14 +39,14 @@ pub async fn resolve(
     sought: Sought<'_>,
     port: u16,
     deadline: Instant,
-) -> Result<Vec<SocketAddr>, Halt> {
+) -> Result<Vec<SocketAddr>, ProbeError> {
     let host = sought.host;
     let literal = zone::address(host);
     trace.is_named.set(literal.is_none());
     if let Some((address, zone)) = literal {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::DnsNoAddress,
                 format!("{host} is not the address of a host"),
             ));
@@ -76,7 +76,7 @@ pub async fn resolve(
         .map(|ip| SocketAddr::new(ip, port))
         .collect();
     if addresses.is_empty() {
-        Err(Halt::down(
+        Err(ProbeError::down(
             Cause::DnsNoAddress,
             format!("{host} has no address"),
         ))
@@ -86,13 +86,13 @@ pub async fn resolve(
 }
 
 /// An interface that this host does not have (any more) is its own lack, not the endpoint's.
-fn in_zone(address: IpAddr, port: u16, zone: Option<&str>) -> Result<SocketAddr, Halt> {
+fn in_zone(address: IpAddr, port: u16, zone: Option<&str>) -> Result<SocketAddr, ProbeError> {
     let (IpAddr::V6(v6), Some(zone)) = (address, zone) else {
         return Ok(SocketAddr::new(address, port));
     };
     let index = zone.parse().ok().or_else(|| sys::interface_index(zone));
     let index = index.ok_or_else(|| {
-        Halt::unmeasured(
+        ProbeError::unmeasured(
             Reason::LocalNetwork,
             format!("this host has no interface {zone} (the zone of {v6}%{zone})"),
         )
@@ -103,13 +103,16 @@ fn in_zone(address: IpAddr, port: u16, zone: Option<&str>) -> Result<SocketAddr,
 /// What became of one address.
 pub struct Tried<R> {
     pub address: IpAddr,
-    pub result: Result<R, Halt>,
+    pub result: Result<R, ProbeError>,
     began_ns: u64,
     ended_ns: u64,
 }
 
 /// Tries one address, and notes when that began and ended.
-pub async fn timed<R>(to: SocketAddr, attempt: impl Future<Output = Result<R, Halt>>) -> Tried<R> {
+pub async fn timed<R>(
+    to: SocketAddr,
+    attempt: impl Future<Output = Result<R, ProbeError>>,
+) -> Tried<R> {
     let began_ns = KernelClock::Boottime.now_ns();
     let result = attempt.await;
     Tried {
@@ -126,8 +129,8 @@ pub async fn race<R, S, F>(
     trace: &Trace,
     addresses: &[SocketAddr],
     begin: impl Fn(SocketAddr) -> F,
-    took: impl Fn(Tried<R>) -> Result<S, Halt>,
-) -> Result<S, Halt>
+    took: impl Fn(Tried<R>) -> Result<S, ProbeError>,
+) -> Result<S, ProbeError>
 where
     F: Future<Output = Tried<R>>,
 {
@@ -149,7 +152,7 @@ where
         };
         let address = tried.address;
         let tried = Tried {
-            result: tried.result.map_err(|halt| of_name(trace, address, halt)),
+            result: tried.result.map_err(|err| of_name(trace, address, err)),
             ..tried
         };
         note(trace, &tried);
@@ -158,33 +161,34 @@ where
             // A cause at the endpoint tells more than this host's lack of a way to one of its
             // addresses. An address that was not tried for want of a descriptor or a permission
             // might have answered: that is ours.
-            Err(halt) => {
-                last = match (last, halt) {
-                    (Some(before @ Halt::Down(..)), Halt::Unmeasured(Reason::LocalNetwork, _)) => {
-                        Some(before)
-                    }
-                    (Some(before @ Halt::Unmeasured(reason, _)), Halt::Down(..))
+            Err(err) => {
+                last = match (last, err) {
+                    (
+                        Some(before @ ProbeError::Down(..)),
+                        ProbeError::Unmeasured(Reason::LocalNetwork, _),
+                    ) => Some(before),
+                    (Some(before @ ProbeError::Unmeasured(reason, _)), ProbeError::Down(..))
                         if reason != Reason::LocalNetwork =>
                     {
                         Some(before)
                     }
-                    (_, halt) => Some(halt),
+                    (_, err) => Some(err),
                 }
             }
         }
     }
-    Err(last.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, "the host has no address")))
+    Err(last.unwrap_or_else(|| ProbeError::down(Cause::DnsNoAddress, "the host has no address")))
 }
 
 /// What became of an address of a name. If the kernel leads it to all hosts of a network, and
 /// refuses to for that, the name has no host there: that is the endpoint's. Such an address in the
 /// config is the config's.
-pub fn of_name(trace: &Trace, address: IpAddr, halt: Halt) -> Halt {
-    match halt {
-        Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, _)
+pub fn of_name(trace: &Trace, address: IpAddr, err: ProbeError) -> ProbeError {
+    match err {
+        ProbeError::Unmeasured(Reason::LocalNetwork | Reason::Permission, _)
             if trace.is_named.get() && is_broadcast(address) =>
         {
-            Halt::down(
+            ProbeError::down(
                 Cause::DnsNoAddress,
                 format!(
                     "{address} is a broadcast address of a network of this host, and not the \
@@ -192,7 +196,7 @@ pub fn of_name(trace: &Trace, address: IpAddr, halt: Halt) -> Halt {
                 ),
             )
         }
-        halt => halt,
+        err => err,
     }
 }
 
@@ -213,7 +217,9 @@ async fn first_of<F: Future>(futures: &mut Vec<Pin<Box<F>>>) -> F::Output {
 fn note<R>(trace: &Trace, tried: &Tried<R>) {
     let error = match &tried.result {
         Ok(_) => None,
-        Err(Halt::Down(_, detail) | Halt::Unmeasured(_, detail)) => Some(detail.clone()),
+        Err(ProbeError::Down(_, detail) | ProbeError::Unmeasured(_, detail)) => {
+            Some(detail.clone())
+        }
     };
     let duration_us = (tried.ended_ns - tried.began_ns) / 1000;
     trace.facts.borrow_mut().attempts.push(Attempt {
@@ -231,7 +237,7 @@ pub async fn connect<'t>(
     host: &str,
     port: u16,
     deadline: Instant,
-) -> Result<StampedTcp<'t>, Halt> {
+) -> Result<StampedTcp<'t>, ProbeError> {
     connect_where(net, trace, dial, (host.into(), port), &|_| Ok(()), deadline).await
 }
 
@@ -242,9 +248,9 @@ pub async fn connect_where<'t>(
     trace: &'t Trace,
     dial: &Dial,
     (sought, port): (Sought<'_>, u16),
-    may: &dyn Fn(IpAddr) -> Result<(), Halt>,
+    may: &dyn Fn(IpAddr) -> Result<(), ProbeError>,
     deadline: Instant,
-) -> Result<StampedTcp<'t>, Halt> {
+) -> Result<StampedTcp<'t>, ProbeError> {
     let of_source = dial.of_its_source();
     let dial = of_source.as_ref().unwrap_or(dial);
     let mut addresses = resolve(net, trace, dial, sought, port, deadline).await?;
@@ -259,7 +265,7 @@ pub async fn connect_where<'t>(
         let mut tried = attempt(*address, dial.source).await;
         tried.result = tried
             .result
-            .map_err(|halt| of_name(trace, address.ip(), halt));
+            .map_err(|err| of_name(trace, address.ip(), err));
         note(trace, &tried);
         return finish(trace, tried);
     }
@@ -280,7 +286,7 @@ async fn attempt(to: SocketAddr, source: Option<IpAddr>) -> Tried<TcpConnection>
     tried
 }
 
-fn finish(trace: &Trace, tried: Tried<TcpConnection>) -> Result<StampedTcp<'_>, Halt> {
+fn finish(trace: &Trace, tried: Tried<TcpConnection>) -> Result<StampedTcp<'_>, ProbeError> {
     let opened = tried.result?;
     let mut facts = trace.facts.borrow_mut();
     facts.address = Some(tried.address);
@@ -304,7 +310,7 @@ mod tests {
     }
 
     /// Port `n` answers after `n` ms; port 0 fails at once, and port 1 fails for a lack of our own.
-    async fn raced(ports: &[u16]) -> (Result<u16, Halt>, u128, Vec<Attempt>) {
+    async fn raced(ports: &[u16]) -> (Result<u16, ProbeError>, u128, Vec<Attempt>) {
         let trace = Trace::begin();
         let addresses: Vec<SocketAddr> = ports
             .iter()
@@ -315,9 +321,12 @@ mod tests {
         let attempt = |to: SocketAddr| {
             timed(to, async move {
                 match to.port() {
-                    0 => Err(Halt::down(Cause::ConnectRefused, "refused")),
-                    1 => Err(Halt::unmeasured(Reason::LocalNetwork, "no way")),
-                    2 => Err(Halt::unmeasured(Reason::LocalResource, "no descriptor")),
+                    0 => Err(ProbeError::down(Cause::ConnectRefused, "refused")),
+                    1 => Err(ProbeError::unmeasured(Reason::LocalNetwork, "no way")),
+                    2 => Err(ProbeError::unmeasured(
+                        Reason::LocalResource,
+                        "no descriptor",
+                    )),
                     ms => {
                         tokio::time::sleep(Duration::from_millis(ms.into())).await;
                         Ok(ms)
@@ -360,21 +369,21 @@ mod tests {
         for ports in [[0, 1], [1, 0]] {
             let (result, _, attempts) = raced(&ports).await;
             assert!(
-                matches!(result, Err(Halt::Down(Cause::ConnectRefused, _))),
+                matches!(result, Err(ProbeError::Down(Cause::ConnectRefused, _))),
                 "{ports:?}"
             );
             assert!(attempts.iter().all(|a| a.error.is_some()) && attempts.len() == 2);
         }
         assert!(matches!(
             raced(&[1, 1]).await.0,
-            Err(Halt::Unmeasured(Reason::LocalNetwork, _))
+            Err(ProbeError::Unmeasured(Reason::LocalNetwork, _))
         ));
         // An address that was never tried might have answered.
         for ports in [[0, 2], [2, 0]] {
             assert!(
                 matches!(
                     raced(&ports).await.0,
-                    Err(Halt::Unmeasured(Reason::LocalResource, _))
+                    Err(ProbeError::Unmeasured(Reason::LocalResource, _))
                 ),
                 "{ports:?}"
             );
@@ -433,30 +442,26 @@ mod tests {
         );
         assert!(matches!(
             in_zone(local, 53, Some("no-such-if")),
-            Err(Halt::Unmeasured(Reason::LocalNetwork, _))
+            Err(ProbeError::Unmeasured(Reason::LocalNetwork, _))
         ));
     }
 
     #[tokio::test]
     async fn an_address_of_all_hosts_of_a_network_is_no_host_of_a_name() {
         let to = SocketAddr::from(([127, 255, 255, 255], 80));
-        let halt = tcp::open(to, None).await.map(drop).expect_err("no host");
+        let err = tcp::open(to, None).await.map(drop).expect_err("no host");
         assert!(
-            matches!(halt, Halt::Unmeasured(Reason::LocalNetwork, _)),
-            "{halt:?}"
+            matches!(err, ProbeError::Unmeasured(Reason::LocalNetwork, _)),
+            "{err:?}"
         );
         let trace = Trace::begin();
-        assert_eq!(
-            of_name(&trace, to.ip(), halt.clone()),
-            halt,
-            "of the config"
-        );
+        assert_eq!(of_name(&trace, to.ip(), err.clone()), err, "of the config");
         trace.is_named.set(true);
-        let named = of_name(&trace, to.ip(), halt.clone());
+        let named = of_name(&trace, to.ip(), err.clone());
         assert!(
-            matches!(named, Halt::Down(Cause::DnsNoAddress, _)),
+            matches!(named, ProbeError::Down(Cause::DnsNoAddress, _)),
             "{named:?}"
         );
-        assert_eq!(of_name(&trace, [127, 0, 0, 1].into(), halt.clone()), halt);
+        assert_eq!(of_name(&trace, [127, 0, 0, 1].into(), err.clone()), err);
     }
 }

@@ -33,7 +33,7 @@ pub enum Step {
 #[derive(Default)]
 pub struct Dialogue {
     /// All that came since the last match; the lines before `line_at` have been looked at.
-    heard: Vec<u8>,
+    received: Vec<u8>,
     line_at: usize,
     /// So far no line feed was found behind `line_at`.
     searched: usize,
@@ -55,30 +55,30 @@ pub struct Dialogue {
 impl Dialogue {
     /// Where the next bytes of the peer go.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.heard
+        &mut self.received
     }
 
     pub fn is_full(&self) -> bool {
-        self.heard.len() > REPLY_LIMIT
+        self.received.len() > REPLY_LIMIT
     }
 
     /// What came since the last match.
-    pub fn heard(&self) -> &[u8] {
-        &self.heard
+    pub fn received(&self) -> &[u8] {
+        &self.received
     }
 
     /// The same for people, from the beginning of its first line on.
     pub fn said(&self) -> Vec<u8> {
-        if self.heard.trim_ascii().is_empty() {
+        if self.received.trim_ascii().is_empty() {
             Vec::new()
         } else {
-            [&*self.begun, &*self.heard].concat()
+            [&*self.begun, &*self.received].concat()
         }
     }
 
     /// What the peer began with, while nothing of it has matched.
     pub fn unmatched_begin(&self) -> Option<&[u8]> {
-        (!self.has_matched).then_some(&self.heard)
+        (!self.has_matched).then_some(&self.received)
     }
 
     pub fn has_sent(&self) -> bool {
@@ -107,7 +107,7 @@ impl Dialogue {
     pub fn look_by(&mut self, pattern: &Regex, is_in: &dyn Fn(&[u8]) -> bool) -> Step {
         let mut cannot = None;
         while let Some(end) = self.end_of_line() {
-            let line = trimmed(&self.heard[self.line_at..end]);
+            let line = trimmed(&self.received[self.line_at..end]);
             let is_matched = is_in(line);
             let line = line.to_vec();
             let is_last = !self.is_within_line() && self.is_last_answer(&line, pattern);
@@ -139,12 +139,12 @@ impl Dialogue {
 
     fn end_of_line(&mut self) -> Option<usize> {
         let found = self
-            .heard
+            .received
             .get(self.searched..)?
             .iter()
             .position(|b| *b == b'\n')
             .map(|at| self.searched + at);
-        self.searched = found.unwrap_or(self.heard.len());
+        self.searched = found.unwrap_or(self.received.len());
         found
     }
 
@@ -153,8 +153,8 @@ impl Dialogue {
         pattern: &Regex,
         is_in: &dyn Fn(&[u8]) -> bool,
     ) -> Option<Step> {
-        let partial = trimmed(&self.heard[self.line_at..]);
-        self.scanned += self.heard.len();
+        let partial = trimmed(&self.received[self.line_at..]);
+        self.scanned += self.received.len();
         if self.scanned > SCAN_BUDGET {
             return None;
         }
@@ -163,38 +163,44 @@ impl Dialogue {
             if !self.is_within_line() {
                 self.is_last_answer(&line, pattern);
             }
-            return Some(self.matched(self.line_at..self.line_at + line.len(), self.heard.len()));
+            return Some(
+                self.matched(self.line_at..self.line_at + line.len(), self.received.len()),
+            );
         }
         // Over several lines, or over a byte of a binary greeting that happens to be a line feed.
-        if self.line_at == 0 || !is_in(&self.heard) {
+        if self.line_at == 0 || !is_in(&self.received) {
             return None;
         }
         // In a long text, to ask where would be another search, and one without a limit.
-        if self.heard.len() > FOUND_WITHIN {
+        if self.received.len() > FOUND_WITHIN {
             let end = self.lines_until_match(is_in);
-            let text = trimmed(&self.heard[..end]).len();
+            let text = trimmed(&self.received[..end]).len();
             return Some(self.matched(0..text, end));
         }
-        let found = pattern.find(&self.heard)?.range();
-        let rest = &self.heard[found.end..];
+        let found = pattern.find(&self.received)?.range();
+        let rest = &self.received[found.end..];
         let end = rest
             .iter()
             .position(|b| *b == b'\n')
-            .map_or(self.heard.len(), |at| found.end + at + 1);
-        let from = begin_of_line(&self.heard[..found.start]);
-        let text = trimmed(&self.heard[from..found.end]);
+            .map_or(self.received.len(), |at| found.end + at + 1);
+        let from = begin_of_line(&self.received[..found.start]);
+        let text = trimmed(&self.received[from..found.end]);
         Some(self.matched(from..from + text.len(), end))
     }
 
     /// The end of the first line up to which the pattern matches.
     fn lines_until_match(&self, is_in: &dyn Fn(&[u8]) -> bool) -> usize {
-        let line_feeds = self.heard.iter().enumerate().filter(|(_, b)| **b == b'\n');
+        let line_feeds = self
+            .received
+            .iter()
+            .enumerate()
+            .filter(|(_, b)| **b == b'\n');
         let ends: Vec<usize> = line_feeds
             .map(|(at, _)| at + 1)
-            .chain([self.heard.len()])
+            .chain([self.received.len()])
             .collect();
-        let before = ends.partition_point(|end| !is_in(&self.heard[..*end]));
-        ends.get(before).copied().unwrap_or(self.heard.len())
+        let before = ends.partition_point(|end| !is_in(&self.received[..*end]));
+        ends.get(before).copied().unwrap_or(self.received.len())
     }
 
     /// Whether the line that is looked at is the rest of one that has matched already.
@@ -209,12 +215,12 @@ impl Dialogue {
         } else {
             Vec::new()
         };
-        let text = [&*begun, &self.heard[text]].concat();
-        let from = begin_of_line(&self.heard[..end]);
+        let text = [&*begun, &self.received[text]].concat();
+        let from = begin_of_line(&self.received[..end]);
         self.begun = if from == 0 { begun } else { Vec::new() };
-        self.begun.extend_from_slice(&self.heard[from..end]);
+        self.begun.extend_from_slice(&self.received[from..end]);
         self.begun.truncate(BEGUN_LIMIT);
-        self.heard.drain(..end);
+        self.received.drain(..end);
         self.line_at = 0;
         self.searched = 0;
         self.has_matched = true;
@@ -401,7 +407,7 @@ mod tests {
         assert!(echo.said().is_empty());
         assert_eq!(looks(&mut echo, b"r", "^221"), Step::More);
         assert_eq!(
-            (echo.heard(), echo.said()),
+            (echo.received(), echo.said()),
             (&b"r"[..], b"220 hello secr".to_vec())
         );
         assert_eq!(

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::datagram::{Datagram, DatagramSocket};
 use super::dns_message::{Wrong, answers};
-use super::halt::{Halt, connect_error, own_call};
+use super::probe_error::{ProbeError, connect_error, own_call};
 use super::stream::StampedTcp;
 use super::tcp::open_stream;
 use super::trace::Trace;
@@ -38,7 +38,7 @@ pub enum Exchange {
     /// Nobody listens there.
     Refused,
     /// This host could not ask, or the network said no.
-    Local(Halt),
+    Local(ProbeError),
 }
 
 /// Asks a question that is ready to be sent, and again over TCP when the answer says that it was
@@ -109,7 +109,7 @@ async fn over_udp(
 ) -> Exchange {
     let socket = match DatagramSocket::connected(server, None, ASKING) {
         Ok(socket) => socket,
-        Err(halt) => return Exchange::Local(halt),
+        Err(err) => return Exchange::Local(err),
     };
     if let Err(error) = socket.send(query).await {
         return failed(&error, server);
@@ -156,8 +156,8 @@ async fn over_udp(
 async fn over_tcp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange {
     let mut stream = match open_stream(server).await {
         Ok(stream) => stream,
-        Err(Halt::Down(Cause::ConnectRefused, _)) => return Exchange::Refused,
-        Err(halt) => return Exchange::Local(halt),
+        Err(ProbeError::Down(Cause::ConnectRefused, _)) => return Exchange::Refused,
+        Err(err) => return Exchange::Local(err),
     };
     let run = async {
         match trace {

@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-use super::halt::{Halt, own_call};
+use super::probe_error::{ProbeError, own_call};
 use super::sys;
 use super::trace::{Stage, Trace};
 use crate::words::{Cause, Reason};
@@ -33,7 +33,12 @@ pub struct Echoes {
 
 impl Echoes {
     /// One request to one address, and its reply.
-    pub async fn ask(&self, trace: &Trace, to: SocketAddr, size: usize) -> Result<Reply, Halt> {
+    pub async fn ask(
+        &self,
+        trace: &Trace,
+        to: SocketAddr,
+        size: usize,
+    ) -> Result<Reply, ProbeError> {
         let socket = self.socket(to.ip())?;
         let token = fastrand::u64(..);
         let (sender, receiver) = oneshot::channel();
@@ -45,21 +50,23 @@ impl Echoes {
         if let Err(error) = socket.send(&request, to).await {
             return Err(
                 own_call(&error, "sending an echo request", to).unwrap_or_else(|| {
-                    Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))
+                    ProbeError::down(Cause::IcmpUnreachable, format!("echo request: {error}"))
                 }),
             );
         }
         match receiver.await {
-            Ok(Heard::Reply(reply)) => Ok(reply),
-            Ok(Heard::Unreachable(what)) => Err(Halt::down(Cause::IcmpUnreachable, what)),
-            Err(_) => Err(Halt::unmeasured(
+            Ok(EchoAnswer::Reply(reply)) => Ok(reply),
+            Ok(EchoAnswer::Unreachable(what)) => {
+                Err(ProbeError::down(Cause::IcmpUnreachable, what))
+            }
+            Err(_) => Err(ProbeError::unmeasured(
                 Reason::Internal,
                 "the echo socket was closed",
             )),
         }
     }
 
-    fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, Halt> {
+    fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, ProbeError> {
         let mut place = if address.is_ipv4() {
             &self.v4
         } else {
@@ -77,10 +84,10 @@ impl Echoes {
             socket",
                 (address, 0).into(),
             ) {
-                Some(halt @ Halt::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _)) => {
-                    halt
-                }
-                _ => Halt::unmeasured(
+                Some(
+                    err @ ProbeError::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _),
+                ) => err,
+                _ => ProbeError::unmeasured(
                     Reason::Permission,
                     format!(
                         "no ICMP socket: {e}; allow it with \
@@ -101,7 +108,7 @@ pub fn permitted() -> Result<(), String> {
         .map_err(|e| e.to_string())
 }
 
-enum Heard {
+enum EchoAnswer {
     Reply(Reply),
     Unreachable(String),
 }
@@ -111,7 +118,7 @@ pub struct Reply {
     pub hop_limit: Option<u8>,
 }
 
-type WaitingEchoes = Rc<RefCell<HashMap<u64, oneshot::Sender<Heard>>>>;
+type WaitingEchoes = Rc<RefCell<HashMap<u64, oneshot::Sender<EchoAnswer>>>>;
 
 struct EchoSocket {
     socket: Rc<AsyncFd<Socket>>,
@@ -158,8 +165,8 @@ impl EchoSocket {
         let _ = socket.set_send_buffer_size(1 << 20);
         sys::stamp_arrivals(socket.as_fd());
         match address {
-            IpAddr::V4(_) => sys::tell_ttl(socket.as_fd()),
-            IpAddr::V6(_) => sys::tell_hop_limit(socket.as_fd()),
+            IpAddr::V4(_) => sys::receive_ttl(socket.as_fd()),
+            IpAddr::V6(_) => sys::receive_hop_limit(socket.as_fd()),
         }
         let socket = Rc::new(sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?);
         let waiting = WaitingEchoes::default();
@@ -172,7 +179,7 @@ impl EchoSocket {
         }))
     }
 
-    fn wait(&self, token: u64, sender: oneshot::Sender<Heard>) -> Forget {
+    fn wait(&self, token: u64, sender: oneshot::Sender<EchoAnswer>) -> Forget {
         self.waiting.borrow_mut().insert(token, sender);
         Forget {
             waiting: self.waiting.clone(),
@@ -211,10 +218,10 @@ async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: WaitingEchoes, f
             hop_limit = packet.get(8).copied();
             packet = ip_payload(packet);
         }
-        if let Some((token, heard)) = understood(packet, family, received.arrived_ns, hop_limit)
+        if let Some((token, reply)) = understood(packet, family, received.arrived_ns, hop_limit)
             && let Some(sender) = waiting.borrow_mut().remove(&token)
         {
-            let _ = sender.send(heard);
+            let _ = sender.send(reply);
         }
     }
 }
@@ -231,7 +238,7 @@ fn understood(
     family: IpAddr,
     arrived_ns: Option<u64>,
     hop_limit: Option<u8>,
-) -> Option<(u64, Heard)> {
+) -> Option<(u64, EchoAnswer)> {
     let token_at = |bytes: &[u8], at: usize| {
         bytes
             .get(at..at + TOKEN)?
@@ -242,7 +249,7 @@ fn understood(
     match (*packet.first()?, family) {
         (0, IpAddr::V4(_)) | (129, IpAddr::V6(_)) => Some((
             token_at(packet, HEADER)?,
-            Heard::Reply(Reply {
+            EchoAnswer::Reply(Reply {
                 arrived_ns,
                 hop_limit,
             }),
@@ -256,7 +263,7 @@ fn understood(
             };
             Some((
                 token_at(inner, HEADER)?,
-                Heard::Unreachable(format!("{what}, code {}", packet.get(1)?)),
+                EchoAnswer::Unreachable(format!("{what}, code {}", packet.get(1)?)),
             ))
         }
         (kind @ (1 | 3), IpAddr::V6(_)) => {
@@ -267,7 +274,7 @@ fn understood(
             };
             Some((
                 token_at(packet, HEADER + 40 + HEADER)?,
-                Heard::Unreachable(format!("{what}, code {}", packet.get(1)?)),
+                EchoAnswer::Unreachable(format!("{what}, code {}", packet.get(1)?)),
             ))
         }
         _ => None,
@@ -317,14 +324,14 @@ mod tests {
         let unreachable = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &[0x45; 20], &reply].concat();
         assert!(matches!(
             understood(&unreachable, v4, None, None),
-            Some((42, Heard::Unreachable(_)))
+            Some((42, EchoAnswer::Unreachable(_)))
         ));
         reply[0] = 0;
         assert!(matches!(
             understood(&reply, v4, None, Some(64)),
             Some((
                 42,
-                Heard::Reply(Reply {
+                EchoAnswer::Reply(Reply {
                     hop_limit: Some(64),
                     ..
                 })

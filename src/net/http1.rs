@@ -11,9 +11,9 @@ use std::ops::ControlFlow;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::head::Framing;
-use super::budget::{Budget, Incoming};
-use super::halt::{Halt, stream_error};
+use super::body_memory::{BodyMemory, Incoming};
 use super::http_response::{Ask, Response};
+use super::probe_error::{ProbeError, stream_error};
 use super::trace::{Stage, Trace};
 use crate::config::plan::probe::{INTERIM_LIMIT, Limits, too_many_pieces};
 use crate::words::Cause;
@@ -33,7 +33,7 @@ pub async fn exchange<S>(
     trace: &Trace,
     request: &[u8],
     ask: Ask<'_>,
-) -> Result<Response, Halt>
+) -> Result<Response, ProbeError>
 where
     S: AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -54,7 +54,7 @@ where
         at: 0,
         first: true,
         since_turn: 0,
-        budget: ask.budget,
+        memory: ask.memory,
     };
     let mut response = read_head(&mut input, &ask).await?;
     let framing = head::framing(&mut response, ask.method, ask.reading)?;
@@ -89,14 +89,14 @@ struct BufferedStream<'s, S> {
     first: bool,
     /// Bytes read since others had their turn.
     since_turn: usize,
-    budget: &'s Budget,
+    memory: &'s BodyMemory,
 }
 
 impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
     /// Reads more of a body, once there is room for it.
-    async fn more_of(&mut self, body: &mut Body) -> Result<bool, Halt> {
+    async fn more_of(&mut self, body: &mut Body) -> Result<bool, ProbeError> {
         body.incoming
-            .more(self.budget, self.trace, (body.kept.len(), body.expected))
+            .more(self.memory, self.trace, (body.kept.len(), body.expected))
             .await;
         loop {
             tokio::select! {
@@ -120,7 +120,7 @@ impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
     }
 
     /// Reads more; false at the end of the stream.
-    async fn more(&mut self) -> Result<bool, Halt> {
+    async fn more(&mut self) -> Result<bool, ProbeError> {
         if self.at == self.buffer.len() {
             self.buffer.clear();
             self.at = 0;
@@ -149,14 +149,14 @@ impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
 async fn read_head<S: AsyncRead + Unpin>(
     input: &mut BufferedStream<'_, S>,
     ask: &Ask<'_>,
-) -> Result<Response, Halt> {
+) -> Result<Response, ProbeError> {
     for _ in 0..=INTERIM_LIMIT {
         let response = read_one_head(input, ask).await?;
         if response.status == 101 || response.status >= 200 {
             return Ok(response);
         }
     }
-    Err(Halt::down(
+    Err(ProbeError::down(
         Cause::ProtocolError,
         format!("more than {INTERIM_LIMIT} interim responses"),
     ))
@@ -165,10 +165,10 @@ async fn read_head<S: AsyncRead + Unpin>(
 async fn read_one_head<S: AsyncRead + Unpin>(
     input: &mut BufferedStream<'_, S>,
     ask: &Ask<'_>,
-) -> Result<Response, Halt> {
+) -> Result<Response, ProbeError> {
     let limit = ask.limits.header;
     let too_long = || {
-        Halt::down(
+        ProbeError::down(
             Cause::HeaderLimit,
             format!("the response head is longer than {limit} bytes, the limit of limits.header"),
         )
@@ -196,7 +196,7 @@ async fn read_one_head<S: AsyncRead + Unpin>(
             } else {
                 "the connection ended within the response head"
             };
-            return Err(Halt::down(cause, what));
+            return Err(ProbeError::down(cause, what));
         }
     }
 }
@@ -235,7 +235,7 @@ async fn read_body<S: AsyncRead + Unpin>(
     framing: Framing,
     body: &mut Body,
     limits: &Limits,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     match framing {
         Framing::None => Ok(()),
         Framing::Length(length) => {
@@ -268,7 +268,7 @@ async fn pass<S: AsyncRead + Unpin>(
     input: &mut BufferedStream<'_, S>,
     mut length: u64,
     body: &mut Body,
-) -> Result<ControlFlow<()>, Halt> {
+) -> Result<ControlFlow<()>, ProbeError> {
     while length > 0 {
         let here = (input.unread().len() as u64).min(length) as usize;
         if body.take(&input.unread()[..here]).is_break() {
@@ -277,7 +277,7 @@ async fn pass<S: AsyncRead + Unpin>(
         input.at += here;
         length -= here as u64;
         if length > 0 && !input.more_of(body).await? {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::HttpTruncated,
                 format!("the connection ended {length} bytes before the end of the body"),
             ));
@@ -291,7 +291,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(
     input: &mut BufferedStream<'_, S>,
     body: &mut Body,
     limits: &Limits,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let (mut framing_bytes, mut chunks) = (0, 0);
     loop {
         let line = read_line(input, CHUNK_LINE_LIMIT).await?;
@@ -299,13 +299,13 @@ async fn read_chunks<S: AsyncRead + Unpin>(
         input.since_turn += CHUNK_COST;
         input.turn().await;
         if let Some(why) = too_many_pieces(chunks, body.count, "chunks") {
-            return Err(Halt::down(Cause::BodyLimit, why));
+            return Err(ProbeError::down(Cause::BodyLimit, why));
         }
         // Small chunks with long extensions would carry far more than the body.
         let is_first = framing_bytes == 0;
         framing_bytes += line.len() as u64;
         if framing_bytes > limits.body + limits.header {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::BodyLimit,
                 "the framing of the chunks is longer than limits.body and limits.header together",
             ));
@@ -314,7 +314,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(
             let shown = head::begin_of(&line, 40);
             // What came before it, as a chunk, may have begun what this is the end of.
             let sign = if is_first { "" } else { "…" };
-            Halt::down(
+            ProbeError::down(
                 Cause::HttpMalformed,
                 format!("invalid size of a chunk \"{sign}{shown}\""),
             )
@@ -326,7 +326,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(
             return Ok(());
         }
         if !read_line(input, 2).await?.is_empty() {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::HttpMalformed,
                 "a chunk is longer than its size",
             ));
@@ -340,7 +340,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(
             return Ok(());
         }
         if trailer_bytes > limits.header {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::HeaderLimit,
                 format!("the trailers are longer than {} bytes", limits.header),
             ));
@@ -370,7 +370,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 async fn read_line<S: AsyncRead + Unpin>(
     input: &mut BufferedStream<'_, S>,
     limit: usize,
-) -> Result<Vec<u8>, Halt> {
+) -> Result<Vec<u8>, ProbeError> {
     let mut searched = 0;
     loop {
         if let Some(end) = input.unread()[searched..]
@@ -385,13 +385,13 @@ async fn read_line<S: AsyncRead + Unpin>(
         }
         searched = input.unread().len();
         if searched > limit {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::HttpMalformed,
                 "a line between chunks is too long",
             ));
         }
         if !input.more().await? {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::HttpTruncated,
                 "the connection ended within a chunked body",
             ));
@@ -411,11 +411,15 @@ mod tests {
         header: 65_536,
     };
 
-    async fn read(response: &[u8], method: &str) -> Result<Response, Halt> {
+    async fn read(response: &[u8], method: &str) -> Result<Response, ProbeError> {
         read_as(response, method, Strictness::Lenient).await
     }
 
-    async fn read_as(response: &[u8], method: &str, reading: Strictness) -> Result<Response, Halt> {
+    async fn read_as(
+        response: &[u8],
+        method: &str,
+        reading: Strictness,
+    ) -> Result<Response, ProbeError> {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
         far.write_all(response).await.expect("room");
         drop(far.shutdown().await);
@@ -433,7 +437,7 @@ mod tests {
                 keep: Keep::Body,
                 limits: &LIMITS,
                 reading,
-                budget: &Budget::default(),
+                memory: &BodyMemory::default(),
             },
         )
         .await;
@@ -448,7 +452,7 @@ mod tests {
 
     async fn cause_as(response: &[u8], reading: Strictness) -> Cause {
         match read_as(response, "GET", reading).await {
-            Err(Halt::Down(cause, _)) => cause,
+            Err(ProbeError::Down(cause, _)) => cause,
             other => panic!("{other:?}"),
         }
     }
@@ -463,7 +467,7 @@ mod tests {
         let whole = read(answer(17_475).as_bytes(), "GET").await.expect("few");
         assert_eq!(whole.body.len(), 17_475);
         match read(answer(17_476).as_bytes(), "GET").await {
-            Err(Halt::Down(Cause::BodyLimit, why)) => {
+            Err(ProbeError::Down(Cause::BodyLimit, why)) => {
                 assert_eq!(why, "the first 17476 bytes of the body are in 17477 chunks")
             }
             other => panic!("{other:?}"),
@@ -753,7 +757,7 @@ mod tests {
                 keep: Keep::Body,
                 limits: &LIMITS,
                 reading: Strictness::Lenient,
-                budget: &Budget::default(),
+                memory: &BodyMemory::default(),
             };
             let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask)
                 .await

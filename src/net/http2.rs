@@ -14,23 +14,23 @@ use h2::client::{Builder, ResponseFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::watched::{Watch, Watched};
-use super::budget::Incoming;
-use super::halt::Halt;
+use super::body_memory::Incoming;
 use super::http_response::{Ask, Response};
+use super::probe_error::ProbeError;
 use super::trace::{Stage, Trace};
 use crate::config::plan::probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT};
 use crate::words::{Cause, Reason};
 
 /// How an exchange ends without an answer.
 pub enum Failure {
-    Halt(Halt),
+    ProbeError(ProbeError),
     /// The peer asks for HTTP/1.1 (RFC 9113 section 7, HTTP_1_1_REQUIRED).
-    Http11Required(Halt),
+    Http11Required(ProbeError),
 }
 
-impl From<Halt> for Failure {
-    fn from(halt: Halt) -> Self {
-        Failure::Halt(halt)
+impl From<ProbeError> for Failure {
+    fn from(err: ProbeError) -> Self {
+        Failure::ProbeError(err)
     }
 }
 
@@ -89,13 +89,13 @@ where
 /// The head that is not interim.
 async fn final_head(
     response: &mut ResponseFuture,
-) -> Result<Result<http::Response<h2::RecvStream>, h2::Error>, Halt> {
+) -> Result<Result<http::Response<h2::RecvStream>, h2::Error>, ProbeError> {
     let mut interim = 0;
     poll_fn(|cx| {
         loop {
             match response.poll_informational(cx) {
                 Poll::Ready(Some(Ok(_))) if interim == INTERIM_LIMIT => {
-                    return Poll::Ready(Err(Halt::down(
+                    return Poll::Ready(Err(ProbeError::down(
                         Cause::ProtocolError,
                         format!("the peer sent more than {INTERIM_LIMIT} interim responses"),
                     )));
@@ -129,7 +129,7 @@ async fn read(
         ..Response::default()
     };
     if out.headers.len() > HEADER_COUNT_LIMIT {
-        return Err(Halt::down(
+        return Err(ProbeError::down(
             Cause::HeaderLimit,
             format!("the response has more than {HEADER_COUNT_LIMIT} headers"),
         )
@@ -144,7 +144,7 @@ async fn read(
     let mut incoming = Incoming::default();
     loop {
         incoming
-            .more(ask.budget, trace, (out.body.len(), ask.limits.body))
+            .more(ask.memory, trace, (out.body.len(), ask.limits.body))
             .await;
         let data = loop {
             tokio::select! {
@@ -182,7 +182,7 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
         return flood.into();
     }
     if let Some(name) = watch.other_protocol() {
-        return Halt::down(
+        return ProbeError::down(
             Cause::ProtocolError,
             format!("the peer speaks {name}, not HTTP/2"),
         )
@@ -191,21 +191,21 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
     if let Some(io) = error.get_io() {
         // The library's own word for an end of the stream.
         if io.kind() == ErrorKind::BrokenPipe && io.raw_os_error().is_none() {
-            return Halt::down(
+            return ProbeError::down(
                 Cause::HttpTruncated,
                 "the peer closed the HTTP/2 connection before the end of its answer",
             )
             .into();
         }
-        return super::halt::stream_error(io, Cause::HttpTruncated).into();
+        return super::probe_error::stream_error(io, Cause::HttpTruncated).into();
     }
     let reason = error.reason();
     let code = reason.map_or_else(|| error.to_string(), |reason| format!("{reason:?}"));
-    let down = |what: String| Halt::down(Cause::ProtocolError, what);
+    let down = |what: String| ProbeError::down(Cause::ProtocolError, what);
     match (error.is_remote(), error.is_go_away(), error.is_reset()) {
         // Without reason and frame it is of the library's user: a call that it refuses, whatever
         // the peer does.
-        (false, false, false) if reason.is_none() => Halt::unmeasured(
+        (false, false, false) if reason.is_none() => ProbeError::unmeasured(
             Reason::Internal,
             format!("the HTTP/2 library refuses the request: {code}"),
         )
@@ -223,7 +223,7 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
         ))
         .into(),
         // How the library answers a head beyond its limit.
-        (false, false, true) if reason == Some(h2::Reason::REFUSED_STREAM) => Halt::down(
+        (false, false, true) if reason == Some(h2::Reason::REFUSED_STREAM) => ProbeError::down(
             Cause::HeaderLimit,
             format!(
                 "the response head is longer than {header_limit} bytes, the limit of limits.header"
@@ -255,7 +255,7 @@ fn said(error: &h2::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::halt::Halt;
+    use crate::net::probe_error::ProbeError;
 
     #[tokio::test]
     async fn a_request_that_the_library_refuses_is_no_fault_of_the_peer() {
@@ -271,15 +271,15 @@ mod tests {
         let error = send
             .send_request(request, true)
             .expect_err("such a header is refused");
-        let Failure::Halt(halt) = failure_of(&error, &Watch::default(), 1000) else {
+        let Failure::ProbeError(err) = failure_of(&error, &Watch::default(), 1000) else {
             panic!("HTTP/1.1 is not asked for")
         };
         assert!(
             matches!(
-                &halt,
-                Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")
+                &err,
+                ProbeError::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")
             ),
-            "{halt:?}"
+            "{err:?}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! What HTTP/1 and HTTP/2 share: how a response is read, and the response as it came.
 
-use super::budget::{Budget, Share};
+use super::body_memory::{BodyMemory, Share};
 use crate::config::plan::probe::{Limits, Strictness};
 
 /// So much is kept of the body of an error.
@@ -63,5 +63,5 @@ pub struct Ask<'a> {
     pub keep: Keep,
     pub limits: &'a Limits,
     pub reading: Strictness,
-    pub budget: &'a Budget,
+    pub memory: &'a BodyMemory,
 }

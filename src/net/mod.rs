@@ -1,12 +1,13 @@
 //! What touches the network and the operating system: clocks, sockets, names, TLS, HTTP, files,
 //! system calls.
 //!
-//! It knows no probe kind, no history and no state; what fails here is said as a [`halt::Halt`].
+//! It knows no probe kind, no history and no state; what fails here is said as a
+//! [`probe_error::ProbeError`].
 
 mod above;
 pub mod apart;
 pub mod authorities;
-pub mod budget;
+pub mod body_memory;
 pub mod certificate;
 pub mod clock;
 pub mod clock_trust;
@@ -24,10 +25,10 @@ mod file_modes;
 pub mod files;
 mod first_bytes;
 pub mod guarded;
-pub mod halt;
 pub mod http1;
 pub mod http2;
 pub mod http_response;
+pub mod judging_threads;
 pub mod log_lines;
 pub mod masks_in_force;
 pub mod networks;
@@ -37,6 +38,7 @@ pub mod own_names;
 pub mod own_thread;
 pub mod peer;
 pub mod pins;
+pub mod probe_error;
 pub mod public_suffix;
 pub mod resolve;
 pub mod resolver_files;
@@ -47,6 +49,5 @@ mod tcp;
 pub mod tls;
 mod tls_spec;
 pub mod trace;
-pub mod turns;
 pub mod verifier;
 pub mod zone_data;

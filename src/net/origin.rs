@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn only_the_origin_is_its_own_and_only_the_usual_upgrade_keeps_the_host() {
         use HopOrigin::*;
-        for (config, at, standing) in [
+        for (config, at, origin) in [
             ("https://x.example/a", "https://x.example:443/b", Own),
             ("http://x.example/a", "http://X.EXAMPLE:80/b", Own),
             ("http://x.example/", "https://x.example/login", Upgraded),
@@ -78,7 +78,7 @@ mod tests {
         ] {
             assert_eq!(
                 HopOrigin::of(&url(config), &url(at)),
-                standing,
+                origin,
                 "{config} -> {at}"
             );
         }
@@ -103,21 +103,21 @@ mod tests {
             verify: Verify::None,
             ..Tls::default()
         };
-        for (standing, keeps_ca, keeps_client, verify) in [
+        for (origin, keeps_ca, keeps_client, verify) in [
             (HopOrigin::Own, true, true, Verify::None),
             (HopOrigin::Upgraded, true, false, Verify::Full),
             (HopOrigin::Foreign, false, false, Verify::Full),
         ] {
-            let tls = standing.tls(&spec);
+            let tls = origin.tls(&spec);
             assert_eq!(
                 (tls.ca.is_some(), tls.server_name.is_some()),
                 (keeps_ca, keeps_ca),
-                "{standing:?}"
+                "{origin:?}"
             );
             assert_eq!(
                 (tls.client.is_some(), tls.verify),
                 (keeps_client, verify),
-                "{standing:?}"
+                "{origin:?}"
             );
         }
     }

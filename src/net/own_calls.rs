@@ -16,10 +16,10 @@ use url::{Host, Url};
 
 use super::apart;
 use super::authorities::Authorities;
-use super::halt::Halt;
 use super::networks::{Network, network_of};
 use super::own_names::is_named_so;
 use super::own_thread::{self, CallPlace, CallPlaces};
+use super::probe_error::ProbeError;
 use super::resolve::{Paths, Resolver, Sought};
 use crate::config::Plan;
 use crate::config::document::secret::Secret;
@@ -78,8 +78,8 @@ fn addresses(host: &str, paths: Paths) -> Result<Vec<IpAddr>, String> {
             .addresses(sought, &system, Addresses::Any, deadline)
             .await
     });
-    found.map_err(|halt| match halt {
-        Halt::Down(_, detail) | Halt::Unmeasured(_, detail) => detail,
+    found.map_err(|err| match err {
+        ProbeError::Down(_, detail) | ProbeError::Unmeasured(_, detail) => detail,
     })
 }
 

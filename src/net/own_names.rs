@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::config_files::Files;
 use super::networks::{Network, network_of};
 use super::resolver_files::{Paths, parse_hosts, parse_resolv_conf};
-use crate::config::Surroundings;
+use crate::config::ConfigInputs;
 
 /// The host's name, its names in the hosts file, and the name with each search domain; in lower
 /// case, without a dot at the end.

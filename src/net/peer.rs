@@ -4,7 +4,7 @@
 //! The kinds call it when a peer did not answer as expected. It never decides a verdict, only the
 //! words of one.
 
-use super::halt::Halt;
+use super::probe_error::ProbeError;
 use super::trace::{Stage, Trace};
 use crate::config::usual_ports::{self, First};
 use crate::words::{Cause, Ms};
@@ -64,7 +64,7 @@ pub fn named(first_bytes: &[u8]) -> Option<&'static str> {
 const SHOWN: usize = 120;
 
 /// What a peer said, escaped and cut, for a person.
-pub fn heard(bytes: &[u8]) -> String {
+pub fn received_text(bytes: &[u8]) -> String {
     let end = bytes
         .iter()
         .rposition(|b| !b.is_ascii_whitespace())
@@ -101,20 +101,20 @@ const ASKED_FOR_TLS: &[(u16, &str, &str)] = &[
 ];
 
 /// Says of a failed handshake what the peer speaks in place of TLS.
-pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
-    let Halt::Down(cause @ (Cause::TlsHandshake | Cause::ConnectReset), detail) = halt else {
-        return halt;
+pub fn in_place_of_tls(trace: &Trace, port: u16, err: ProbeError) -> ProbeError {
+    let ProbeError::Down(cause @ (Cause::TlsHandshake | Cause::ConnectReset), detail) = err else {
+        return err;
     };
     let first = trace.first_bytes.copied();
     match named(&first) {
-        Some("TLS") => Halt::Down(cause, detail),
-        Some(name) => Halt::Down(
+        Some("TLS") => ProbeError::Down(cause, detail),
+        Some(name) => ProbeError::Down(
             Cause::TlsHandshake,
-            format!("the peer speaks {name}, not TLS: {}", heard(&first)),
+            format!("the peer speaks {name}, not TLS: {}", received_text(&first)),
         ),
-        None if !first.is_empty() => Halt::Down(
+        None if !first.is_empty() => ProbeError::Down(
             Cause::TlsHandshake,
-            format!("the peer does not speak TLS: {}", heard(&first)),
+            format!("the peer does not speak TLS: {}", received_text(&first)),
         ),
         None => {
             let usual = ASKED_FOR_TLS.iter().find(|(known, ..)| *known == port);
@@ -126,7 +126,7 @@ pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
             } else {
                 "closed"
             };
-            Halt::Down(
+            ProbeError::Down(
                 cause,
                 format!(
                     "the peer {ending} the connection within the TLS handshake and said nothing{}",
@@ -161,7 +161,7 @@ pub fn unfinished(trace: &Trace, stage: Stage, waited: Ms) -> Option<String> {
                 length(waited)
             ),
             Some(name) if trace.at_stranger.get() => format!("the peer speaks {name}, not TLS"),
-            Some(name) => format!("the peer speaks {name}, not TLS: {}", heard(&first)),
+            Some(name) => format!("the peer speaks {name}, not TLS: {}", received_text(&first)),
         }),
         Stage::FirstByte => Some(silence(trace.port.get(), Unanswered::Request, waited)),
         Stage::Idle
@@ -254,27 +254,27 @@ fn length(ms: Ms) -> String {
 
 /// A server that has asked for a client certificate and ends the connection before it answers
 /// wanted another than it got.
-pub fn without_certificate(trace: &Trace, halt: Halt) -> Halt {
+pub fn without_certificate(trace: &Trace, err: ProbeError) -> ProbeError {
     let is_before_the_answer = matches!(
         trace.stage(),
         Stage::Idle | Stage::Request | Stage::FirstByte
     );
-    match halt {
-        Halt::Down(
+    match err {
+        ProbeError::Down(
             Cause::ConnectReset
             | Cause::HttpTruncated
             | Cause::HttpMalformed
             | Cause::ProtocolError
             | Cause::TlsHandshake,
             detail,
-        ) if is_before_the_answer && trace.client_certificate_asked.get() => Halt::Down(
+        ) if is_before_the_answer && trace.client_certificate_asked.get() => ProbeError::Down(
             Cause::TlsClientAuth,
             format!(
                 "the server asked for a client certificate and ended the connection before it \
                     answered: {detail}"
             ),
         ),
-        halt => halt,
+        err => err,
     }
 }
 
@@ -505,15 +505,15 @@ mod tests {
     #[test]
     fn what_was_heard_is_shown_on_one_line_and_bounded() {
         assert_eq!(
-            heard(b"502 5.5.1 Error: \"x\"\r\n"),
+            received_text(b"502 5.5.1 Error: \"x\"\r\n"),
             "received `502 5.5.1 Error: \"x\"`"
         );
         assert_eq!(
-            heard(b"a\r\nb\x1b[31m\xff"),
+            received_text(b"a\r\nb\x1b[31m\xff"),
             "received `a\\r\\nb\\u{1b}[31m\u{fffd}`"
         );
-        assert_eq!(heard(b"\r\n"), "received nothing");
-        assert!(heard(&[b'x'; 4000]).chars().count() < 140);
+        assert_eq!(received_text(b"\r\n"), "received nothing");
+        assert!(received_text(&[b'x'; 4000]).chars().count() < 140);
     }
 
     #[test]

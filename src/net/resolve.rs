@@ -22,7 +22,7 @@ use self::order::chosen;
 use self::side_by_side::{Open, first_of};
 use super::control_names::ControlNames;
 pub use super::control_names::Sought;
-use super::halt::Halt;
+use super::probe_error::ProbeError;
 pub use super::resolver_files::Paths;
 use super::resolver_files::{ResolverFiles, System};
 use crate::config::plan::{Addresses, ResolverChoice as Choice};
@@ -40,7 +40,7 @@ pub struct Resolver {
 
 /// Why a name has no addresses.
 struct Without {
-    halt: Halt,
+    err: ProbeError,
     /// Whether glibc leaves out the rest of the search list, the name as it is included.
     ends_search: bool,
 }
@@ -55,13 +55,13 @@ impl Resolver {
 
     /// Has what the system's files say now, or said lately. Time that this takes is the prober's
     /// own.
-    pub async fn refresh(&self, choice: &Choice, deadline: Instant) -> Result<(), Halt> {
+    pub async fn refresh(&self, choice: &Choice, deadline: Instant) -> Result<(), ProbeError> {
         if let Choice::Server(_) = choice {
             return Ok(());
         }
         let refreshed = self.system.refresh(deadline - MARGIN).await;
         refreshed.map_err(|why| {
-            Halt::unmeasured(
+            ProbeError::unmeasured(
                 Reason::Resolver,
                 format!("the resolver's files cannot be read: {why}"),
             )
@@ -81,7 +81,7 @@ impl Resolver {
         choice: &Choice,
         wanted: Addresses,
         deadline: Instant,
-    ) -> Result<Vec<IpAddr>, Halt> {
+    ) -> Result<Vec<IpAddr>, ProbeError> {
         let Sought { host, led_from } = sought;
         let (servers, names) = match self.look_up(host, choice)? {
             Lookup::Known(addresses) => return chosen(addresses, wanted, host),
@@ -90,7 +90,8 @@ impl Resolver {
         let patience = (deadline - Instant::now()) / 2;
         let mut waiting: VecDeque<&Name> = names.iter().collect();
         let mut open: Open<'_, Result<Vec<IpAddr>, Without>> = Vec::new();
-        let (mut order, mut failures): (Vec<&Name>, Vec<(bool, Halt)>) = (Vec::new(), Vec::new());
+        let mut order: Vec<&Name> = Vec::new();
+        let mut failures = Vec::new();
         loop {
             if let Some(name) = waiting.pop_front() {
                 open.push(Box::pin(self.both_families(
@@ -125,31 +126,25 @@ impl Resolver {
                     }
                     return chosen(addresses, wanted, host);
                 }
-                Err(Without { halt, ends_search }) => {
+                Err(Without { err, ends_search }) => {
                     if ends_search {
                         waiting.clear();
-                    } else if !matches!(
-                        halt,
-                        Halt::Down(
-                            Cause::DnsNxdomain | Cause::DnsNoAddress | Cause::DnsServfail,
-                            _
-                        )
-                    ) && !is_as_asked(name, host)
-                    {
+                    } else if !leads_on(&err) && !is_as_asked(name, host) {
                         waiting.retain(|name| is_as_asked(name, host));
                     }
-                    failures.push((is_as_asked(&names[0], host) && *name == names[0], halt));
+                    failures.push((is_as_asked(&names[0], host) && *name == names[0], err));
                 }
             }
         }
-        Err(worst(failures)
-            .unwrap_or_else(|| Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"))))
+        Err(worst(failures).unwrap_or_else(|| {
+            ProbeError::down(Cause::DnsNxdomain, format!("{host} does not exist"))
+        }))
     }
 
-    fn look_up(&self, host: &str, choice: &Choice) -> Result<Lookup, Halt> {
+    fn look_up(&self, host: &str, choice: &Choice) -> Result<Lookup, ProbeError> {
         let lower = host.trim_end_matches('.').to_ascii_lowercase();
         let name = Name::from_ascii(host).map_err(|e| {
-            Halt::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}"))
+            ProbeError::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}"))
         })?;
         if let Choice::Server(server) = choice {
             return Ok(Lookup::Ask(vec![*server], vec![absolute(name)]));
@@ -158,7 +153,7 @@ impl Resolver {
             .system
             .with(|files| by_files(files, host, &lower, &name));
         found.ok_or_else(|| {
-            Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet")
+            ProbeError::unmeasured(Reason::Resolver, "the resolver's files were not read yet")
         })
     }
 
@@ -193,7 +188,7 @@ impl Resolver {
         };
         let (v4, v6) = both_within_resolution_delay(v4, v6).await;
         let mut addresses = Vec::new();
-        let mut worst: Option<Halt> = None;
+        let mut worst: Option<ProbeError> = None;
         let mut ends_search = false;
         for answer in [v6, v4] {
             match answer {
@@ -202,27 +197,27 @@ impl Resolver {
                 Answer::NoneOfName => ends_search = true,
                 Answer::Nxdomain => {
                     worst = worst.or_else(|| {
-                        Some(Halt::down(
+                        Some(ProbeError::down(
                             Cause::DnsNxdomain,
                             format!("{name} does not exist"),
                         ))
                     })
                 }
-                Answer::Failed(cause, detail) => worst = Some(Halt::down(cause, detail)),
-                Answer::Silent(detail) => worst = Some(Halt::down(Cause::DnsTimeout, detail)),
-                Answer::Ours(halt) => worst = Some(halt),
+                Answer::Failed(cause, detail) => worst = Some(ProbeError::down(cause, detail)),
+                Answer::Silent(detail) => worst = Some(ProbeError::down(Cause::DnsTimeout, detail)),
+                Answer::Ours(err) => worst = Some(err),
             }
         }
         if !addresses.is_empty() {
             return Ok(addresses);
         }
-        let halt = worst.unwrap_or_else(|| {
-            Halt::down(
+        let err = worst.unwrap_or_else(|| {
+            ProbeError::down(
                 Cause::DnsNoAddress,
                 format!("{name} exists but has no address"),
             )
         });
-        Err(Without { halt, ends_search })
+        Err(Without { err, ends_search })
     }
 }
 
@@ -233,18 +228,27 @@ fn is_as_asked(name: &Name, host: &str) -> bool {
         .eq_ignore_ascii_case(host.trim_end_matches('.'))
 }
 
-/// Which of the failures of a search list is told: our own before all, as it leaves open whether
+/// Whether the next name of a search list is looked for after this failure.
+fn leads_on(err: &ProbeError) -> bool {
+    use Cause::{DnsNoAddress, DnsNxdomain, DnsServfail};
+    matches!(
+        err,
+        ProbeError::Down(DnsNxdomain | DnsNoAddress | DnsServfail, _)
+    )
+}
+
+/// Which of the failures of a search list counts: our own before all, as it leaves open whether
 /// the name exists; then that of the name as it was asked for first, then a name without addresses,
 /// then a server that failed, then that there is no such name.
-fn worst(failures: Vec<(bool, Halt)>) -> Option<Halt> {
-    let rank = |(is_first, halt): &(bool, Halt)| match halt {
-        Halt::Unmeasured(..) => 0,
-        Halt::Down(..) if *is_first => 1,
-        Halt::Down(Cause::DnsNoAddress, _) => 2,
-        Halt::Down(Cause::DnsNxdomain, _) => 4,
-        Halt::Down(..) => 3,
+fn worst(failures: Vec<(bool, ProbeError)>) -> Option<ProbeError> {
+    let rank = |(is_first, err): &(bool, ProbeError)| match err {
+        ProbeError::Unmeasured(..) => 0,
+        ProbeError::Down(..) if *is_first => 1,
+        ProbeError::Down(Cause::DnsNoAddress, _) => 2,
+        ProbeError::Down(Cause::DnsNxdomain, _) => 4,
+        ProbeError::Down(..) => 3,
     };
-    failures.into_iter().min_by_key(rank).map(|(_, halt)| halt)
+    failures.into_iter().min_by_key(rank).map(|(_, err)| err)
 }
 
 fn by_files(files: &ResolverFiles, host: &str, lower: &str, name: &Name) -> Lookup {

@@ -10,17 +10,17 @@ use std::sync::Arc;
 use socket2::{Domain, Socket, Type};
 
 use super::authorities::Authorities;
-use super::budget::Budget;
+use super::body_memory::BodyMemory;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
 use super::echo::Echoes;
+use super::judging_threads::JudgingThreads;
 use super::masks_in_force::MasksInForce;
 use super::origin::HopOrigin;
 use super::pins::Pins;
 use super::resolve::{Paths, Resolver};
 use super::sys;
 use super::tls_spec::{self, Prepared};
-use super::turns::Turns;
 use crate::config::plan::probe::Tls;
 
 /// Not `Send`: each probing thread has its own.
@@ -33,8 +33,8 @@ pub struct Net {
     pub clock: Arc<ClockTrust>,
     /// What is masked at the end of each probe.
     pub masks: Arc<MasksInForce>,
-    pub budget: Budget,
-    pub turns: Turns,
+    pub memory: BodyMemory,
+    pub judging_threads: JudgingThreads,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
     /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -69,7 +69,7 @@ impl Net {
             sys::stamp_arrivals(socket.as_fd());
         }
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
-        let (echoes, budget) = (Echoes::default(), Budget::default());
+        let (echoes, memory) = (Echoes::default(), BodyMemory::default());
         Self {
             resolver,
             pins: Pins::default(),
@@ -78,8 +78,8 @@ impl Net {
             authorities,
             clock,
             masks: Arc::default(),
-            budget,
-            turns: Turns::default(),
+            memory,
+            judging_threads: JudgingThreads::default(),
             _stamping: stamping,
             prepared: RefCell::default(),
         }
@@ -89,11 +89,11 @@ impl Net {
     pub fn tls_of<S: 'static>(
         &self,
         spec: &Arc<S>,
-        standing: HopOrigin,
+        origin: HopOrigin,
         tls: &Tls,
         alpn: &[&[u8]],
     ) -> Result<Arc<Prepared>, String> {
-        let key = (Arc::as_ptr(spec) as usize, standing);
+        let key = (Arc::as_ptr(spec) as usize, origin);
         let mut prepared = self.prepared.borrow_mut();
         let generation = self.authorities.generation();
         if let Some(known) = prepared

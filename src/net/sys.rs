@@ -253,7 +253,7 @@ pub fn receive(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<Received> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has filled the control buffer of this message, which is still there.
-    let (arrived_ns, hop_limit) = unsafe { told(&message) };
+    let (arrived_ns, hop_limit) = unsafe { ancillary_data(&message) };
     // SAFETY: the storage is zeroed plain data; the family says which of its layouts the kernel
     // wrote.
     let from = unsafe {
@@ -302,7 +302,7 @@ pub fn read_stamped(fd: BorrowedFd, buffer: &mut ReadBuf<'_>) -> io::Result<Opti
         }
         buffer.assume_init(length as usize);
         buffer.advance(length as usize);
-        Ok(told(&message).0)
+        Ok(ancillary_data(&message).0)
     }
 }
 
@@ -312,7 +312,7 @@ pub fn read_stamped(fd: BorrowedFd, buffer: &mut ReadBuf<'_>) -> io::Result<Opti
 ///
 /// The message's control buffer must be valid for `msg_controllen` bytes that the kernel has
 /// filled.
-unsafe fn told(message: &libc::msghdr) -> (Option<u64>, Option<u8>) {
+unsafe fn ancillary_data(message: &libc::msghdr) -> (Option<u64>, Option<u8>) {
     let (mut arrived_ns, mut hop_limit) = (None, None);
     // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer within msg_controllen; payloads
     // are read unaligned, and only where the message holds one of the size of its type.
@@ -344,12 +344,12 @@ unsafe fn told(message: &libc::msghdr) -> (Option<u64>, Option<u8>) {
 }
 
 /// Asks for the time to live of what this IPv4 socket receives.
-pub fn tell_ttl(fd: BorrowedFd) {
+pub fn receive_ttl(fd: BorrowedFd) {
     switch_on(fd, libc::IPPROTO_IP, libc::IP_RECVTTL);
 }
 
 /// Asks for the hop limit of what this IPv6 socket receives.
-pub fn tell_hop_limit(fd: BorrowedFd) {
+pub fn receive_hop_limit(fd: BorrowedFd) {
     switch_on(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT);
 }
 
@@ -690,7 +690,7 @@ mod tests {
                     libc::CMSG_DATA(header),
                     16,
                 );
-                told(&message).0
+                ancillary_data(&message).0
             }
         };
         assert_eq!(cut(16), Some(5_000_000_007));
@@ -701,8 +701,8 @@ mod tests {
     #[test]
     fn a_datagram_tells_its_time_to_live() {
         for (address, tell) in [
-            ("127.0.0.1:0", tell_ttl as fn(BorrowedFd)),
-            ("[::1]:0", tell_hop_limit),
+            ("127.0.0.1:0", receive_ttl as fn(BorrowedFd)),
+            ("[::1]:0", receive_hop_limit),
         ] {
             // A host may have no IPv6.
             let Ok(receiver) = std::net::UdpSocket::bind(address) else {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
-use super::halt::{Halt, connect_error, own_call};
+use super::probe_error::{ProbeError, connect_error, own_call};
 use super::sys::{self, KernelClock};
 use crate::words::Reason;
 
@@ -21,7 +21,7 @@ pub struct TcpConnection {
 }
 
 /// One connection to an address that is known.
-pub async fn open_stream(to: SocketAddr) -> Result<TcpStream, Halt> {
+pub async fn open_stream(to: SocketAddr) -> Result<TcpStream, ProbeError> {
     open(to, None).await.map(|opened| opened.stream)
 }
 
@@ -43,7 +43,7 @@ fn has_no_address_for(to: SocketAddr) -> bool {
 
 /// Opens one connection; what connect() itself returns is told apart from what the network answers
 /// later.
-pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnection, Halt> {
+pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnection, ProbeError> {
     let domain = if to.is_ipv6() {
         Domain::IPV6
     } else {
@@ -73,7 +73,7 @@ pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnectio
                 && source.is_none()
                 && has_no_address_for(to) =>
         {
-            return Err(Halt::unmeasured(
+            return Err(ProbeError::unmeasured(
                 Reason::LocalNetwork,
                 format!("connect: {error}: this host has no address to go there from"),
             ));

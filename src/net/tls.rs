@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::clock_trust::Side;
-use super::halt::{Halt, stream_error};
+use super::probe_error::{ProbeError, stream_error};
 use super::shared::Net;
 use super::stream::StampedTcp;
 use super::sys::KernelClock;
@@ -32,7 +32,7 @@ pub async fn handshake<'t>(
     prepared: &Prepared,
     host: &str,
     stream: StampedTcp<'t>,
-) -> Result<TlsStream<StampedTcp<'t>>, Halt> {
+) -> Result<TlsStream<StampedTcp<'t>>, ProbeError> {
     let name = server_name(spec, host)?;
     let witness = Arc::new(Observing {
         trust: prepared.trust.clone(),
@@ -53,12 +53,8 @@ pub async fn handshake<'t>(
     accept_chain(net, trace, &witness)?;
     let asked = requests.asked.load(Ordering::Relaxed);
     let stream = result.map_err(|error| {
-        let halt = stream_error(&error, Cause::TlsHandshake);
-        if asked {
-            broken_off(&error, halt)
-        } else {
-            halt
-        }
+        let err = stream_error(&error, Cause::TlsHandshake);
+        if asked { broken_off(&error, err) } else { err }
     })?;
     trace.enter(Stage::Idle);
     trace.client_certificate_asked.set(asked);
@@ -68,13 +64,13 @@ pub async fn handshake<'t>(
 }
 
 /// The name that the certificate must be valid for.
-fn server_name(spec: &Tls, host: &str) -> Result<ServerName<'static>, Halt> {
+fn server_name(spec: &Tls, host: &str) -> Result<ServerName<'static>, ProbeError> {
     let name = spec
         .server_name
         .as_deref()
         .unwrap_or_else(|| host.trim_start_matches('[').trim_end_matches(']'));
     ServerName::try_from(name.to_owned()).map_err(|e| {
-        Halt::down(
+        ProbeError::down(
             Cause::TlsCertName,
             format!("{name} cannot be a server name: {e}"),
         )
@@ -83,7 +79,7 @@ fn server_name(spec: &Tls, host: &str) -> Result<ServerName<'static>, Halt> {
 
 /// Records the facts of the chain that the peer sent, whatever came of it. A refused one ends the
 /// probe; a valid one also says something about this host's clock.
-fn accept_chain(net: &Net, trace: &Trace, witness: &Observing) -> Result<(), Halt> {
+fn accept_chain(net: &Net, trace: &Trace, witness: &Observing) -> Result<(), ProbeError> {
     let verdict = witness.verdict.get();
     let path: Option<Path> = verdict.and_then(|verdict| verdict.as_ref().ok().copied().flatten());
     let certificate = witness.chain.get().and_then(|chain| {
@@ -119,24 +115,26 @@ fn note_parameters(trace: &Trace, connection: &ClientConnection) {
 
 /// The server wanted a client certificate and broke off: whatever alert it chose, or none, that is
 /// why.
-fn broken_off(error: &std::io::Error, halt: Halt) -> Halt {
+fn broken_off(error: &std::io::Error, err: ProbeError) -> ProbeError {
     let is_of_tls = error.get_ref().is_some_and(|e| e.is::<rustls::Error>());
-    match halt {
-        Halt::Down(Cause::TlsHandshake, detail) if detail.contains("alert") => {
+    match err {
+        ProbeError::Down(Cause::TlsHandshake, detail) if detail.contains("alert") => {
             let alert = detail.split(": the server ").next().unwrap_or_default();
-            Halt::down(
+            ProbeError::down(
                 Cause::TlsClientAuth,
                 format!(
                     "{alert}: the server asked for a client certificate and ended the handshake"
                 ),
             )
         }
-        Halt::Down(Cause::TlsHandshake | Cause::ConnectReset, _) if !is_of_tls => Halt::down(
-            Cause::TlsClientAuth,
-            "the server asked for a client certificate and closed the connection within the \
+        ProbeError::Down(Cause::TlsHandshake | Cause::ConnectReset, _) if !is_of_tls => {
+            ProbeError::down(
+                Cause::TlsClientAuth,
+                "the server asked for a client certificate and closed the connection within the \
                 handshake",
-        ),
-        halt => halt,
+            )
+        }
+        err => err,
     }
 }
 
@@ -156,9 +154,9 @@ fn refusal(
     trace: &Trace,
     refused: &Refused,
     certificate: Option<&CertificateFacts>,
-) -> Halt {
+) -> ProbeError {
     if let Some(why) = &refused.store {
-        return Halt::unmeasured(Reason::TrustStore, format!("{why}; {}", refused.detail));
+        return ProbeError::unmeasured(Reason::TrustStore, format!("{why}; {}", refused.detail));
     }
     let doubt = refused.side.and_then(|side| {
         net.clock.doubt(
@@ -170,13 +168,13 @@ fn refusal(
         )
     });
     match doubt {
-        Some(why) => Halt::unmeasured(Reason::Clock, format!("{why}; {}", refused.detail)),
-        None => Halt::down(refused.cause, refused.detail.clone()),
+        Some(why) => ProbeError::unmeasured(Reason::Clock, format!("{why}; {}", refused.detail)),
+        None => ProbeError::down(refused.cause, refused.detail.clone()),
     }
 }
 
 /// Holds what the handshake came to against what the config expects of it.
-fn expected(trace: &Trace, expect: &TlsExpect) -> Result<(), Halt> {
+fn expected(trace: &Trace, expect: &TlsExpect) -> Result<(), ProbeError> {
     let mut facts = trace.facts.borrow_mut();
     let version = facts
         .tls_version
@@ -197,7 +195,7 @@ fn expected(trace: &Trace, expect: &TlsExpect) -> Result<(), Halt> {
         );
         let met = wanted.contains(&found);
         if !met && unmet.is_none() {
-            unmet = Some(Halt::down(
+            unmet = Some(ProbeError::down(
                 Cause::TlsMismatch,
                 format!("expected {expectation}, found {found}"),
             ));
@@ -213,7 +211,7 @@ fn expected(trace: &Trace, expect: &TlsExpect) -> Result<(), Halt> {
 
 /// Down when the verified path's validity ends too soon; of a chain that is not verified, the
 /// leaf's.
-pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
+pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), ProbeError> {
     if spec.expiring_within == Expiring::Length(0) {
         return Ok(());
     }
@@ -264,8 +262,11 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
             not_after: (ends - within) / 1000,
         },
     ) {
-        Some(why) => Err(Halt::unmeasured(Reason::Clock, format!("{why}; {detail}"))),
-        None => Err(Halt::down(Cause::TlsCertExpiring, detail)),
+        Some(why) => Err(ProbeError::unmeasured(
+            Reason::Clock,
+            format!("{why}; {detail}"),
+        )),
+        None => Err(ProbeError::down(Cause::TlsCertExpiring, detail)),
     }
 }
 

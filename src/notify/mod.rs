@@ -97,7 +97,7 @@ pub async fn run(
     };
     let mut pause = LOOK_EVERY;
     loop {
-        delivery.hear(Instant::now() + pause).await;
+        delivery.settle_until(Instant::now() + pause).await;
         let began = Instant::now();
         delivery.look();
         // A hundred thousand that wait take long to look through; the thread has other work.
@@ -178,7 +178,7 @@ impl UnderWay {
 
 impl Delivery {
     /// Settles the calls that end until then.
-    async fn hear(&mut self, until: Instant) {
+    async fn settle_until(&mut self, until: Instant) {
         // Every receiver has its series from the start.
         self.plan
             .load()
@@ -334,11 +334,11 @@ impl Delivery {
                 .held
                 .insert(message.id, reading.boot_ns + wait as u64 * NS_PER_MS);
         }
-        self.tell(result, message, (outcome, wait));
+        self.log_attempt(result, message, (outcome, wait));
         self.writer.sent(message.id, outcome, reading.utc_ms + wait);
     }
 
-    fn tell(
+    fn log_attempt(
         &self,
         result: Result<(), Undelivered>,
         message: &QueuedMessage,
@@ -729,7 +729,7 @@ mod tests {
         // It hears for so long even where nothing is under way.
         bench
             .delivery
-            .hear(Instant::now() + Duration::from_millis(200))
+            .settle_until(Instant::now() + Duration::from_millis(200))
             .await;
         bench.is_noted();
         assert_eq!(bench.counts().failed, 1);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::judgement::sla::contract::DecideBy;
-use crate::judgement::sla::judged::ContractVerdict;
+use crate::judgement::sla::evaluation::ContractVerdict;
 use crate::words::Ms;
 
 pub const SCHEMA: &str = "probity-sla/2";

@@ -14,18 +14,18 @@ use super::ruling::{is_in_force, under_present_names};
 use super::sla::{answer, instant, period_shown};
 use super::terms::{self, Of, Terms};
 use crate::account::figures::{Part, components, maintenance};
-use crate::account::recorded::{ServiceStart, told as told_record};
+use crate::account::recorded::{ServiceStart, timeline};
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
-use crate::judgement::sla::judged::{Judged, NotJudged};
+use crate::judgement::sla::evaluation::{Evaluation, NotEvaluated};
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::words::{Name, UtcMs, format_utc};
@@ -76,7 +76,7 @@ pub enum NoReport {
     #[error("{0}")]
     History(#[from] HistoryError),
     #[error("{0}")]
-    NotJudged(#[from] NotJudged),
+    NotEvaluated(#[from] NotEvaluated),
     #[error("the period is settled only until {0}; wait, or ask for a provisional report")]
     NotSettled(String),
     #[error("unknown tenant `{0}` of this contract")]
@@ -111,27 +111,28 @@ pub fn build(
     let (period, key) = (subject.period, subject.terms_key);
     let own = subject.of().terms().ok_or_else(no_tenant)?;
     let terms = own.text.clone();
-    let told = reader.told()?;
+    let definitions = reader.definitions()?;
     let calendar = reader.calendar()?;
     let m = meant(reader, parts, subject, own)?;
-    let parts = present(told, calendar, period, m.parts);
+    let parts = present(definitions, calendar, period, m.parts);
     let listing = Listing::new(reader, &parts, period)?;
     let seen = observed(reader, &parts, subject, now)?;
     let reached = seen.reached;
     let each = evaluate_components(&m.contract, &m.tenants, &seen.record, period)?;
     let judged = evaluate(&m.contract, &m.tenants, &seen.record, period)?;
     let judged = of_tenants(judged, subject.tenant);
-    let latency = latency(reader, &m.contract, &parts, period, Which::Sealed)?;
+    let latency = latency(reader, &m.contract, &parts, period, WhichTallies::Sealed)?;
     let vantage = reader
         .vantage()?
         .unwrap_or_else(|| plan.daemon.vantage.clone());
-    let later = later_terms(reader, &parts, (subject, told), now)?;
+    let later = later_terms(reader, &parts, (subject, definitions), now)?;
     let later_at = later.as_ref().and_then(|l| l.terms_recorded_at.clone());
-    let shown = terms::shown(told, key, (terms, subject.before.as_deref()), later_at);
+    let text = (terms, subject.before.as_deref());
+    let shown = terms::shown(definitions, key, text, later_at);
     let only = subject.tenant.map(|_| &m.names[..]);
     let changed = with_terms(
-        terms::rows(told, period, &shown),
-        of_prober(told, calendar, period),
+        terms::rows(definitions, period, &shown),
+        of_prober(definitions, calendar, period),
         changed(reader, &parts, period, reached.to, only)?,
     );
     Ok(ContractReport {
@@ -151,7 +152,7 @@ pub fn build(
         terms_recorded_at: shown.recorded_at,
         terms_before: shown.before,
         later_terms: later,
-        configs: configs(told, period),
+        configs: configs(definitions, period),
         evaluation: answer(&m.contract, period, &judged, &each),
         latency: latency_shown(&m.contract, &latency),
         refused: refused(&judged),
@@ -199,12 +200,12 @@ fn meant(
 
 /// The components as the daemon has them, without who had left before the period.
 fn present(
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     calendar: &Calendar,
     period: Span,
     mut parts: Vec<Part>,
 ) -> Vec<Part> {
-    as_told(told, &mut parts);
+    as_recorded(definitions, &mut parts);
     parts.iter_mut().for_each(|p| {
         p.endpoints
             .retain(|(_, e)| !e.is_gone || calendar.utc(e.watermark) > period.from)
@@ -223,15 +224,19 @@ fn observed(
     let period = subject.period;
     let windows = maintenance(reader, parts, period)?;
     let until = settled(reader, subject.contract, period, now)?;
-    let (reached, recorded) =
-        components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
+    let (reached, recorded) = components(
+        reader,
+        parts,
+        Span::new(period.from, until),
+        WhichTallies::Sealed,
+    )?;
     if reached.to < period.to && !subject.provisional {
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
     Ok(Observed {
         reached,
         timeline: ShownTimeline::of(reached, &recorded, &windows),
-        record: told_record(reached, recorded, windows),
+        record: timeline(reached, recorded, windows),
     })
 }
 
@@ -251,19 +256,21 @@ fn settled(
 }
 
 /// Of a tenant's report, what is about tenants.
-pub(crate) fn of_tenants<N>(mut judged: Vec<Judged>, tenant: Option<N>) -> Vec<Judged> {
+pub(crate) fn of_tenants<N>(mut judged: Vec<Evaluation>, tenant: Option<N>) -> Vec<Evaluation> {
     judged.retain(|j| tenant.is_none() || j.tenant.is_some());
     judged
 }
 
 /// What is to be told of the clock, and of the prober's own witnesses and limits.
 pub(crate) fn of_prober(
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     calendar: &Calendar,
     period: Span,
 ) -> impl Iterator<Item = ReportedChange> {
     let of_clock: Vec<_> = terms::clock_rows(calendar, period).collect();
-    of_clock.into_iter().chain(prober::rows(told, period))
+    of_clock
+        .into_iter()
+        .chain(prober::rows(definitions, period))
 }
 
 /// What changed, with what is to be told of the terms and the prober at its head.
@@ -283,7 +290,7 @@ pub(crate) fn with_terms(
 fn later_terms(
     reader: &HistoryReader,
     parts: &[Part],
-    (subject, told): (&Subject, &RecordedDefinitions),
+    (subject, definitions): (&Subject, &RecordedDefinitions),
     now: UtcMs,
 ) -> Result<Option<LaterTerms>, NoReport> {
     let Some((of, period)) = subject.later() else {
@@ -307,7 +314,7 @@ fn later_terms(
     )?;
     Ok(Some(LaterTerms {
         terms_salt: key.salt(&text),
-        terms_recorded_at: terms::recorded_at(told, key, &text),
+        terms_recorded_at: terms::recorded_at(definitions, key, &text),
         terms: text,
         until: instant(until),
         evaluation,
@@ -323,9 +330,13 @@ pub(crate) fn evaluated(
     (period, until): (Span, UtcMs),
 ) -> Result<LaterEvaluation, HistoryError> {
     let windows = maintenance(reader, parts, period)?;
-    let (reached, recorded) =
-        components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
-    let record = told_record(reached, recorded, windows);
+    let (reached, recorded) = components(
+        reader,
+        parts,
+        Span::new(period.from, until),
+        WhichTallies::Sealed,
+    )?;
+    let record = timeline(reached, recorded, windows);
     let judged = is_in_force(contract, period)
         .and_then(|()| evaluate(contract, tenants, &record, period))
         .and_then(|list| {
@@ -343,7 +354,7 @@ pub(crate) fn evaluated(
     })
 }
 
-pub(crate) fn refused(judged: &[Judged]) -> Vec<RefusedWindow> {
+pub(crate) fn refused(judged: &[Evaluation]) -> Vec<RefusedWindow> {
     let mut list: Vec<RefusedWindow> = judged
         .iter()
         .flat_map(|j| &j.windows.refused)
@@ -361,7 +372,7 @@ pub(crate) fn refused(judged: &[Judged]) -> Vec<RefusedWindow> {
 
 /// What is admitted of each component, whether it leaves a hole in what several are together or
 /// not.
-pub(crate) fn admitted(judged: &[Judged]) -> Vec<AdmittedSpan> {
+pub(crate) fn admitted(judged: &[Evaluation]) -> Vec<AdmittedSpan> {
     let mut all: BTreeMap<&str, Spans> = BTreeMap::new();
     for (component, spans) in judged.iter().flat_map(|j| &j.windows.by_component) {
         let known = all.entry(component).or_default();
@@ -383,12 +394,12 @@ pub(crate) fn admitted(judged: &[Judged]) -> Vec<AdmittedSpan> {
 
 /// Components as the daemon has them: a config that was edited since, or none at hand, is not what
 /// was in force.
-fn as_told(told: &RecordedDefinitions, parts: &mut [Part]) {
-    if told.configs.is_empty() {
+fn as_recorded(definitions: &RecordedDefinitions, parts: &mut [Part]) {
+    if definitions.configs.is_empty() {
         return;
     }
     for part in parts {
-        let known = told.components.get(part.component.as_str());
+        let known = definitions.components.get(part.component.as_str());
         part.combine = known.map_or(Combine::Series, |c| c.combine);
         part.service = ServiceStart {
             from: known.and_then(|c| c.in_service_from),

@@ -14,11 +14,11 @@ use crate::config::document::value::show_duration;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
 use crate::history::component_history::Moves;
+use crate::history::component_lineage::ComponentLineage;
 use crate::history::definitions::Changed;
 use crate::history::event::{Combined, ComponentDefinition};
-use crate::history::lineage::Lineage;
-use crate::history::past::Which;
 use crate::history::read::Extent;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::words::{Name, UtcMs};
@@ -110,11 +110,16 @@ fn figure(
     if span.length() == 0 {
         return Ok(None);
     }
-    let (_, found) = components(reader, std::slice::from_ref(part), span, Which::Sealed)?;
+    let (_, found) = components(
+        reader,
+        std::slice::from_ref(part),
+        span,
+        WhichTallies::Sealed,
+    )?;
     Ok(found.first().map(|c| ShownSums::of(&c.sums)))
 }
 
-fn is_told(only: Option<&[Name]>, name: &str) -> bool {
+fn is_listed(only: Option<&[Name]>, name: &str) -> bool {
     only.is_none_or(|only| only.iter().any(|own| own.as_str() == name))
 }
 
@@ -123,7 +128,7 @@ impl RecordedChange {
     fn shown(&self, part: &Part, only: Option<&[Name]>) -> ReportedChange {
         let moves = self.what.is_move();
         let named = |value: &Value| {
-            let is_named = value.as_str().is_none_or(|name| is_told(only, name));
+            let is_named = value.as_str().is_none_or(|name| is_listed(only, name));
             if moves && !is_named {
                 Value::Null
             } else {
@@ -147,7 +152,7 @@ impl RecordedChange {
     fn is_hidden(&self, only: Option<&[Name]>) -> bool {
         self.left
             .as_ref()
-            .is_some_and(|component| !is_told(only, component.as_str()))
+            .is_some_and(|component| !is_listed(only, component.as_str()))
     }
 
     /// The endpoint in the component that it came from.
@@ -181,7 +186,7 @@ fn began(calendar: &Calendar, part: &Part) -> UtcMs {
 /// Another way to combine, or another begin of service.
 fn of_component(reader: &HistoryReader, part: &Part) -> Result<Vec<RecordedChange>, HistoryError> {
     let members = members(reader.calendar()?, part);
-    let versions = Lineage::of(reader, part.component.as_str(), &members)?
+    let versions = ComponentLineage::of(reader, part.component.as_str(), &members)?
         .versions()
         .unwrap_or_default();
     let mut list = Vec::new();
@@ -257,7 +262,7 @@ fn of_endpoints(reader: &HistoryReader, part: &Part) -> Result<Vec<RecordedChang
     };
     let definitions = reader.changes()?;
     let members = members(calendar, part);
-    let lineage = Lineage::of(reader, part.component.as_str(), &members)?;
+    let lineage = ComponentLineage::of(reader, part.component.as_str(), &members)?;
     let mut list = Vec::new();
     for (name, extent) in &part.endpoints {
         let mut own = of.definitions(name, &definitions)?;
@@ -302,8 +307,8 @@ impl Endpoints<'_> {
                 )
             })
             .collect();
-        let told = self.reader.cadences(name)?;
-        for pair in told.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
+        let cadences = self.reader.cadences(name)?;
+        for pair in cadences.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
             let text = |k: usize| {
                 let c = &pair[k].2;
                 json!(format!(

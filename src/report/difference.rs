@@ -18,8 +18,12 @@ pub(crate) fn differs(place: &str, why: impl Into<String>) -> Difference {
 }
 
 /// The first place where two values part, in reading order.
-pub(crate) fn first_difference(place: &str, computed: &Value, told: &Value) -> Option<Difference> {
-    match (computed, told) {
+pub(crate) fn first_difference(
+    place: &str,
+    computed: &Value,
+    reported: &Value,
+) -> Option<Difference> {
+    match (computed, reported) {
         (Value::Object(a), Value::Object(b)) => {
             let missing = b.keys().find(|k| !a.contains_key(*k)).map(|k| {
                 differs(
@@ -52,10 +56,10 @@ pub(crate) fn first_difference(place: &str, computed: &Value, told: &Value) -> O
                 })
             })
         }
-        _ => (computed != told).then(|| {
+        _ => (computed != reported).then(|| {
             differs(
                 place,
-                format!("{computed} follows from the events, the report says {told}"),
+                format!("{computed} follows from the events, the report says {reported}"),
             )
         }),
     }

@@ -23,7 +23,7 @@ impl Listing<'_> {
         let Some(first) = extent.first_start else {
             return Ok(Some(0));
         };
-        let told = reader.cadences(endpoint)?;
+        let cadences = reader.cadences(endpoint)?;
         let hour = |at| Unit::of(UnitKind::Hour, at);
         let hours = Span::new(
             hour(period.from).from(),
@@ -40,8 +40,8 @@ impl Listing<'_> {
         }
         // The slots of a name are its own: one that was renamed had others before.
         let mut all = 0;
-        for (k, (from, name, cadence)) in told.iter().enumerate() {
-            let until = told
+        for (k, (from, name, cadence)) in cadences.iter().enumerate() {
+            let until = cadences
                 .get(k + 1)
                 .map_or(i64::MAX / 4, |(next, ..)| *next as i64);
             let Ok(name) = Name::new(name) else { continue };
@@ -52,10 +52,10 @@ impl Listing<'_> {
                     .saturating_sub(slots.first_from(ns(span.from)));
             }
         }
-        let is_told = told
+        let is_known = cadences
             .first()
             .is_some_and(|(from, ..)| *from as i64 <= counted.as_slice()[0].from);
-        Ok(is_told.then_some(all))
+        Ok(is_known.then_some(all))
     }
 }
 
@@ -76,8 +76,8 @@ mod tests {
         ClockStepEvent, DaemonStartedEvent, EndpointAddedEvent, EndpointCadenceEvent,
         EndpointRenamedEvent, Event, OutOfServiceEvent, TalliesEvent, exported,
     };
+    use crate::history::in_memory::InMemoryHistory;
     use crate::history::reader::HistoryReader;
-    use crate::history::retelling::Retelling;
     use crate::history::seals::{Unit, UnitKind};
     use crate::judgement::rules::Cadence;
     use crate::words::{Name, format_utc};
@@ -87,7 +87,7 @@ mod tests {
     /// An endpoint from 10:00 of 1 January 2026 on, every 30 s; every 60 s from 12:00, under
     /// another name from 13:00 on; out of service for half an hour at 11:00. The clock is put
     /// forward by an hour at 14:00. Hours are sealed up to 16:00 of that clock.
-    fn told() -> (HistoryReader, i64) {
+    fn history() -> (HistoryReader, i64) {
         let ten = 1_767_261_600_000_i64;
         let hour = |n: i64| ten + n * HOUR_MS;
         let cadence = |interval| Cadence {
@@ -133,12 +133,15 @@ mod tests {
             let seal = TalliesEvent::new(unit, 1, String::new());
             general(hour(n + 1), seal.into())
         }));
-        (Retelling::of(None, &exported(list)).expect("told"), ten)
+        (
+            InMemoryHistory::of(None, &exported(list)).expect("readable"),
+            ten,
+        )
     }
 
     #[test]
     fn slots_follow_from_cadence_service_and_clock() {
-        let (reader, ten) = told();
+        let (reader, ten) = history();
         let extent = Extent {
             first_start: Some(ten as u64),
             watermark: (ten + 5 * HOUR_MS) as u64,

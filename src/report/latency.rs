@@ -3,7 +3,7 @@
 use super::object::ReportedLatency;
 use crate::account::figures::Part;
 use crate::history::HistoryError;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::history::tally::{tally_hours, tally_latency, tally_slots};
 use crate::judgement::latency::{Ending, Series};
@@ -27,7 +27,7 @@ pub fn latency(
     contract: &Contract,
     parts: &[Part],
     period: Span,
-    which: Which,
+    which: WhichTallies,
 ) -> Result<Vec<Latency>, HistoryError> {
     let Some(objective) = &contract.latency else {
         return Ok(Vec::new());

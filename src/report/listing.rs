@@ -11,10 +11,10 @@ use crate::account::figures::{Part, members};
 use crate::config::Plan;
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
+use crate::history::component_lineage::ComponentLineage;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::lineage::Lineage;
-use crate::history::past::Which;
 use crate::history::read::{Extent, StoredOutage};
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::history::tally::{tally_hours, tally_slots};
 use crate::judgement::rules::Rules;
@@ -29,8 +29,8 @@ pub(crate) struct Listing<'h> {
 }
 
 /// The config in force when the period began, and those that came into force in it.
-pub(crate) fn configs(told: &RecordedDefinitions, period: Span) -> Vec<ReportedConfig> {
-    let all = &told.configs;
+pub(crate) fn configs(definitions: &RecordedDefinitions, period: Span) -> Vec<ReportedConfig> {
+    let all = &definitions.configs;
     let before = all
         .iter()
         .rposition(|(at, _)| *at <= period.from)
@@ -72,13 +72,14 @@ impl<'h> Listing<'h> {
         {
             let configured = plan.endpoints.iter().find(|e| e.name.as_str() == name);
             // Another name is no other cadence.
-            let mut told = reader.cadences(name)?;
-            told.dedup_by(|later, first| later.2 == first.2);
+            let mut recorded = reader.cadences(name)?;
+            recorded.dedup_by(|later, first| later.2 == first.2);
             let until = |k: usize| {
-                told.get(k + 1)
+                recorded
+                    .get(k + 1)
                     .map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at))
             };
-            let in_force = told.iter().enumerate().filter(|(k, (from, ..))| {
+            let in_force = recorded.iter().enumerate().filter(|(k, (from, ..))| {
                 calendar.utc(*from) < self.period.to && until(*k) > self.period.from
             });
             let cadences = in_force
@@ -86,7 +87,7 @@ impl<'h> Listing<'h> {
                     cadence_of(calendar.utc(*from), &Rules::new(*cadence))
                 })
                 .collect();
-            let rules = told
+            let rules = recorded
                 .last()
                 .map(|(.., cadence)| Rules::new(*cadence))
                 .or(configured.map(|e| e.rules));
@@ -114,7 +115,7 @@ impl<'h> Listing<'h> {
         for (name, extent) in self.parts.iter().flat_map(|p| &p.endpoints) {
             let mut sum = [0_u64; 5];
             let mut hours = 0_u64;
-            for tally in reader.tallies(name, self.period, Which::Sealed)? {
+            for tally in reader.tallies(name, self.period, WhichTallies::Sealed)? {
                 let Some(slots) = tally_slots(&tally.body) else {
                     continue;
                 };
@@ -187,7 +188,7 @@ impl<'h> Listing<'h> {
         let (mut list, mut corrections) = (Vec::new(), OutageCorrections::default());
         for part in self.parts {
             let (component, members) = (part.component.as_str(), members(calendar, part));
-            let lineage = Lineage::of(reader, component, &members)?;
+            let lineage = ComponentLineage::of(reader, component, &members)?;
             for member in &members {
                 let outside = lineage.outside(member);
                 let utc = |at: u64| calendar.utc(at);
@@ -247,7 +248,9 @@ impl<'h> Listing<'h> {
         let reader = self.reader;
         let (seq, hash) = reader.last_event()?;
         Ok(ReportedEvents {
-            first: reader.stub()?.map_or(1, |stub| stub.last + 1),
+            first: reader
+                .prune_record()?
+                .map_or(1, |prune_record| prune_record.last + 1),
             last: seq,
             head: crate::history::chain::hex(&hash),
             checkpoint: reader

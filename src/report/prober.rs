@@ -7,28 +7,33 @@ use super::object::{ChangeOf, ReportedChange};
 use super::terms::row;
 use crate::config::document::value::show_duration;
 use crate::history::definitions::{RecordedDefinitions, RecordedSince};
-use crate::history::event::{LimitsEvent, WitnessTold, WitnessesEvent};
+use crate::history::event::{LimitsEvent, WitnessDefinition, WitnessesEvent};
 use crate::judgement::timeline::Span;
 use crate::words::shortened;
 
 /// Each change within a period, in order. What was told first is no change.
-pub fn rows(told: &RecordedDefinitions, period: Span) -> Vec<ReportedChange> {
-    let of_witnesses = steps(&told.witnesses, period, ChangeOf::Witnesses, |of, other| {
-        witnesses(of, other)
+pub fn rows(definitions: &RecordedDefinitions, period: Span) -> Vec<ReportedChange> {
+    let of_witnesses = steps(
+        &definitions.witnesses,
+        period,
+        ChangeOf::Witnesses,
+        witnesses,
+    );
+    let of_limits = steps(&definitions.limits, period, ChangeOf::Limits, |of, _| {
+        limits(of)
     });
-    let of_limits = steps(&told.limits, period, ChangeOf::Limits, |of, _| limits(of));
     let mut all: Vec<ReportedChange> = of_limits.chain(of_witnesses).collect();
     all.sort_by(|a, b| (&a.at, a.event).cmp(&(&b.at, b.event)));
     all
 }
 
 fn steps<W: PartialEq>(
-    told: &[RecordedSince<W>],
+    definitions: &[RecordedSince<W>],
     period: Span,
     what: ChangeOf,
     text: fn(&W, &W) -> String,
 ) -> impl Iterator<Item = ReportedChange> + '_ {
-    let pairs = told.windows(2).filter_map(|pair| match pair {
+    let pairs = definitions.windows(2).filter_map(|pair| match pair {
         [before, after] => Some((before, after)),
         _ => None,
     });
@@ -47,8 +52,8 @@ fn steps<W: PartialEq>(
 /// A set of witnesses beside the one before or after it: those of the same name that are not the
 /// same have the beginning of their digest.
 fn witnesses(of: &WitnessesEvent, other: &WitnessesEvent) -> String {
-    let name = |w: &WitnessTold| {
-        let is_another = |o: &WitnessTold| o.name == w.name && o != w;
+    let name = |w: &WitnessDefinition| {
+        let is_another = |o: &WitnessDefinition| o.name == w.name && o != w;
         if other.witnesses.iter().any(is_another) {
             let (digest, timeout) = (shortened(&w.digest), show_duration(w.timeout_ms));
             format!("{} ({digest}, timeout {timeout})", w.name)
@@ -78,7 +83,7 @@ mod tests {
     use super::*;
 
     fn set(names: &[(&str, &str)], quorum: Option<u64>) -> WitnessesEvent {
-        let witness = |(name, digest): &(&str, &str)| WitnessTold {
+        let witness = |(name, digest): &(&str, &str)| WitnessDefinition {
             name: (*name).to_owned(),
             probe: "tcp".to_owned(),
             target: "192.0.2.1:443".to_owned(),
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn each_change_of_witnesses_and_limits_is_a_row_but_the_first_telling_is_none() {
         let far = set(&[("far", "a")], None);
-        let told = RecordedDefinitions {
+        let definitions = RecordedDefinitions {
             witnesses: vec![
                 telling(5, 1, set(&[], None)),
                 telling(20, 4, far.clone()),
@@ -119,7 +124,7 @@ mod tests {
             ],
             ..RecordedDefinitions::default()
         };
-        let rows: Vec<_> = rows(&told, Span::new(0, 50))
+        let rows: Vec<_> = rows(&definitions, Span::new(0, 50))
             .into_iter()
             .map(|r| (r.event, r.what.as_str(), r.before, r.after))
             .collect();
@@ -142,6 +147,6 @@ mod tests {
                 (Some(6), "witnesses", json!(a), json!(b)),
             ]
         );
-        assert_eq!(super::rows(&told, Span::new(6, 21)).len(), 2);
+        assert_eq!(super::rows(&definitions, Span::new(6, 21)).len(), 2);
     }
 }

@@ -18,7 +18,7 @@ use crate::history::definitions::RecordedDefinitions;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
-use crate::judgement::sla::judged::NotJudged;
+use crate::judgement::sla::evaluation::NotEvaluated;
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs};
 
@@ -65,22 +65,22 @@ pub struct ContractVersions<'t> {
 }
 
 impl<'t> ContractVersions<'t> {
-    pub fn new(told: &'t RecordedDefinitions, key: &'t TermsKey) -> Self {
+    pub fn new(definitions: &'t RecordedDefinitions, key: &'t TermsKey) -> Self {
         Self {
             key,
-            list: told
-                .sealed
+            list: definitions
+                .encrypted_terms
                 .iter()
-                .map(|(at, sealed)| (*at, sealed.as_str(), OnceCell::new()))
+                .map(|(at, encrypted)| (*at, encrypted.as_str(), OnceCell::new()))
                 .collect(),
         }
     }
 
     fn get(&self, k: usize) -> &Contracts {
-        let (_, sealed, opened) = &self.list[k];
+        let (_, encrypted, opened) = &self.list[k];
         opened.get_or_init(|| {
             self.key
-                .open(sealed)
+                .decrypt(encrypted)
                 .and_then(|text| read(&text).ok())
                 .unwrap_or_default()
         })
@@ -201,10 +201,10 @@ impl<'t> ContractVersions<'t> {
 }
 
 /// That terms are in force when a period begins.
-pub fn is_in_force(contract: &Contract, period: Span) -> Result<(), NotJudged> {
+pub fn is_in_force(contract: &Contract, period: Span) -> Result<(), NotEvaluated> {
     let day = day_of(period.from, &contract.zone);
     if contract.valid_from.is_some_and(|from| from > day) {
-        Err(NotJudged::NotInForce(contract.name.to_string()))
+        Err(NotEvaluated::NotInForce(contract.name.to_string()))
     } else {
         Ok(())
     }
@@ -305,18 +305,18 @@ mod tests {
     }
 
     /// Contracts that came into force so many days after November began.
-    fn told(key: &TermsKey, versions: &[(i64, &str)]) -> RecordedDefinitions {
-        let sealed = |text: &str| {
+    fn definitions(key: &TermsKey, versions: &[(i64, &str)]) -> RecordedDefinitions {
+        let encrypted = |text: &str| {
             let mut printed = String::new();
             if !text.is_empty() {
                 print::contract::contracts(&mut printed, &contracts(text));
             }
-            key.seal(&printed).unwrap_or_default()
+            key.encrypt(&printed).unwrap_or_default()
         };
         RecordedDefinitions {
-            sealed: versions
+            encrypted_terms: versions
                 .iter()
-                .map(|(day, text)| (november().from + day * DAY, sealed(text)))
+                .map(|(day, text)| (november().from + day * DAY, encrypted(text)))
                 .collect(),
             ..RecordedDefinitions::default()
         }
@@ -325,7 +325,7 @@ mod tests {
     /// The objective and the length of the period that November is judged by, where it is not by
     /// the terms of now.
     fn judged(
-        told: &RecordedDefinitions,
+        definitions: &RecordedDefinitions,
         key: &TermsKey,
         present: &str,
         name: &str,
@@ -354,7 +354,7 @@ mod tests {
                 .flatten()
                 .map(|(c, span)| (c.clone(), span))
         };
-        let (found, _) = ContractVersions::new(told, key)
+        let (found, _) = ContractVersions::new(definitions, key)
             .ruling(
                 (&name, tenant.as_ref()),
                 of.as_ref().map(|(of, span)| (of, *span)),
@@ -374,7 +374,8 @@ mod tests {
         let key = TermsKey::nobodys();
         let [high, low, other] = ["99.99", "99", "98"].map(|objective| sla("s", objective, ""));
         let by = |versions: &[(i64, &str)], present: &str| {
-            judged(&told(&key, versions), &key, present, "s", None).map(|(objective, _)| objective)
+            judged(&definitions(&key, versions), &key, present, "s", None)
+                .map(|(objective, _)| objective)
         };
         assert_eq!(by(&[(-20, &high)], &high), None, "by those of now");
         assert_eq!(
@@ -417,7 +418,13 @@ mod tests {
             "of a history of before nothing earlier is known"
         );
         assert_eq!(
-            judged(&told(&key, &[(-20, &high)]), &other_key(), &low, "s", None),
+            judged(
+                &definitions(&key, &[(-20, &high)]),
+                &other_key(),
+                &low,
+                "s",
+                None
+            ),
             None,
             "nor with another key"
         );
@@ -442,7 +449,7 @@ mod tests {
         let gone = "";
         assert_eq!(
             judged(
-                &told(&key, &[(5, &high), (8, gone), (9, &low)]),
+                &definitions(&key, &[(5, &high), (8, gone), (9, &low)]),
                 &key,
                 &low,
                 "s",
@@ -452,7 +459,7 @@ mod tests {
         );
         assert_eq!(
             judged(
-                &told(&key, &[(-5, &high), (8, &renamed)]),
+                &definitions(&key, &[(-5, &high), (8, &renamed)]),
                 &key,
                 &renamed,
                 "t",
@@ -463,7 +470,7 @@ mod tests {
         let both = [high.clone(), renamed.clone()].concat();
         assert_eq!(
             judged(
-                &told(&key, &[(-5, &high), (8, &both)]),
+                &definitions(&key, &[(-5, &high), (8, &both)]),
                 &key,
                 &both,
                 "t",
@@ -477,7 +484,7 @@ mod tests {
             + &sla("dummy", "50", "").replace("[\"c\"]", "[\"e\"]");
         assert_eq!(
             judged(
-                &told(&key, &[(-5, &high), (8, &wider)]),
+                &definitions(&key, &[(-5, &high), (8, &wider)]),
                 &key,
                 &wider,
                 "t",
@@ -489,7 +496,7 @@ mod tests {
         let two = [elsewhere.clone(), high.clone()].concat();
         assert_eq!(
             judged(
-                &told(&key, &[(-5, &two), (8, &wider)]),
+                &definitions(&key, &[(-5, &two), (8, &wider)]),
                 &key,
                 &wider,
                 "t",
@@ -499,7 +506,7 @@ mod tests {
         );
         assert_eq!(
             judged(
-                &told(&key, &[(-5, &two), (8, &wider)]),
+                &definitions(&key, &[(-5, &two), (8, &wider)]),
                 &key,
                 &wider,
                 "dummy",
@@ -511,7 +518,7 @@ mod tests {
         let [before, after] = [&high, &renamed].map(|one| [one.clone(), beside.clone()].concat());
         assert_eq!(
             judged(
-                &told(&key, &[(-5, &before), (8, &after)]),
+                &definitions(&key, &[(-5, &before), (8, &after)]),
                 &key,
                 &after,
                 "t",
@@ -530,7 +537,7 @@ mod tests {
         let (next, past) = (with("2026-12-01"), with("2026-10-01"));
         assert_eq!(
             judged(
-                &told(&key, &[(-20, &first), (14, &next)]),
+                &definitions(&key, &[(-20, &first), (14, &next)]),
                 &key,
                 &next,
                 "s",
@@ -540,7 +547,7 @@ mod tests {
         );
         assert_eq!(
             judged(
-                &told(&key, &[(-20, &first), (14, &past)]),
+                &definitions(&key, &[(-20, &first), (14, &past)]),
                 &key,
                 &past,
                 "s",
@@ -551,7 +558,7 @@ mod tests {
         let only_next = sla("s", "99", "valid_from = \"2026-12-01\"\n");
         assert_eq!(
             judged(
-                &told(&key, &[(-20, &first), (14, &only_next)]),
+                &definitions(&key, &[(-20, &first), (14, &only_next)]),
                 &key,
                 &only_next,
                 "s",
@@ -561,7 +568,7 @@ mod tests {
         );
         assert_eq!(
             judged(
-                &told(&key, &[(-20, &only_next)]),
+                &definitions(&key, &[(-20, &only_next)]),
                 &key,
                 &only_next,
                 "s",
@@ -574,7 +581,7 @@ mod tests {
         let elsewhere = sla("s", "99.99", "time_zone = \"America/New_York\"\n");
         assert_eq!(
             judged(
-                &told(&key, &[(-20, &elsewhere), (14, &first)]),
+                &definitions(&key, &[(-20, &elsewhere), (14, &first)]),
                 &key,
                 &first,
                 "s",
@@ -599,8 +606,8 @@ mod tests {
             } else {
                 contracts(present)
             };
-            let found =
-                ContractVersions::new(&told(&key, versions), &key).first_running(&present, now);
+            let found = ContractVersions::new(&definitions(&key, versions), &key)
+                .first_running(&present, now);
             found.map(|(name, period)| (name.to_string(), (period.from - november().from) / DAY))
         };
         assert_eq!(first(&[], ""), None);
@@ -647,28 +654,31 @@ mod tests {
         let head = sla("s", "99", "currency = \"EUR\"\n");
         let before = format!("{head}{}", tenant("A", "5.00"));
         let after = format!("{head}{}{}", tenant("A", "5.00"), tenant("B", "7.00"));
-        let told = told(&key, &[(-20, &before), (14, &after)]);
+        let definitions = definitions(&key, &[(-20, &before), (14, &after)]);
         assert_eq!(
-            judged(&told, &key, &after, "s", Some("A")),
+            judged(&definitions, &key, &after, "s", Some("A")),
             None,
             "nothing of A was changed"
         );
         assert_eq!(
-            judged(&told, &key, &after, "s", Some("B")),
+            judged(&definitions, &key, &after, "s", Some("B")),
             None,
             "B has no other terms"
         );
         assert_eq!(
-            judged(&told, &key, &after, "s", None),
+            judged(&definitions, &key, &after, "s", None),
             None,
             "of all, there is only more"
         );
         let cheaper = after.replace("5.00", "4.00");
         assert!(
-            judged(&told, &key, &cheaper, "s", None).is_some()
-                && judged(&told, &key, &cheaper, "s", Some("A")).is_some(),
+            judged(&definitions, &key, &cheaper, "s", None).is_some()
+                && judged(&definitions, &key, &cheaper, "s", Some("A")).is_some(),
             "A had another fee"
         );
-        assert!(judged(&told, &key, &head, "s", None).is_some(), "A went");
+        assert!(
+            judged(&definitions, &key, &head, "s", None).is_some(),
+            "A went"
+        );
     }
 }

@@ -7,10 +7,10 @@ use super::answer::{
 use crate::config::document::value::show_duration;
 use crate::judgement::sla::contract::{Contract, DecideBy};
 use crate::judgement::sla::credit::Due;
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation, OutageSummary};
 use crate::judgement::sla::exact::{
     Exact, currency_digits, decimal, fraction, money, plain, truncated, whole,
 };
-use crate::judgement::sla::judged::{ContractVerdict, Judged, OutageSummary};
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
 use crate::judgement::timeline::Span;
@@ -41,8 +41,8 @@ pub fn period_shown(period: Span) -> AnswerPeriod {
 pub fn answer(
     contract: &Contract,
     period: Span,
-    list: &[Judged],
-    each: &[Judged],
+    list: &[Evaluation],
+    each: &[Evaluation],
 ) -> ContractAnswer {
     let alone = contract.by_component(Vec::new());
     ContractAnswer {
@@ -64,7 +64,7 @@ fn percent(share: &Option<Exact>) -> Option<String> {
         .map(|s| truncated(&(s * whole(100)), PERCENT_DIGITS))
 }
 
-fn judged(contract: &Contract, j: &Judged) -> AnswerResult {
+fn judged(contract: &Contract, j: &Evaluation) -> AnswerResult {
     let t = &j.times;
     let exact = |share: &Option<Exact>| share.as_ref().map(fraction);
     AnswerResult {
@@ -125,7 +125,7 @@ fn outage_summary(s: &OutageSummary) -> AnswerOutageSummary {
     }
 }
 
-fn outage(o: &Outage, j: &Judged) -> AnswerOutage {
+fn outage(o: &Outage, j: &Evaluation) -> AnswerOutage {
     let at = |at: i64| (at < OPEN).then(|| instant(at));
     let end = |end: i64| at(end).filter(|_| !o.is_open);
     AnswerOutage {
@@ -141,7 +141,7 @@ fn outage(o: &Outage, j: &Judged) -> AnswerOutage {
 }
 
 /// The credit by the figure that decides, and what it would be at the other two.
-fn credit(contract: &Contract, j: &Judged) -> Option<AnswerCredit> {
+fn credit(contract: &Contract, j: &Evaluation) -> Option<AnswerCredit> {
     let by = |which| j.due.iter().find(|(by, _)| *by == which);
     let (_, decided) = by(contract.decide_by)?;
     let share = |which| {
@@ -168,7 +168,7 @@ fn credit(contract: &Contract, j: &Judged) -> Option<AnswerCredit> {
 }
 
 /// The arithmetic of a credit to its end: where there is a fee, an amount that is rounded once.
-fn steps(contract: &Contract, j: &Judged, decided: &Due) -> Vec<CreditStep> {
+fn steps(contract: &Contract, j: &Evaluation, decided: &Due) -> Vec<CreditStep> {
     let step = |what: &str, value: &Exact, decimal: String, unit: &str| CreditStep {
         what: what.to_owned(),
         value: fraction(value),
@@ -192,7 +192,7 @@ fn steps(contract: &Contract, j: &Judged, decided: &Due) -> Vec<CreditStep> {
     steps
 }
 
-fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {
+fn amount_of(contract: &Contract, j: &Evaluation, due: &Due) -> Option<String> {
     let (fee, currency) = (j.fee.as_ref()?, contract.currency.as_deref()?);
     Some(money(
         &(fee * &due.percent / whole(100)),
@@ -202,7 +202,7 @@ fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {
 
 /// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds."
 /// While the verdict is open: what it would be at each bound, and why it is open.
-pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
+pub fn sentence(contract: &Contract, j: &Evaluation, decided: &Due) -> String {
     let by = |which| {
         j.due
             .iter()
@@ -245,7 +245,7 @@ pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
 }
 
 /// Why a verdict is open: what is missing.
-pub fn why_open(contract: &Contract, j: &Judged) -> Vec<String> {
+pub fn why_open(contract: &Contract, j: &Evaluation) -> Vec<String> {
     if j.verdict != ContractVerdict::Undetermined {
         return Vec::new();
     }

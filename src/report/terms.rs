@@ -194,7 +194,7 @@ impl ShownTerms {
 
 /// What a report shows of its terms. `before`: their text before tenants were added to them.
 pub fn shown(
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     key: &TermsKey,
     (terms, before): (String, Option<&str>),
     later_recorded_at: Option<String>,
@@ -202,7 +202,7 @@ pub fn shown(
     ShownTerms {
         salt: key.salt(&terms),
         salt_earlier: earlier(&terms).map(|terms| key.salt(&terms)),
-        recorded_at: recorded_at(told, key, &terms),
+        recorded_at: recorded_at(definitions, key, &terms),
         before: before.map(|terms| TermsBefore {
             terms: terms.to_owned(),
             terms_salt: key.salt(terms),
@@ -213,15 +213,19 @@ pub fn shown(
 }
 
 /// When terms came on record.
-pub fn recorded_at(told: &RecordedDefinitions, key: &TermsKey, terms: &str) -> Option<String> {
-    told.on_record(&key.commitment(terms)).cloned()
+pub fn recorded_at(
+    definitions: &RecordedDefinitions,
+    key: &TermsKey,
+    terms: &str,
+) -> Option<String> {
+    definitions.on_record(&key.commitment(terms)).cloned()
 }
 
 /// The commitments to a report's terms that are on record: to the terms as they are, and as they
 /// were before a later version or a tenant was added.
-fn commitments(told: &RecordedDefinitions, shown: &ShownTerms) -> Vec<String> {
+fn commitments(definitions: &RecordedDefinitions, shown: &ShownTerms) -> Vec<String> {
     let of = |salt: &str, terms: &str| {
-        Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c))
+        Some(commitment(salt, terms)).filter(|c| is_salt(salt) && definitions.ever.contains_key(c))
     };
     let before = earlier(&shown.terms)
         .and_then(|terms| of(shown.salt_earlier.as_deref().unwrap_or_default(), &terms));
@@ -237,39 +241,46 @@ fn commitments(told: &RecordedDefinitions, shown: &ShownTerms) -> Vec<String> {
 }
 
 /// When the terms of a report first came on record.
-fn since(told: &RecordedDefinitions, shown: &ShownTerms) -> Option<UtcMs> {
-    commitments(told, shown)
+fn since(definitions: &RecordedDefinitions, shown: &ShownTerms) -> Option<UtcMs> {
+    commitments(definitions, shown)
         .iter()
-        .filter_map(|c| parse_utc(told.ever.get(c)?))
+        .filter_map(|c| parse_utc(definitions.ever.get(c)?))
         .min()
 }
 
 /// What "Changed in this period" has of a report's terms: that they came late, and each change of
 /// them.
-pub fn rows(told: &RecordedDefinitions, period: Span, shown: &ShownTerms) -> Vec<ReportedChange> {
+pub fn rows(
+    definitions: &RecordedDefinitions,
+    period: Span,
+    shown: &ShownTerms,
+) -> Vec<ReportedChange> {
     // Beside terms that are in force still, others that are as well are those of another version.
-    let own_is_present = commitments(told, shown)
+    let own_is_present = commitments(definitions, shown)
         .iter()
-        .any(|c| told.terms.contains_key(c));
-    let others = others(told, shown)
+        .any(|c| definitions.terms.contains_key(c));
+    let others = others(definitions, shown)
         .into_iter()
-        .filter(|c| !own_is_present || !told.terms.contains_key(*c));
+        .filter(|c| !own_is_present || !definitions.terms.contains_key(*c));
     let others = others.flat_map(|c| {
-        told.stays
+        definitions
+            .stays
             .get(c)
             .into_iter()
             .flatten()
             .map(|(from, _)| *from)
     });
     let known = shown.later_recorded_at.as_deref().and_then(parse_utc);
-    let first = since(told, shown).unwrap_or(i64::MAX).max(period.from);
+    let first = since(definitions, shown)
+        .unwrap_or(i64::MAX)
+        .max(period.from);
     let at: BTreeSet<UtcMs> = others
         .filter(|at| *at > first)
         .chain(known)
         .filter(|at| (period.from..period.to).contains(at))
         .collect();
     let changes = at.into_iter().map(|at| row(ChangeOf::TermsChanged, at));
-    came_later(told, period, shown)
+    came_later(definitions, period, shown)
         .into_iter()
         .chain(changes)
         .collect()
@@ -293,13 +304,14 @@ pub fn clock_rows(calendar: &Calendar, period: Span) -> impl Iterator<Item = Rep
 }
 
 /// Commitments to other terms of the same report.
-fn others<'t>(told: &'t RecordedDefinitions, shown: &ShownTerms) -> Vec<&'t String> {
-    let own = commitments(told, shown);
-    let Some(identity) = own.iter().find_map(|c| told.identities.get(c)) else {
+fn others<'t>(definitions: &'t RecordedDefinitions, shown: &ShownTerms) -> Vec<&'t String> {
+    let own = commitments(definitions, shown);
+    let Some(identity) = own.iter().find_map(|c| definitions.identities.get(c)) else {
         return Vec::new();
     };
     // That a later version was added is no other terms, but only who has the key knows of which.
-    told.identities
+    definitions
+        .identities
         .iter()
         .filter(|(c, i)| *i == identity && !own.contains(c))
         .map(|(c, _)| c)
@@ -308,28 +320,32 @@ fn others<'t>(told: &'t RecordedDefinitions, shown: &ShownTerms) -> Vec<&'t Stri
 
 /// Why a period is not judged by the terms of a report: others of the same contract were on record
 /// when it began, or before these.
-pub fn wrong(told: &RecordedDefinitions, period: Span, shown: &ShownTerms) -> Option<String> {
-    let stays = |c: &str| told.stays.get(c).map_or(&[][..], Vec::as_slice);
+pub fn wrong(
+    definitions: &RecordedDefinitions,
+    period: Span,
+    shown: &ShownTerms,
+) -> Option<String> {
+    let stays = |c: &str| definitions.stays.get(c).map_or(&[][..], Vec::as_slice);
     let was_in_force = |c: &str| {
         stays(c).iter().any(|(from, until)| {
             *from <= period.from && until.is_none_or(|until| until > period.from)
         })
     };
-    let own = commitments(told, shown);
+    let own = commitments(definitions, shown);
     if own.iter().any(|c| was_in_force(c)) {
         return None;
     }
-    let others = others(told, shown);
+    let others = others(definitions, shown);
     if let Some(at) = others
         .iter()
         .find(|c| was_in_force(c))
-        .and_then(|c| told.ever.get(*c))
+        .and_then(|c| definitions.ever.get(*c))
     {
         return Some(format!(
             "other terms of this contract, recorded at {at}, were in force when the period began"
         ));
     }
-    let first = since(told, shown)?;
+    let first = since(definitions, shown)?;
     let from = |c: &str| {
         stays(c)
             .iter()
@@ -350,10 +366,10 @@ pub fn wrong(told: &RecordedDefinitions, period: Span, shown: &ShownTerms) -> Op
 
 /// Whether other terms of the same report are in force at the end of the events, and a report has
 /// to show what they make of its period.
-pub fn has_later(told: &RecordedDefinitions, shown: &ShownTerms) -> bool {
-    let is_present = |c: &String| told.terms.contains_key(c);
-    !commitments(told, shown).iter().any(is_present)
-        && others(told, shown).into_iter().any(is_present)
+pub fn has_later(definitions: &RecordedDefinitions, shown: &ShownTerms) -> bool {
+    let is_present = |c: &String| definitions.terms.contains_key(c);
+    !commitments(definitions, shown).iter().any(is_present)
+        && others(definitions, shown).into_iter().any(is_present)
 }
 
 /// A row that is of no component.
@@ -374,13 +390,13 @@ pub(super) fn row(what: ChangeOf, at: UtcMs) -> ReportedChange {
 /// What a report tells of terms that came on record only after its period began, although something
 /// was recorded before them.
 pub fn came_later(
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
     period: Span,
     shown: &ShownTerms,
 ) -> Option<ReportedChange> {
-    let began = told.configs.first().map(|(at, _)| *at)?;
-    let since =
-        since(told, shown).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
+    let began = definitions.configs.first().map(|(at, _)| *at)?;
+    let since = since(definitions, shown)
+        .filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
     Some(row(ChangeOf::Terms, since))
 }
 
@@ -392,7 +408,7 @@ mod tests {
     const DAY: UtcMs = 86_400_000;
 
     /// Told of a config on day 10, and of the given terms on the given days.
-    fn told(terms: &[(&str, UtcMs)], key: &TermsKey) -> RecordedDefinitions {
+    fn definitions(terms: &[(&str, UtcMs)], key: &TermsKey) -> RecordedDefinitions {
         let configs = vec![(10 * DAY, String::new())];
         let ever = terms
             .iter()
@@ -406,13 +422,17 @@ mod tests {
     }
 
     fn day(
-        told: &RecordedDefinitions,
+        definitions: &RecordedDefinitions,
         period: (UtcMs, UtcMs),
         terms: &str,
         key: &TermsKey,
     ) -> Option<UtcMs> {
-        let shown = shown(told, key, (terms.to_owned(), None), None);
-        let row = came_later(told, Span::new(period.0 * DAY, period.1 * DAY), &shown)?;
+        let shown = shown(definitions, key, (terms.to_owned(), None), None);
+        let row = came_later(
+            definitions,
+            Span::new(period.0 * DAY, period.1 * DAY),
+            &shown,
+        )?;
         parse_utc(&row.at).map(|at| at / DAY)
     }
 
@@ -449,7 +469,7 @@ mod tests {
     #[test]
     fn terms_that_came_after_the_period_began_are_told() {
         let key = TermsKey::nobodys();
-        let told = told(
+        let definitions = definitions(
             &[
                 ("a\n", 10),
                 ("b\n", 40),
@@ -460,26 +480,39 @@ mod tests {
             &key,
         );
         assert_eq!(
-            day(&told, (0, 30), "a\n", &key),
+            day(&definitions, (0, 30), "a\n", &key),
             None,
             "with the first config"
         );
-        assert_eq!(day(&told, (30, 60), "b\n", &key), Some(40));
+        assert_eq!(day(&definitions, (30, 60), "b\n", &key), Some(40));
         assert_eq!(
-            day(&told, (0, 30), "b\n", &key),
+            day(&definitions, (0, 30), "b\n", &key),
             Some(40),
             "of a period that was over"
         );
-        assert_eq!(day(&told, (60, 90), "b\n", &key), None);
+        assert_eq!(day(&definitions, (60, 90), "b\n", &key), None);
         assert_eq!(
-            day(&told, (60, 90), "c\n# superseded from 2027-01-01\n", &key),
+            day(
+                &definitions,
+                (60, 90),
+                "c\n# superseded from 2027-01-01\n",
+                &key
+            ),
             None,
             "a later version changes nothing of this one"
         );
         assert_eq!(
-            day(&told, (60, 90), "d\n# superseded from 2027-01-01\n", &key),
+            day(
+                &definitions,
+                (60, 90),
+                "d\n# superseded from 2027-01-01\n",
+                &key
+            ),
             Some(70)
         );
-        assert_eq!(day(&told, (30, 60), "nobody recorded these\n", &key), None);
+        assert_eq!(
+            day(&definitions, (30, 60), "nobody recorded these\n", &key),
+            None
+        );
     }
 }

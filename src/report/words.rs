@@ -1,7 +1,7 @@
 //! The words of a report in the languages of its readers, and how each writes numbers and dates.
 
 use crate::judgement::sla::contract::DecideBy;
-use crate::judgement::sla::judged::ContractVerdict;
+use crate::judgement::sla::evaluation::ContractVerdict;
 
 /// A language of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

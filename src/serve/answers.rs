@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
-use super::contracts::Standings;
+use super::contracts::ContractStatuses;
 use super::listener::gate::{ClientLink, Gate};
 use super::listener::making::{self, Unmade};
 use super::listener::refusal::Refusals;
@@ -42,7 +42,7 @@ pub struct ServerState {
     /// Opens the terms that were in force before.
     pub terms: TermsKey,
     /// Contracts as they were judged last.
-    pub standings: Arc<ArcSwap<Standings>>,
+    pub contract_statuses: Arc<ArcSwap<ContractStatuses>>,
 }
 
 /// Bounds on answers that are made at once. Who looks at the page keeps no scrape waiting.

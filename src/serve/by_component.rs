@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, say_not_seen};
-use crate::account::recorded::told;
+use crate::account::recorded::timeline;
 use crate::config::Plan;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluate::evaluate;
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::timeline::Span;
 use crate::report::sla::answer;
 use crate::serve::listener::making::{Unmade, write_list};
@@ -38,7 +38,7 @@ pub struct ComponentFigures {
     pub which: &'static str,
     /// `2026-11`.
     pub month: String,
-    pub judged: Judged,
+    pub judged: Evaluation,
     /// Outages shorter than this, between two probes, are not seen.
     pub not_seen_below: Option<Ms>,
 }
@@ -87,17 +87,17 @@ pub fn figures(
         .zip(["current", "previous"])
     {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
-        let (reached, mut recorded) = components(reader, &parts, until, Which::Sealed)?;
-        if not_seen == NotSeen::Told {
+        let (reached, mut recorded) = components(reader, &parts, until, WhichTallies::Sealed)?;
+        if not_seen == NotSeen::Included {
             say_not_seen(reader, &parts, &mut recorded, reached, None)?;
         }
-        let record = told(reached, recorded, Vec::new());
+        let record = timeline(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not
         // be judged. A month before its first start is none of a component's.
         for judged in evaluate(&each, &[], &record, period)
             .unwrap_or_default()
             .into_iter()
-            .filter(Judged::was_in_service)
+            .filter(Evaluation::was_in_service)
         {
             let title = judged.component.as_ref().map_or(String::new(), |c| {
                 plan.components
@@ -134,7 +134,7 @@ pub fn json(
         None if all.len() <= AT_ONCE => all,
         None => named(&board.plan.load()),
     };
-    let figures = figures(reader, board, &names, now, NotSeen::Told)?;
+    let figures = figures(reader, board, &names, now, NotSeen::Included)?;
     let blind = figures
         .iter()
         .filter_map(|f| f.not_seen_below)
@@ -156,13 +156,13 @@ fn one(f: &ComponentFigures) -> Value {
     ) else {
         return Value::Null;
     };
-    let told = answer(&plain, j.span, std::slice::from_ref(j), &[]);
-    let Some(r) = told.results.first() else {
+    let answer = answer(&plain, j.span, std::slice::from_ref(j), &[]);
+    let Some(r) = answer.results.first() else {
         return Value::Null;
     };
     json!({
         "component": j.component.as_ref().map(Name::as_str), "title": f.title, "which": f.which,
-        "name": f.month, "period": told.period,
+        "name": f.month, "period": answer.period,
         "up_ms": r.up_ms, "down_ms": r.down_ms, "unknown_ms": r.unknown_ms,
         "future_ms": r.future_ms,
         "down_lower_ms": r.down_lower_ms, "down_upper_ms": r.down_upper_ms,

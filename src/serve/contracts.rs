@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use super::listener::making::{Unmade, write_list};
 use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, maintenance, say_not_seen};
-use crate::account::recorded::told;
+use crate::account::recorded::timeline;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::RecordedDefinitions;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::report::answer::{SCHEMA as ANSWER_SCHEMA, in_one};
@@ -37,16 +37,16 @@ use crate::words::{Ms, Name, UtcMs};
 const LISTED: usize = 1000;
 
 /// One contract over one period.
-pub struct ContractStanding {
+pub struct ContractStatus {
     pub contract: Contract,
     /// `current` or `previous`.
     pub which: &'static str,
     pub name: String,
     pub period: Span,
     /// The answer, or why there is none.
-    pub judged: Result<Vec<Judged>, String>,
+    pub judged: Result<Vec<Evaluation>, String>,
     /// The components by themselves, where the answer is about several together.
-    pub each: Vec<Judged>,
+    pub each: Vec<Evaluation>,
     /// By component, where the contract has an objective for latency.
     pub latency: Vec<Latency>,
     /// Outages shorter than this, between two probes, are not seen.
@@ -66,45 +66,45 @@ pub struct Later {
     pub contract: Contract,
     pub period: Span,
     pub recorded_at: Option<String>,
-    pub judged: Result<Vec<Judged>, String>,
+    pub judged: Result<Vec<Evaluation>, String>,
 }
 
 /// All contracts of the plan, over the present period and the one before.
 #[derive(Default)]
-pub struct Standings {
-    pub list: Vec<ContractStanding>,
+pub struct ContractStatuses {
+    pub list: Vec<ContractStatus>,
     /// Every component that the config names, contract or not.
     pub components: Vec<ComponentFigures>,
 }
 
 /// Judges every contract in force, by the terms that count for each period.
-pub fn standings(
+pub fn contract_statuses(
     reader: &HistoryReader,
     board: &Board,
     key: &TermsKey,
     now: UtcMs,
     not_seen: NotSeen,
-) -> Result<Standings, HistoryError> {
+) -> Result<ContractStatuses, HistoryError> {
     let plan = board.plan.load_full();
     let nothing = RecordedDefinitions::default();
-    let told = if plan.contracts.list.is_empty() {
+    let definitions = if plan.contracts.list.is_empty() {
         &nothing
     } else {
-        reader.told()?
+        reader.definitions()?
     };
     let input = JudgingInput {
         reader,
         parts: &parts_of(reader, board)?,
-        told,
+        definitions,
         key,
-        versions: ContractVersions::new(told, key),
+        versions: ContractVersions::new(definitions, key),
         now,
         not_seen,
     };
     let mut list = Vec::new();
     for name in plan.contracts.names() {
         for which in ["current", "previous"] {
-            list.extend(input.standing(&plan.contracts, &name, which)?);
+            list.extend(input.status(&plan.contracts, &name, which)?);
         }
     }
     let components = by_component::figures(
@@ -112,16 +112,16 @@ pub fn standings(
         board,
         &by_component::named(&plan),
         now,
-        NotSeen::Untold,
+        NotSeen::LeftOut,
     )?;
-    Ok(Standings { list, components })
+    Ok(ContractStatuses { list, components })
 }
 
 /// What judging a contract reads.
 struct JudgingInput<'s> {
     reader: &'s HistoryReader,
     parts: &'s [Part],
-    told: &'s RecordedDefinitions,
+    definitions: &'s RecordedDefinitions,
     key: &'s TermsKey,
     versions: ContractVersions<'s>,
     now: UtcMs,
@@ -130,12 +130,12 @@ struct JudgingInput<'s> {
 
 impl JudgingInput<'_> {
     /// Nothing where no terms of the contract are in force when the period begins.
-    fn standing(
+    fn status(
         &self,
         contracts: &Contracts,
         name: &Name,
         which: &'static str,
-    ) -> Result<Option<ContractStanding>, HistoryError> {
+    ) -> Result<Option<ContractStatus>, HistoryError> {
         let now = self.now;
         let of_now = |contracts: &Contracts, name: &Name| {
             let found = contracts
@@ -222,17 +222,17 @@ impl JudgingInput<'_> {
         (of, before): (&Of, Option<&str>),
         (name, period, which): (String, Span, &'static str),
         later: Option<(Of, Span)>,
-    ) -> Result<ContractStanding, HistoryError> {
+    ) -> Result<ContractStatus, HistoryError> {
         let recorded_at = |of: &Of| {
             let text = of.terms()?.text;
-            terms::recorded_at(self.told, self.key, &text)
+            terms::recorded_at(self.definitions, self.key, &text)
         };
         let later = later
             .map(|(of, span)| self.later(&of, span, recorded_at(&of)))
             .transpose()?;
         let later_at = later.as_ref().and_then(|l| l.recorded_at.clone());
         let text = of.terms().map(|terms| terms.text).unwrap_or_default();
-        let shown = terms::shown(self.told, self.key, (text, before), later_at);
+        let shown = terms::shown(self.definitions, self.key, (text, before), later_at);
         let own = (
             of.contract.clone(),
             of.contracts
@@ -245,18 +245,24 @@ impl JudgingInput<'_> {
         let (contract, tenants) = under_present_names(self.reader, self.parts, own)?;
         let named = contract.all_components(&tenants);
         let (reached, record) = self.record(&named, period)?;
-        let of_terms = terms::rows(self.told, period, &shown);
+        let of_terms = terms::rows(self.definitions, period, &shown);
         let changed = match self.not_seen {
-            NotSeen::Untold => None,
-            NotSeen::Told => Some(self.changed(&of_terms, &named, (period, reached))?),
+            NotSeen::LeftOut => None,
+            NotSeen::Included => Some(self.changed(&of_terms, &named, (period, reached))?),
         };
-        Ok(ContractStanding {
+        Ok(ContractStatus {
             which,
             name,
             period,
             judged: evaluate(&contract, &tenants, &record, period).map_err(|e| e.to_string()),
             each: evaluate_components(&contract, &tenants, &record, period).unwrap_or_default(),
-            latency: latency(self.reader, &contract, self.parts, period, Which::All)?,
+            latency: latency(
+                self.reader,
+                &contract,
+                self.parts,
+                period,
+                WhichTallies::All,
+            )?,
             contract,
             not_seen_below: record.not_seen_below(&named),
             of_terms,
@@ -288,7 +294,7 @@ impl JudgingInput<'_> {
         Ok(of_terms
             .iter()
             .cloned()
-            .chain(of_prober(self.told, self.reader.calendar()?, period))
+            .chain(of_prober(self.definitions, self.reader.calendar()?, period))
             .chain(changed)
             .collect())
     }
@@ -297,11 +303,12 @@ impl JudgingInput<'_> {
     fn record(&self, named: &[Name], period: Span) -> Result<(Span, Timeline), HistoryError> {
         let until = Span::new(period.from, period.to.min(self.now).max(period.from));
         let windows = maintenance(self.reader, self.parts, period)?;
-        let (reached, mut recorded) = components(self.reader, self.parts, until, Which::All)?;
-        if self.not_seen == NotSeen::Told {
+        let (reached, mut recorded) =
+            components(self.reader, self.parts, until, WhichTallies::All)?;
+        if self.not_seen == NotSeen::Included {
             say_not_seen(self.reader, self.parts, &mut recorded, reached, Some(named))?;
         }
-        Ok((reached, told(reached, recorded, windows)))
+        Ok((reached, timeline(reached, recorded, windows)))
     }
 }
 
@@ -346,7 +353,7 @@ impl Later {
     }
 }
 
-impl ContractStanding {
+impl ContractStatus {
     fn json(&self) -> Value {
         let beside = json!(BesideAnswer {
             which: self.which,
@@ -373,7 +380,7 @@ impl ContractStanding {
     }
 }
 
-impl Standings {
+impl ContractStatuses {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
         let frame = json!({
@@ -385,7 +392,7 @@ impl Standings {
             out,
             &frame,
             "contracts",
-            self.list.iter().map(ContractStanding::json),
+            self.list.iter().map(ContractStatus::json),
         )
     }
 }

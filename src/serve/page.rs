@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 use askama::Template;
 
 use self::shown::clock;
-use super::contracts::Standings;
+use super::contracts::ContractStatuses;
 use super::listener::making::Unmade;
 use crate::account::figures::{extent, last_30_days, not_seen_below, not_seen_text, sentence};
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::Gauges;
-use crate::engine::witness::Standing;
+use crate::engine::witness::WitnessState;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
 use crate::notify::Deliveries;
@@ -36,7 +36,7 @@ mod shown;
 pub struct PageContext<'s> {
     pub reader: &'s HistoryReader,
     pub board: &'s Arc<Board>,
-    pub standings: &'s Standings,
+    pub contract_statuses: &'s ContractStatuses,
     pub gauges: &'s Gauges,
     pub deliveries: &'s Deliveries,
     pub now: UtcMs,
@@ -145,15 +145,10 @@ fn backup_line(board: &Board) -> String {
 /// How the witnesses stand, and what it means that there are none.
 fn witness_line(board: &Board) -> String {
     let view = board.witnesses.load();
-    let heard = |standing| {
-        view.standings
-            .iter()
-            .filter(|s| **s == Some(standing))
-            .count()
-    };
+    let in_state = |state| view.states.iter().filter(|s| **s == Some(state)).count();
     let (answering, left_out, all) = (
-        heard(Standing::Answers),
-        heard(Standing::LeftOut),
+        in_state(WitnessState::Answers),
+        in_state(WitnessState::LeftOut),
         view.names.len(),
     );
     match all {

@@ -108,7 +108,7 @@ async fn shown<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
         make(&PageContext {
             reader,
             board: &state.board,
-            standings: &state.standings.load(),
+            contract_statuses: &state.contract_statuses.load(),
             gauges: &state.gauges,
             deliveries: &state.deliveries,
             now: now(),

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use super::answers::{ServerState, ask, json, made, makes_progress, now, wrong};
 use super::api::WantedOutages;
 use super::asking::{Asked, look_at_host, may_change};
-use super::contracts::standings;
+use super::contracts::contract_statuses;
 use super::listener::Peer;
 use super::listener::gate::ClientLink;
 use super::listener::making::Unmade;
@@ -216,12 +216,12 @@ fn write_metrics(
         state
             .metrics
             .write(out, format, &state.board, &state.gauges, &state.deliveries)?;
-        let standings = state.standings.load();
-        if !standings.components.is_empty() {
-            metrics::component::write(&standings.components, out, format)?;
+        let contract_statuses = state.contract_statuses.load();
+        if !contract_statuses.components.is_empty() {
+            metrics::component::write(&contract_statuses.components, out, format)?;
         }
         if !plan.contracts.list.is_empty() {
-            standings.write(out, format)?;
+            contract_statuses.write(out, format)?;
         }
     }
     if format == Format::OpenMetrics {
@@ -368,14 +368,14 @@ async fn timeline(
 
 async fn sla(State(state): State<ServerState>, line: ClientLink) -> Response {
     let answer = ask(state, &line, |state, reader| {
-        let fresh = Arc::new(standings(
+        let fresh = Arc::new(contract_statuses(
             reader,
             &state.board,
             &state.terms,
             now(),
-            NotSeen::Told,
+            NotSeen::Included,
         )?);
-        state.standings.store(fresh.clone());
+        state.contract_statuses.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))
     });
     json(answer.await)

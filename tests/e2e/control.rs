@@ -10,7 +10,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, RecordType};
 use probity::config::Endpoint;
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::shared::Net;
 use probity::words::{Cause, Reason};
 use tokio::io::AsyncWriteExt;
@@ -72,7 +72,7 @@ async fn leading() -> u16 {
     .await
 }
 
-async fn one_after_another(net: &Net, endpoints: &[Arc<Endpoint>]) -> Vec<Report> {
+async fn one_after_another(net: &Net, endpoints: &[Arc<Endpoint>]) -> Vec<ProbeReport> {
     tokio::task::LocalSet::new()
         .run_until(async {
             let mut reports = Vec::new();

@@ -675,7 +675,7 @@ pub async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
     server(answer.clone(), answer).await
 }
 
-pub fn attempts(report: &probity::kind::run::Report) -> Vec<(String, bool)> {
+pub fn attempts(report: &probity::kind::run::ProbeReport) -> Vec<(String, bool)> {
     let facts = report.outcome.facts().expect("facts");
     facts
         .attempts

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::shared::Net;
 use probity::net::sys::KernelClock;
 use probity::words::{Cause, Outcome, Phase};
@@ -229,7 +229,7 @@ async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
     );
     // Without optimisation, on a busy machine, the judge may need more than the second that it has,
     // and the peer may begin so late that its end comes after the timeout.
-    let began_late = |report: &Report| {
+    let began_late = |report: &ProbeReport| {
         let transfer = report.phases.us(Phase::Transfer);
         transfer.is_some_and(|us| us < 550_000)
     };

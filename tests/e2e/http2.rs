@@ -4,7 +4,7 @@
 use std::iter::repeat;
 use std::time::Duration;
 
-use probity::kind::run::Report;
+use probity::kind::run::ProbeReport;
 use probity::words::{Cause, Outcome};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -86,7 +86,7 @@ async fn playing(bytes: Vec<u8>) -> u16 {
     .await
 }
 
-async fn asked(bytes: Vec<u8>, more: &str) -> Report {
+async fn asked(bytes: Vec<u8>, more: &str) -> ProbeReport {
     probe(&lines(playing(bytes).await, more)).await
 }
 
@@ -94,7 +94,7 @@ fn lines(port: u16, more: &str) -> String {
     format!("probe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.version = \"2\"\n{more}")
 }
 
-fn down(report: &Report) -> (Cause, String) {
+fn down(report: &ProbeReport) -> (Cause, String) {
     match &report.outcome {
         Outcome::Down { cause, detail, .. } => (*cause, detail.clone()),
         other => panic!("not down: {other:?}"),

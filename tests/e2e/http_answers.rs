@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::iter::repeat;
 
-use probity::kind::run::Report;
+use probity::kind::run::ProbeReport;
 use probity::words::Cause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -14,7 +14,7 @@ fn at(port: u16, more: &str) -> String {
     format!("probe.http.url = \"http://127.0.0.1:{port}/\"\n{more}")
 }
 
-fn odd(report: &Report) -> Vec<&str> {
+fn odd(report: &ProbeReport) -> Vec<&str> {
     report
         .outcome
         .facts()
@@ -26,7 +26,7 @@ fn odd(report: &Report) -> Vec<&str> {
         .collect()
 }
 
-fn detail(report: &Report) -> &str {
+fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
         probity::words::Outcome::Down { detail, .. } => detail,
         other => panic!("not down: {other:?}"),

@@ -1,7 +1,7 @@
 //! The icmp kind. Where the test may open no ICMP socket, the endpoint must be unknown with
 //! `permission`: both are shown.
 
-use probity::kind::run::Report;
+use probity::kind::run::ProbeReport;
 use probity::net::echo::permitted;
 use probity::words::{Phase, Reason};
 
@@ -18,7 +18,7 @@ pub fn is_permitted() -> bool {
     is_permitted
 }
 
-fn assert_up_or_forbidden(report: &Report, is_permitted: bool) {
+fn assert_up_or_forbidden(report: &ProbeReport, is_permitted: bool) {
     if is_permitted {
         assert_up(report);
     } else {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::authorities::{Authorities, Places};
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;
@@ -44,7 +44,7 @@ fn synchronised() -> Arc<ClockTrust> {
 }
 
 /// One probe where the system trusts this authority.
-async fn probe_trusting(system: &Authority, lines: &str) -> Report {
+async fn probe_trusting(system: &Authority, lines: &str) -> ProbeReport {
     let endpoint = endpoint(lines);
     let authorities = Authorities::at(Places {
         file: Some(system.ca_file()),
@@ -57,7 +57,7 @@ async fn probe_trusting(system: &Authority, lines: &str) -> Report {
 }
 
 /// One probe with names of this hosts file.
-async fn probe_with_hosts(hosts: &str, lines: &str) -> Report {
+async fn probe_with_hosts(hosts: &str, lines: &str) -> ProbeReport {
     let directory = tempfile::tempdir().expect("a directory");
     let paths = Paths {
         resolv_conf: directory.path().join("resolv.conf"),
@@ -73,7 +73,7 @@ async fn probe_with_hosts(hosts: &str, lines: &str) -> Report {
         .await
 }
 
-fn detail(report: &Report) -> &str {
+fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
         Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         Outcome::Up(_) => panic!("up"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::authorities::Authorities;
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;
@@ -108,7 +108,7 @@ fn name(text: &str) -> Name {
 
 /// One probe with this resolv.conf and hosts. `{}` in the first stands for nothing: its servers
 /// listen at the port given.
-async fn probe_by(conf: &str, hosts: &str, port: u16, lines: &str) -> Report {
+async fn probe_by(conf: &str, hosts: &str, port: u16, lines: &str) -> ProbeReport {
     let directory = tempfile::tempdir().expect("a directory");
     let paths = Paths {
         resolv_conf: directory.path().join("resolv.conf"),
@@ -128,7 +128,7 @@ async fn probe_by(conf: &str, hosts: &str, port: u16, lines: &str) -> Report {
         .await
 }
 
-fn detail(report: &Report) -> &str {
+fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
         Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         Outcome::Up(_) => "",

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
+use probity::net::judging_threads::THREADS;
 use probity::net::shared::Net;
-use probity::net::turns::THREADS;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -78,7 +78,7 @@ fn lines(port: u16, timeout_ms: u64) -> String {
     )
 }
 
-fn start(net: &Rc<Net>, port: u16, timeout_ms: u64) -> JoinHandle<Report> {
+fn start(net: &Rc<Net>, port: u16, timeout_ms: u64) -> JoinHandle<ProbeReport> {
     let (net, endpoint) = (net.clone(), endpoint(&lines(port, timeout_ms)));
     spawn_local(async move { run(&net, &endpoint).await })
 }
@@ -287,7 +287,7 @@ async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn
         let net = Rc::new(Net::default());
         let mut held = Vec::new();
         for _ in 0..THREADS {
-            held.push(net.turns.turn(7).await);
+            held.push(net.judging_threads.one_for(7).await);
         }
         let probes: Vec<_> = (0..THREADS)
             .map(|_| {
@@ -298,7 +298,7 @@ async fn probes_that_were_given_up_while_they_waited_for_their_turn_keep_no_turn
         // Past the timeout and the time in which an answer may be judged.
         while probes.iter().any(|probe| !probe.is_finished()) {
             let other = net.clone();
-            let waits = other.turns.turn(8);
+            let waits = other.judging_threads.one_for(8);
             if tokio::time::timeout(Duration::from_secs(3), waits)
                 .await
                 .is_err()

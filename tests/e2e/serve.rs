@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use probity::config::{Endpoint, Plan, Surroundings, load};
-use probity::kind::run::{Report, run};
+use probity::config::{ConfigInputs, Endpoint, Plan, load};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::authorities::Authorities;
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;
@@ -17,10 +17,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-#[path = "../support/surroundings.rs"]
-mod surroundings;
+#[path = "../support/config_inputs.rs"]
+mod config_inputs;
 
-use surroundings::InMemory;
+use config_inputs::InMemory;
 
 /// A config in memory; files are read from disk.
 pub fn in_memory(text: &str) -> InMemory<'static> {
@@ -57,7 +57,7 @@ fn net() -> Net {
 }
 
 /// Probes once, on a task set of its own, as the engine does.
-pub async fn probe(lines: &str) -> Report {
+pub async fn probe(lines: &str) -> ProbeReport {
     let endpoint = endpoint(lines);
     let once = async move { run(&net(), &endpoint).await };
     tokio::task::LocalSet::new().run_until(once).await
@@ -65,7 +65,7 @@ pub async fn probe(lines: &str) -> Report {
 
 /// The same for a probe that ends before a timer that begins with it. On a busy machine both end
 /// late, in this order still.
-pub async fn probe_within(limit: Duration, lines: &str) -> Report {
+pub async fn probe_within(limit: Duration, lines: &str) -> ProbeReport {
     let endpoint = endpoint(lines);
     let once = async move {
         let net = net();
@@ -85,21 +85,21 @@ pub async fn probe_within(limit: Duration, lines: &str) -> Report {
     tokio::task::LocalSet::new().run_until(once).await
 }
 
-pub fn cause(report: &Report) -> Cause {
+pub fn cause(report: &ProbeReport) -> Cause {
     match &report.outcome {
         Outcome::Down { cause, .. } => *cause,
         other => panic!("not down: {other:?}"),
     }
 }
 
-pub fn reason(report: &Report) -> Reason {
+pub fn reason(report: &ProbeReport) -> Reason {
     match &report.outcome {
         Outcome::Unmeasured { reason, .. } => *reason,
         other => panic!("not unmeasured: {other:?}"),
     }
 }
 
-pub fn assert_up(report: &Report) {
+pub fn assert_up(report: &ProbeReport) {
     assert!(
         matches!(report.outcome, Outcome::Up(_)),
         "{:?}",

@@ -104,7 +104,7 @@ async fn greeting(bytes: &'static [u8]) -> u16 {
     .await
 }
 
-fn detail(report: &probity::kind::run::Report) -> &str {
+fn detail(report: &probity::kind::run::ProbeReport) -> &str {
     match &report.outcome {
         Outcome::Down { detail, .. } => detail,
         other => panic!("not down: {other:?}"),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::authority::{Authority, Leaf, acceptor, https, weak_leaf};
 use super::serve::*;
 
-async fn judged(authority: &Authority, leaf: Leaf, host: &str) -> probity::kind::run::Report {
+async fn judged(authority: &Authority, leaf: Leaf, host: &str) -> probity::kind::run::ProbeReport {
     let port = https(acceptor(leaf, &[])).await;
     probe(&format!(
         "probe.tls.address = \"{host}:{port}\"\nprobe.tls.tls.ca_file = {:?}",
@@ -258,7 +258,7 @@ async fn answering_once(bytes: &'static [u8]) -> u16 {
     .await
 }
 
-fn detail(report: &probity::kind::run::Report) -> &str {
+fn detail(report: &probity::kind::run::ProbeReport) -> &str {
     match &report.outcome {
         probity::words::Outcome::Down { detail, .. } => detail,
         other => panic!("not down: {other:?}"),

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use probity::kind::run::{Report, run};
+use probity::kind::run::{ProbeReport, run};
 use probity::net::authorities::{Authorities, Places};
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;
@@ -21,7 +21,11 @@ use super::program::program;
 use super::serve::*;
 
 /// Probes with this trust store and clock.
-async fn probe_with(authorities: Arc<Authorities>, clock: Arc<ClockTrust>, lines: &str) -> Report {
+async fn probe_with(
+    authorities: Arc<Authorities>,
+    clock: Arc<ClockTrust>,
+    lines: &str,
+) -> ProbeReport {
     let endpoint = endpoint(lines);
     let net = Net::new(Paths::default(), authorities, clock);
     tokio::task::LocalSet::new()
@@ -44,7 +48,7 @@ fn synchronised() -> Arc<ClockTrust> {
     clock(|| KernelSync::Synchronised)
 }
 
-fn detail(report: &Report) -> &str {
+fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
         Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         Outcome::Up(_) => "",

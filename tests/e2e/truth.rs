@@ -350,7 +350,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
         .expect("done");
         sign(db, &mine, head);
     };
-    // All that was is said to be pruned, by a stub that has the published checkpoint.
+    // All that was is said to be pruned, by a prune record that has the published checkpoint.
     let pruned = |db: &rusqlite::Connection| {
         let carried = json!({
             "added": {}, "ids": {"down": 1}, "names": {"1": ["down"]}, "in_service": {"1": true},
@@ -413,7 +413,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
             .expect("a state");
         let place = probity::history::state_place(1, mark);
         let (cadence, real) =
-            decode_with(probity::history::unsealed(&bytes, &place).expect("sealed"))
+            decode_with(probity::history::without_checksum(&bytes, &place).expect("sealed"))
                 .expect("a judge");
         let (rules, mut out) = (Rules::new(cadence), Vec::new());
         let (mut judge, first) = (
@@ -436,7 +436,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
         }
         db.execute(
             "UPDATE state SET judge = ?1",
-            [probity::history::sealed(
+            [probity::history::with_checksum(
                 encode_with(&cadence, &judge),
                 &place,
             )],
@@ -1281,7 +1281,7 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
         let sql = format!("SELECT count(*) FROM event WHERE kind = '{kind}'");
         assert_eq!(rows(&sql), 0, "{kind}");
     }
-    // Whoever forges the stub, what it carries or a checkpoint is seen.
+    // Whoever forges the prune record, what it carries or a checkpoint is seen.
     let original = std::fs::read(&file).expect("read");
     for manipulation in [
         "DELETE FROM stub",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use probity::config::load;
-use probity::kind::run::Report;
+use probity::kind::run::ProbeReport;
 use probity::words::{Cause, Outcome, Phase, Reason};
 use tokio::net::UdpSocket;
 
@@ -85,14 +85,14 @@ fn at(port: u16, keys: &str) -> String {
     )
 }
 
-fn detail(report: &Report) -> &str {
+fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
         Outcome::Down { detail, .. } => detail,
         other => panic!("not down: {other:?}"),
     }
 }
 
-fn findings(report: &Report) -> Vec<(String, String, bool)> {
+fn findings(report: &ProbeReport) -> Vec<(String, String, bool)> {
     let facts = report.outcome.facts().expect("facts");
     let all = facts.findings.iter();
     all.map(|f| (f.expectation.clone(), f.found.clone(), f.met))

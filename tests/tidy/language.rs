@@ -4,7 +4,7 @@
 //! CONTRIBUTING.md says what to write in their place.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -216,4 +216,52 @@ fn every_document_is_in_the_index_and_every_link_leads_to_a_file() {
             assert!(target.exists(), "{}: no {link}", path.display());
         }
     }
+}
+
+/// Files of the project and modules of its rooms that a text names, and that are not there. `NAME`
+/// stands for any.
+fn names_nothing(text: &str) -> Vec<String> {
+    const FOLDERS: [&str; 6] = ["src/", "tests/", "docs/", "benches/", "fuzz/", "deploy/"];
+    let is_there = |named: &str| -> bool {
+        if FOLDERS.iter().any(|folder| named.starts_with(folder)) {
+            return named.contains([' ', '*', '{']) || Path::new(named).exists();
+        }
+        let Some((room, rest)) = named.split_once("::").filter(|(room, _)| !room.is_empty()) else {
+            return true;
+        };
+        let folder = Path::new("src").join(room);
+        let part = rest.split("::").next().unwrap_or_default();
+        !folder.is_dir()
+            || part.starts_with(|c: char| c.is_ascii_uppercase())
+            || folder.join(part).is_dir()
+            || folder.join(format!("{part}.rs")).is_file()
+    };
+    let named = text.split('`').skip(1).step_by(2);
+    named
+        .filter(|named| !named.contains("NAME") && !is_there(named))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn files_and_modules_that_documents_name_are_there() {
+    let mut list = Vec::new();
+    for (path, text) in documents().into_iter().chain(of_developers()) {
+        // The changelog says what was.
+        if !path.ends_with("CHANGELOG.md") {
+            let missing = names_nothing(&text).into_iter();
+            list.extend(missing.map(|named| format!("{}: no {named}", path.display())));
+        }
+    }
+    none(&list);
+}
+
+#[test]
+fn a_file_or_a_module_that_is_gone_is_found() {
+    let text = "`src/lib.rs`, `src/gone.rs` and `src/kind/NAME/read.rs`; `net::clock::Clock`, \
+        `net::gone` and `serde::gone`.\n```\n$ ls src/\n```\n`tests/gone`";
+    assert_eq!(
+        names_nothing(text),
+        ["src/gone.rs", "net::gone", "tests/gone"]
+    );
 }

@@ -4,6 +4,7 @@
 //! Each check is a function of sources. It is held against the project, and against a planted fault
 //! that it must find.
 
+mod glossary;
 mod language;
 mod planted;
 mod quoted;

@@ -16,7 +16,7 @@ use crate::config::document::tree::nearest;
 use crate::config::plan::ClockChoice;
 use crate::config::plan::probe::HostPort;
 use crate::config::usual_ports::{self, First};
-use crate::config::{Endpoint, Fault, Plan, Surroundings, load};
+use crate::config::{ConfigInputs, Endpoint, Fault, Plan, load};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::say_error;
@@ -179,15 +179,15 @@ fn options_of_addresses(args: &Probe) -> Vec<&'static str> {
 
 /// Refuses options that this kind does not have.
 fn refuse_foreign(args: &Probe, kind: Kind) -> Result<(), Exit> {
-    let is_of = |option: &str| match option {
-        "--header" | "--request" | "--data" => [Kind::Http].as_slice(),
-        "--ca-file" | "--insecure" => &[Kind::Http, Kind::Tls],
-        _ => Kind::ALL,
-    };
     for option in options_of_addresses(args) {
-        let kinds = is_of(option);
-        if !kinds.contains(&kind) {
-            let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let has_it = |kind: &&Kind| kind.options().contains(&option);
+        let words: Vec<&str> = Kind::ALL
+            .iter()
+            .filter(has_it)
+            .map(|k| k.as_str())
+            .collect();
+        // An option that no kind names is one of all.
+        if !words.is_empty() && !has_it(&&kind) {
             return Err(usage(format_args!(
                 "{option} is an option of {} probes; {} is a probe of the kind {}",
                 listed(&words, "and"),
@@ -420,7 +420,7 @@ fn is_literal(text: &str) -> bool {
 }
 
 /// The options as the main file, beside the files that they name.
-impl Surroundings for Written {
+impl ConfigInputs for Written {
     fn read(&self, path: &Path) -> Result<String, String> {
         if path == Path::new(COMMAND_LINE) {
             return Ok(self.text.clone());

@@ -9,19 +9,19 @@ use serde_json::{Map, Value, json};
 use super::shown;
 use crate::config::Endpoint;
 use crate::daemon::exit::Exit;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::words::people::count;
 use crate::words::{Outcome, Phase, escaped};
 
 /// One probe, and the address that it went to.
 pub struct ProbeOfSeries {
     pub address: Option<IpAddr>,
-    pub report: Report,
+    pub report: ProbeReport,
 }
 
 impl ProbeOfSeries {
     /// `given`: the address that it was sent to, where one was chosen.
-    pub fn new(given: Option<IpAddr>, report: Report) -> Self {
+    pub fn new(given: Option<IpAddr>, report: ProbeReport) -> Self {
         let of_facts = || report.outcome.facts()?.address;
         Self {
             address: given.or_else(of_facts),
@@ -199,7 +199,7 @@ impl OfAddress {
         self.up + self.down + self.unmeasured
     }
 
-    fn add(&mut self, report: &Report) {
+    fn add(&mut self, report: &ProbeReport) {
         match report.outcome {
             Outcome::Up(_) => self.up += 1,
             Outcome::Down { .. } => {
@@ -256,7 +256,7 @@ mod tests {
                 facts,
             }
         };
-        let report = Report {
+        let report = ProbeReport {
             outcome,
             phases,
             duration_us: connect_us + 1,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::Endpoint;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::words::{CertificateFacts, Facts, Outcome, Phase, format_utc};
 
 /// `probity-probe/1`
@@ -45,7 +45,7 @@ struct ShownFinding<'r> {
     met: bool,
 }
 
-pub fn as_json(endpoint: &Endpoint, report: &Report) -> Value {
+pub fn as_json(endpoint: &Endpoint, report: &ProbeReport) -> Value {
     let (cause, detail) = match &report.outcome {
         Outcome::Up(_) => (None, None),
         Outcome::Down { cause, detail, .. } => (Some(cause.as_str()), Some(detail.as_str())),

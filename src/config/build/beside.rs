@@ -32,7 +32,7 @@ const LEAST_PATH: usize = 8;
 impl Builder<'_> {
     pub(in crate::config) fn history(&self, layers: &Layers) -> HistoryPlan {
         let key = layers.item("key").and_then(|i| {
-            let key = secret(&i, self.surroundings)?;
+            let key = secret(&i, self.inputs)?;
             let is_key = key.reveal().trim().len() == 64
                 && key.reveal().trim().bytes().all(|b| b.is_ascii_hexdigit());
             if !is_key && !key.is_unread() {
@@ -73,11 +73,11 @@ impl Builder<'_> {
             .unwrap_or(0);
         let on = section.item("on").map_or_else(
             || NotifyOn::of(&NotifyOn::WORDS.map(|(_, state)| state)),
-            |i| told_of(&i),
+            |i| notify_on(&i),
         );
         let headers = self.headers(section, webhook.as_ref());
         let url = webhook.as_ref().and_then(|w| {
-            let url = w.item("url").and_then(|i| secret(&i, self.surroundings));
+            let url = w.item("url").and_then(|i| secret(&i, self.inputs));
             w.end();
             url
         });
@@ -129,7 +129,7 @@ impl Builder<'_> {
                 }
                 let is_set = is_set_by_prober(k, &OWN_HEADERS, section.source, &span);
                 let value =
-                    secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
+                    secret(&i, self.inputs).filter(|s| is_sendable(Some(&i), s.reveal()))?;
                 (!is_set).then(|| (k.to_owned(), value))
             })
             .collect()
@@ -137,9 +137,7 @@ impl Builder<'_> {
 
     pub(in crate::config) fn deadman(&self, top: &Layers) -> Option<Deadman> {
         let section = top.item("deadman")?.section()?;
-        let url = section
-            .item("url")
-            .and_then(|i| secret(&i, self.surroundings));
+        let url = section.item("url").and_then(|i| secret(&i, self.inputs));
         let every = section
             .item("every")
             .and_then(|i| i.duration(1000, DAY_MS))
@@ -160,7 +158,7 @@ impl Builder<'_> {
 }
 
 /// The states that a receiver is told of.
-fn told_of(on: &Item) -> NotifyOn {
+fn notify_on(on: &Item) -> NotifyOn {
     let words = on.list();
     let states = words.iter().filter_map(|one| one.word(&NotifyOn::WORDS));
     let list: Vec<_> = states.collect();

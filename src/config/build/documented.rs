@@ -78,13 +78,13 @@ fn documented(path: &str) -> Option<String> {
     match parts.as_slice() {
         [.., "weights" | "labels", _] => return None,
         [.., "file" | "env" | "credential"] => return None,
-        [_, "probe", "http" | "tls", "tls", ..] => drop(parts.drain(..3)),
-        [_, "probe", "http" | "tls", "expect", "tls", ..] => drop(parts.drain(..3)),
+        [_, "probe", _, "tls", ..] => drop(parts.drain(..3)),
+        [_, "probe", _, "expect", "tls", ..] => drop(parts.drain(..3)),
         [.., "expect", "headers", _, _] => {
             let at = parts.len() - 2;
             parts[at] = "HEADER";
         }
-        [.., "probe", "http", "headers" | "query", _] => return None,
+        [.., "probe", _, "headers" | "query", _] => return None,
         _ => {}
     }
     Some(parts.join("."))
@@ -94,14 +94,14 @@ fn documented(path: &str) -> Option<String> {
 fn keys() -> BTreeMap<String, String> {
     // The example shows one of the two forms of `combine`.
     let other = "[component.any-two]\ncombine = { at_least = 2 }\n";
-    for (path, surroundings) in [
+    for (path, inputs) in [
         ("example.toml", example()),
         (
             "written.toml",
             with_the_examples_files("written.toml", other),
         ),
     ] {
-        load(Path::new(path), &surroundings).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        load(Path::new(path), &inputs).unwrap_or_else(|faults| panic!("{faults:#?}"));
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for (path, note) in LOOKED_UP.with_borrow(|all| all.clone()) {

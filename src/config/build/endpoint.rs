@@ -228,7 +228,7 @@ impl Builder<'_> {
         }
         tables.item(address);
         let layers = tables;
-        let shared = kind.spec(layers, self.surroundings);
+        let shared = kind.spec(layers, self.inputs);
         layers.end();
         if few {
             self.specs.insert(key, shared.clone());

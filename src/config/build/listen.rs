@@ -4,18 +4,14 @@ use std::net::IpAddr;
 
 use crate::config::document::common::{DAY_MS, socket_address};
 use crate::config::document::secret::{Secret, secret};
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::listen::{ANY_HOST, AddressPrefix, Listen};
 
 /// A shorter token could be guessed; a longer one fits into no head.
 const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 16..=1024;
 /// From `[listen]`, and from the short form that `[daemon]` may have.
-pub(super) fn listen(
-    layers: &Layers,
-    short: Option<&Item>,
-    surroundings: &dyn Surroundings,
-) -> Listen {
+pub(super) fn listen(layers: &Layers, short: Option<&Item>, inputs: &dyn ConfigInputs) -> Listen {
     let default = Listen::default();
     let address = layers.item("address");
     if let Some(short) = short.filter(|_| address.is_some()) {
@@ -48,7 +44,7 @@ pub(super) fn listen(
             .flat_map(Item::list)
             .filter_map(|i| allowed_host(&i))
             .collect(),
-        token: layers.item("token").and_then(|i| token(&i, surroundings)),
+        token: layers.item("token").and_then(|i| token(&i, inputs)),
         trusted: layers
             .item("trusted")
             .iter()
@@ -92,8 +88,8 @@ fn is_host_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-fn token(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
-    let token = secret(item, surroundings)?;
+fn token(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
+    let token = secret(item, inputs)?;
     let text = token.reveal();
     if token.is_unread() {
         return Some(token);

@@ -24,7 +24,7 @@ use self::listen::listen;
 use self::maintenance::windows;
 use super::contract::contracts;
 use super::document::common::{cadence, calendar_instant, combination, dial, is_id, metrics};
-use super::document::source::{Fault, Source, Surroundings};
+use super::document::source::{ConfigInputs, Fault, Source};
 use super::document::tree::{Item, Layers, Section};
 use super::plan::*;
 use crate::judgement::rules::{Cadence, Rules};
@@ -34,8 +34,8 @@ use crate::words::Name;
 
 /// Reads the config at `path` with all that it includes. Either a plan that is right, or every
 /// fault at once.
-pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fault>> {
-    let sources = read_all(path, surroundings)?;
+pub fn load(path: &Path, inputs: &dyn ConfigInputs) -> Result<Plan, Vec<Fault>> {
+    let sources = read_all(path, inputs)?;
     let mut faults = Vec::new();
     let parsed: Vec<(usize, Spanned<DeTable>)> = sources
         .iter()
@@ -65,7 +65,7 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
     } else {
         Some(
             Builder {
-                surroundings,
+                inputs,
                 specs: HashMap::new(),
             }
             .plan(&roots),
@@ -99,8 +99,8 @@ fn key_in(text: &str, table: &str, key: &str) -> Option<String> {
 }
 
 /// The main file and the files that its `include` names.
-fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
-    let text = surroundings.read(path).map_err(|why| {
+fn read_all(path: &Path, inputs: &dyn ConfigInputs) -> Result<Vec<Source>, Vec<Fault>> {
+    let text = inputs.read(path).map_err(|why| {
         let advice = "Name another with --config, or start from config/quickstart.toml.".to_owned();
         vec![Fault {
             file: path.display().to_string(),
@@ -112,18 +112,17 @@ fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>,
         }]
     })?;
     let main = Source::new(path, text);
-    let included = included(&main, surroundings);
+    let included = included(&main, inputs);
     Ok(std::iter::once(main).chain(included).collect())
 }
 
-fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
+fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
     let (tree, _) = DeTable::parse_recoverable(&main.text);
     let root = Section::new(main, String::new(), tree.get_ref(), tree.span());
     let mut sources: Vec<Source> = Vec::new();
     for pattern in root.item("include").iter().flat_map(Item::list) {
         let Some(text) = pattern.text() else { continue };
-        let found = match surroundings
-            .matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text))
+        let found = match inputs.matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text))
         {
             Ok(found) => found,
             Err(why) => {
@@ -142,7 +141,7 @@ fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
                 );
                 continue;
             }
-            match surroundings.read(&one) {
+            match inputs.read(&one) {
                 Ok(text) => sources.push(Source::new(&one, text)),
                 Err(why) => pattern.fault(
                     format!("`{}` cannot be included: {why}", one.display()),
@@ -222,7 +221,7 @@ impl Builder<'_> {
         let listen = listen(
             &top.layers("listen"),
             daemon.item("listen").as_ref(),
-            self.surroundings,
+            self.inputs,
         );
         let daemon = self.daemon(&daemon);
         let mut endpoints = self.endpoints(drafts, &components);
@@ -281,7 +280,7 @@ impl Builder<'_> {
             vantage: layers
                 .item("vantage")
                 .and_then(|i| i.name())
-                .map_or_else(|| self.surroundings.host_name(), |n| n.to_string()),
+                .map_or_else(|| self.inputs.host_name(), |n| n.to_string()),
             state_dir: layers
                 .item("state_dir")
                 .and_then(|i| i.text())
@@ -315,7 +314,7 @@ impl Builder<'_> {
         };
         let source = item.word(&ZoneSource::WORDS).unwrap_or_default();
         if source == ZoneSource::System {
-            match self.surroundings.system_zones() {
+            match self.inputs.system_zones() {
                 Ok(found) => zones::choose(found),
                 Err(why) => item.fault(
                     format!("the system's zone data cannot be used: {why}"),

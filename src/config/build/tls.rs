@@ -10,18 +10,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::config::document::secret::{Secret, secret};
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::*;
 
 /// `expect`: what the kind's own table of expectations asks of the handshake.
-pub fn tls(layers: &Layers, expect: TlsExpect, surroundings: &dyn Surroundings) -> Tls {
+pub fn tls(layers: &Layers, expect: TlsExpect, inputs: &dyn ConfigInputs) -> Tls {
     let tls = Tls {
-        ca: layers
-            .item("ca_file")
-            .and_then(|i| authorities(&i, surroundings)),
+        ca: layers.item("ca_file").and_then(|i| authorities(&i, inputs)),
         server_name: layers.item("server_name").and_then(|i| server_name(&i)),
-        client: client(layers, surroundings),
+        client: client(layers, inputs),
         verify: match layers.item("verify").and_then(|i| i.flag()) {
             Some(false) => Verify::None,
             Some(true) | None => Verify::Full,
@@ -135,12 +133,12 @@ fn expiring(item: &Item) -> Option<Expiring> {
     }
 }
 
-fn client(layers: &Layers, surroundings: &dyn Surroundings) -> Option<ClientCertificate> {
+fn client(layers: &Layers, inputs: &dyn ConfigInputs) -> Option<ClientCertificate> {
     let (chain, key) = (layers.item("client_certificate"), layers.item("client_key"));
     match (chain, key) {
         (Some(chain), Some(key)) => {
-            let key_pem = secret(&key, surroundings);
-            let (chain_pem, certificates) = certificates(&chain, surroundings)?;
+            let key_pem = secret(&key, inputs);
+            let (chain_pem, certificates) = certificates(&chain, inputs)?;
             let key_pem = key_pem?;
             fit(&chain, certificates, &key, &key_pem)?;
             Some(ClientCertificate { chain_pem, key_pem })
@@ -153,7 +151,7 @@ fn client(layers: &Layers, surroundings: &dyn Surroundings) -> Option<ClientCert
             None
         }
         (None, Some(key)) => {
-            secret(&key, surroundings);
+            secret(&key, inputs);
             key.fault(
                 "a client key needs its certificate",
                 "Add client_certificate = \"...\".",
@@ -191,9 +189,9 @@ fn fit(
     Some(())
 }
 
-fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<CaFile> {
+fn authorities(item: &Item, inputs: &dyn ConfigInputs) -> Option<CaFile> {
     let path = item.source.beside(&item.text()?);
-    let (pem, certificates) = certificates(item, surroundings)?;
+    let (pem, certificates) = certificates(item, inputs)?;
     let mut roots = RootCertStore::empty();
     for (n, certificate) in certificates.into_iter().enumerate() {
         if let Err(why) = roots.add(certificate) {
@@ -214,11 +212,11 @@ fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<CaFile> {
 /// The certificates of a file that a key names, one at least.
 fn certificates(
     item: &Item,
-    surroundings: &dyn Surroundings,
+    inputs: &dyn ConfigInputs,
 ) -> Option<(Arc<str>, Vec<CertificateDer<'static>>)> {
     const ADVICE: &str = "Give a file with -----BEGIN CERTIFICATE----- lines.";
     let path = item.source.beside(&item.text()?);
-    let (found, path) = (surroundings.read(&path), path.display());
+    let (found, path) = (inputs.read(&path), path.display());
     let text = match found {
         Ok(text) => text,
         Err(why) => {

@@ -18,7 +18,7 @@ use self::terms::*;
 use self::values::{currency, day, names, number, percentage, required, time_zone, word};
 use self::words::{BEFORE_IN_SERVICE, UNKNOWN};
 use super::document::common::is_id;
-use super::document::source::{Fault, Source, Surroundings};
+use super::document::source::{ConfigInputs, Fault, Source};
 use super::document::tree::{Item, Layers, Section};
 use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::contract::*;
@@ -44,11 +44,8 @@ const DAEMON_TABLES: [&str; 15] = [
     "status_page",
 ];
 /// Reads contracts from a file of their own; other tables of a daemon's config are passed over.
-pub fn load_contracts(
-    path: &Path,
-    surroundings: &dyn Surroundings,
-) -> Result<Contracts, Vec<Fault>> {
-    let text = surroundings.read(path).map_err(|why| {
+pub fn load_contracts(path: &Path, inputs: &dyn ConfigInputs) -> Result<Contracts, Vec<Fault>> {
+    let text = inputs.read(path).map_err(|why| {
         let advice = "Name a file with [sla.NAME] tables.".to_owned();
         vec![Fault {
             file: path.display().to_string(),

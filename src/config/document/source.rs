@@ -10,8 +10,9 @@ use super::secret::names::is_secret_name;
 use crate::judgement::zones::Zones;
 use crate::words::is_invisible;
 
-/// What config needs of the world. The daemon gives the real one, tests one in memory.
-pub trait Surroundings {
+/// What reading a config needs beside its text: files, secrets, variables, the host name. The
+/// daemon gives those of the host, tests give them in memory.
+pub trait ConfigInputs {
     /// The text of a file; the error says why not, for a person.
     fn read(&self, path: &Path) -> Result<String, String>;
     /// The same for a file that holds a secret.
@@ -39,7 +40,7 @@ pub trait Surroundings {
 /// A config that is one text and has nothing beside it.
 pub struct OneText<'t>(pub &'t str);
 
-impl Surroundings for OneText<'_> {
+impl ConfigInputs for OneText<'_> {
     fn read(&self, _: &Path) -> Result<String, String> {
         Ok(self.0.to_owned())
     }
@@ -157,8 +158,8 @@ pub struct Source {
     faults: RefCell<Vec<Fault>>,
     /// Lines, from 1, that are not shown: a secret is written in them.
     hidden: RefCell<HashSet<usize>>,
-    /// What has been told, so that it is told once.
-    told: RefCell<HashSet<(usize, usize, String)>>,
+    /// What has been reported, so that it is reported once.
+    reported: RefCell<HashSet<(usize, usize, String)>>,
 }
 
 impl Source {
@@ -175,7 +176,7 @@ impl Source {
             text,
             faults: RefCell::default(),
             hidden: RefCell::default(),
-            told: RefCell::default(),
+            reported: RefCell::default(),
         }
     }
 
@@ -207,7 +208,7 @@ impl Source {
         let (line, column) = self.position(span.start);
         let (problem, advice) = (printable(&problem.into()), printable(&advice.into()));
         if self
-            .told
+            .reported
             .borrow_mut()
             .insert((line, column, problem.clone()))
         {

@@ -60,7 +60,7 @@ fn admission(
     fresh: &Stored,
     next: Span,
 ) -> Option<Admission> {
-    let told = |admitted: bool, why: Option<String>| {
+    let admission = |admitted: bool, why: Option<String>| {
         Some(Admission {
             sla: contract.name.to_string(),
             admitted,
@@ -85,7 +85,7 @@ fn admission(
         let why = format!(
             "it concerns only some of the endpoints of {in_part}, and a contract counts components"
         );
-        return told(false, Some(why));
+        return admission(false, Some(why));
     }
     let period = match contract.period {
         PeriodKind::Rolling(length) => Span::new(next.to - length as i64, next.to),
@@ -101,14 +101,14 @@ fn admission(
             .length()
     };
     match mine.iter().map(gain).min().unwrap_or(0) {
-        all if all == occurrence.length() => told(true, None),
-        0 => told(false, Some(why_nothing(contract, fresh, next).to_owned())),
+        all if all == occurrence.length() => admission(true, None),
+        0 => admission(false, Some(why_nothing(contract, fresh, next).to_owned())),
         part => {
             let why = format!(
                 "only {} of it fit the allowance of a period",
                 show_duration(part)
             );
-            told(true, Some(why))
+            admission(true, Some(why))
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What the driver and the history tell each other: batches, commits, and what people ask to be
+//! What the driver and the history send each other: batches, commits, and what people ask to be
 //! recorded.
 
 use std::sync::atomic::Ordering;
 
-use super::control::{RecordReply, Request};
+use super::commands::{RecordReply, RecordRequest};
 use super::{COMMIT_APART_NS, Driver, SECOND_NS};
 use crate::engine::recorder::Kept;
 use crate::engine::recorder::windows::NO_ROOM;
@@ -31,7 +31,7 @@ impl Driver {
         self.writer.commit(batch);
     }
 
-    pub(super) fn heard(&mut self, news: Progress) {
+    pub(super) fn take_news(&mut self, news: Progress) {
         let health = &self.board.health;
         match news {
             Progress::Committed { batch, events } => {
@@ -39,7 +39,7 @@ impl Driver {
                     tracing::info!("the history is writable again");
                 }
                 health.events_recorded.store(events, Ordering::Relaxed);
-                self.tell_if_late();
+                self.record_if_late();
                 self.recorder.committed(batch);
                 for (_, recorded, reply) in self.promised.extract_if(.., |(id, ..)| *id <= batch) {
                     let _ = reply.send(Ok(recorded));
@@ -60,9 +60,9 @@ impl Driver {
         }
     }
 
-    /// What waited for the disk was on record later than its events say: whoever holds a report of
-    /// meanwhile against them has to know.
-    fn tell_if_late(&mut self) {
+    /// What waited for the disk was on record later than its events say. An event says so: the
+    /// reader of a report of that time has to know.
+    fn record_if_late(&mut self) {
         let now_ns = self.clock.boot_ns();
         if self.outstanding.is_none()
             || self.gathered_from_ns == 0
@@ -79,11 +79,11 @@ impl Driver {
     }
 
     /// Records what somebody asked for; the answer follows with the commit.
-    pub(super) fn record(&mut self, request: Request, reply: RecordReply) {
+    pub(super) fn record(&mut self, request: RecordRequest, reply: RecordReply) {
         let now = self.now_ms();
         let recorded = now as i64 + self.recorder.offset_ms;
         match request {
-            Request::DeclareWindow { window, by } => {
+            RecordRequest::DeclareWindow { window, by } => {
                 if self
                     .board
                     .windows
@@ -101,16 +101,16 @@ impl Driver {
                     let _ = reply.send(Err(NO_ROOM.to_owned()));
                     return;
                 }
-                self.recorder.tell_windows(now);
+                self.recorder.update_windows(now);
             }
-            Request::EndWindow { id, by } => {
+            RecordRequest::EndWindow { id, by } => {
                 if let Err(why) = self.recorder.end_window(&id, &by, now) {
                     let _ = reply.send(Err(why));
                     return;
                 }
-                self.recorder.tell_windows(now);
+                self.recorder.update_windows(now);
             }
-            Request::Correct(event) => {
+            RecordRequest::Correct(event) => {
                 if self.recorder.event(now, *event) == Kept::No {
                     let _ = reply.send(Err(NO_ROOM.to_owned()));
                     return;

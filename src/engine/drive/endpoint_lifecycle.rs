@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Driver;
-use super::control::{Arrival, NewPlan, ReloadSummary};
+use super::commands::{Arrival, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::{Entry, Settled};
 use crate::engine::inputs::Input;
@@ -86,15 +86,15 @@ impl Driver {
         if is_known {
             self.recorder.publish_restored(index, before.shown);
         }
-        self.tell_of(index, &arrival, before.cadence, now);
-        self.recorder.tell(index, Input::Start(now), now);
+        self.record_arrival(index, &arrival, before.cadence, now);
+        self.recorder.apply_input(index, Input::Start(now), now);
         // One that was never in service is told as it is now.
         if is_known && arrival.digest_before.is_some_and(|d| d != e.digest) {
             self.recorder.change_definition(index, e, 1, now);
         }
         self.recorder
             .show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
-        self.recorder.tell_windows_to(index, now);
+        self.recorder.update_windows_of(index, now);
         index
     }
 
@@ -133,7 +133,13 @@ impl Driver {
     }
 
     /// The events of an arrival: new, renamed, moved, with another cadence, back in service.
-    fn tell_of(&mut self, index: usize, arrival: &Arrival, cadence: Option<Cadence>, now: Ms) {
+    fn record_arrival(
+        &mut self,
+        index: usize,
+        arrival: &Arrival,
+        cadence: Option<Cadence>,
+        now: Ms,
+    ) {
         let e = &arrival.endpoint;
         let is_known = self.recorder.judge(index).first_start().is_some();
         if !is_known {
@@ -161,10 +167,11 @@ impl Driver {
             let _ = self.recorder.event_of(index, now, moved);
         }
         if is_known && cadence.is_some_and(|before| before != e.rules.cadence) {
-            self.recorder.tell_cadence(index, &e.rules.cadence, now);
+            self.recorder.record_cadence(index, &e.rules.cadence, now);
         }
         if is_known && !arrival.was_in_service {
-            self.recorder.tell(index, Input::ResumeService(now), now);
+            self.recorder
+                .apply_input(index, Input::ResumeService(now), now);
         }
     }
 
@@ -308,7 +315,7 @@ impl Driver {
             .set_witnesses(&plan.witness, now, &mut self.wanted);
         self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
-        self.recorder.tell_definitions(&definitions, now);
+        self.recorder.record_definitions(&definitions, now);
         // A hundred thousand old endpoints are given back where nobody waits for it.
         let old = self.board.plan.swap(plan);
         apart::sometime(move || drop(old));
@@ -346,7 +353,7 @@ impl Driver {
         self.recorder.change_definition(index, after, next_seq, now);
         if let Some(moved) = moved {
             let _ = self.recorder.event_of(index, now, moved);
-            self.recorder.tell_windows_to(index, now);
+            self.recorder.update_windows_of(index, now);
         }
     }
 }

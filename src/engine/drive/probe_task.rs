@@ -1,7 +1,7 @@
 //! A probe as a task of its own, and what the task reports to the driver.
 
 use crate::kind::Kind;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::net::clock::Clock;
 use crate::net::echo;
 use crate::words::{Outcome, PhaseTimes, ProbeTrigger, Reason};
@@ -12,7 +12,7 @@ pub(super) struct Done {
     pub seq: u64,
     pub due_ns: u64,
     pub trigger: ProbeTrigger,
-    pub report: Report,
+    pub report: ProbeReport,
     /// Timeline.
     pub ended_ns: u64,
 }
@@ -30,13 +30,13 @@ pub(super) enum Finished {
 /// A probe whose code panics is an outcome like others: the prober's own fault.
 pub(super) struct Guarded<F>(pub std::pin::Pin<Box<F>>);
 
-impl<F: Future<Output = Report>> Future for Guarded<F> {
-    type Output = Report;
+impl<F: Future<Output = ProbeReport>> Future for Guarded<F> {
+    type Output = ProbeReport;
 
     fn poll(
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Report> {
+    ) -> std::task::Poll<ProbeReport> {
         let inner = &mut self.0;
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(cx))) {
             Ok(poll) => poll,
@@ -46,7 +46,7 @@ impl<F: Future<Output = Report>> Future for Guarded<F> {
                     detail: "the probe's code panicked; please report this".into(),
                 };
                 let started_ns = Clock::Real.boot_ns();
-                std::task::Poll::Ready(Report {
+                std::task::Poll::Ready(ProbeReport {
                     outcome,
                     phases: PhaseTimes::default(),
                     duration_us: 0,
@@ -66,7 +66,7 @@ pub(super) fn of_witness(kind: Kind, outcome: Outcome) -> Outcome {
         Outcome::Unmeasured {
             reason: Reason::Permission,
             detail,
-        } if kind != Kind::Icmp || echo::permitted().is_ok() => Outcome::Unmeasured {
+        } if !kind.needs_echo_socket() || echo::permitted().is_ok() => Outcome::Unmeasured {
             reason: Reason::LocalNetwork,
             detail,
         },

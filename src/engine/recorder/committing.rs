@@ -37,10 +37,10 @@ impl Recorder {
         let now = stamp.timeline_ms;
         let results = std::mem::take(&mut self.slot_results.results);
         self.record_again(now);
-        self.tell_of_gaps(now, stamp.utc_ms);
+        self.record_gaps(now, stamp.utc_ms);
         self.next_batch
             .events
-            .append(&mut self.definitions.cadences_untold);
+            .append(&mut self.definitions.cadences_unrecorded);
         self.settle_some(usize::MAX);
         for index in &self.next_batch.touched {
             self.tracked[*index].touched = false;

@@ -27,13 +27,13 @@ impl Recorder {
         let drafts = events::draft(who, change, now, self.offset_ms, self.utc(now));
         self.keep_events(index, change, drafts);
         let has_room = self.next_batch.outbox.len() < EVENTS_WAITING_LIMIT;
-        if let Some(state) = told(change, detail, now).filter(|_| has_room) {
+        if let Some(state) = message_of_change(change, detail, now).filter(|_| has_room) {
             let messages = self.notifications(index, state, now);
             self.next_batch.outbox.extend(messages);
         }
     }
 
-    /// Since when the endpoint is what it is, and whether it is blind.
+    /// Since when the endpoint is what it is, and whether it is unknown.
     fn follow(&mut self, index: usize, change: &Change) {
         let offset = self.offset_ms;
         let utc = |at: Ms| at as i64 + offset;
@@ -48,11 +48,11 @@ impl Recorder {
             Change::UnknownFrom { from, .. } => {
                 (tracked.last_transition_utc, tracked.since_utc) = (utc(from), utc(from));
                 if tracked.judge.transitions().unknown > 0 {
-                    self.receivers.blind.begins(tracked.id, index, from);
+                    self.receivers.unknown.begins(tracked.id, index, from);
                 }
             }
             Change::UnknownUntil { to, .. } => {
-                self.receivers.blind.ends(tracked.id);
+                self.receivers.unknown.ends(tracked.id);
                 tracked.since_utc = tracked.judge.outage().map_or(utc(to), |o| utc(o.from));
             }
             Change::Proven { .. } | Change::Unconfirmed { .. } => {}
@@ -60,8 +60,12 @@ impl Recorder {
     }
 }
 
-/// What receivers are told of a change, if anything.
-fn told<'d>(change: &Change, detail: Option<&'d str>, now: Ms) -> Option<OutageMessage<'d>> {
+/// What receivers are sent about a change, if anything.
+fn message_of_change<'d>(
+    change: &Change,
+    detail: Option<&'d str>,
+    now: Ms,
+) -> Option<OutageMessage<'d>> {
     match *change {
         Change::Down {
             from,

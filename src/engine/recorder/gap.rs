@@ -1,7 +1,7 @@
 //! Events that found no room while the disk took nothing: what they were about becomes unknown
 //! time.
 //!
-//! The judges went on, and what is live was true. When there is room again the record is told where
+//! The judges went on, and what is live was true. When there is room again the record says where
 //! the hole lies for each endpoint, and the outage that is open after it; the judge's sums become
 //! what the record says.
 
@@ -64,14 +64,16 @@ impl Recorder {
             Change::UnknownUntil {
                 from, to, reason, ..
             } => self.publisher.counts.unknown_ms[reason as usize] += to - from,
-            Change::Down { from, .. } => self.tracked[index].told_outage = Some(from),
-            Change::Up { .. } | Change::OutageLeft { .. } => self.tracked[index].told_outage = None,
+            Change::Down { from, .. } => self.tracked[index].recorded_outage = Some(from),
+            Change::Up { .. } | Change::OutageLeft { .. } => {
+                self.tracked[index].recorded_outage = None
+            }
             _ => {}
         }
     }
 
-    /// Tells of the holes that the record has got, in the batch that has room again.
-    pub(super) fn tell_of_gaps(&mut self, now: Ms, utc: UtcMs) {
+    /// Records the holes that the record has got, in the batch that has room again.
+    pub(super) fn record_gaps(&mut self, now: Ms, utc: UtcMs) {
         if self.next_batch.overflow.dropped == 0 {
             return;
         }
@@ -89,12 +91,12 @@ impl Recorder {
             // What was shown stays shown until the batch that says otherwise is committed.
             self.settle(index);
             let from = before.recorded_until();
-            let (told, outage) = (
-                self.tracked[index].told_outage,
+            let (recorded, outage) = (
+                self.tracked[index].recorded_outage,
                 self.tracked[index].judge.outage().copied(),
             );
-            let is_told = outage.map(|o| o.from) == told;
-            if told.is_some() && !is_told {
+            let is_recorded = outage.map(|o| o.from) == recorded;
+            if recorded.is_some() && !is_recorded {
                 let lost = OutageLostEvent {
                     to: format_utc(self.utc(from)),
                     to_ms: from,
@@ -111,7 +113,7 @@ impl Recorder {
                 .iter()
                 .position(|c| matches!(c, Change::UnknownFrom { .. }))
                 .unwrap_or(changes.len());
-            if let (Some(o), false) = (outage, is_told) {
+            if let (Some(o), false) = (outage, is_recorded) {
                 // Before unknown time that is open: after it nothing would be.
                 let down = Change::Down {
                     from: o.from,
@@ -133,7 +135,7 @@ impl Recorder {
             }
             self.next_batch.touch(index, &mut self.tracked[index]);
             self.next_batch.to_store.push(index);
-            self.tracked[index].told_outage = outage.map(|o| o.from);
+            self.tracked[index].recorded_outage = outage.map(|o| o.from);
         }
     }
 }
@@ -145,8 +147,8 @@ mod tests {
     use crate::engine::inputs::Input;
     use crate::history::Stamp;
     use crate::history::event::{Event, ProvenEvent, exported};
+    use crate::history::in_memory::InMemoryHistory;
     use crate::history::read::Extent;
-    use crate::history::retelling::Retelling;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::judgement::timeline::Span;
     use crate::words::Cause;
@@ -157,7 +159,7 @@ mod tests {
     }
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
-        recorder.tell(
+        recorder.apply_input(
             0,
             Input::Observe(ProbeResult {
                 start: at,
@@ -198,9 +200,9 @@ mod tests {
             timeline_ms: at + 10,
             ..Stamp::default()
         });
-        let told = &batch.events[recorder.events_limit()..];
+        let recorded = &batch.events[recorder.events_limit()..];
         assert_eq!(
-            told.iter().map(|e| e.event.kind()).collect::<Vec<_>>(),
+            recorded.iter().map(|e| e.event.kind()).collect::<Vec<_>>(),
             ["history_gap", "known", "down"]
         );
         assert_eq!(
@@ -208,7 +210,7 @@ mod tests {
             999 + recorder.judge(0).ledger().watermark - hole_from,
             "in the ledger as in the record"
         );
-        let Event::Known(known) = &told[1].event else {
+        let Event::Known(known) = &recorded[1].event else {
             panic!("no unknown time")
         };
         assert_eq!(
@@ -219,7 +221,7 @@ mod tests {
                 "history"
             )
         );
-        let Event::Down(down) = &told[2].event else {
+        let Event::Down(down) = &recorded[2].event else {
             panic!("no outage")
         };
         assert_eq!(down.from_ms, outage.from);
@@ -249,38 +251,38 @@ mod tests {
             timeline_ms: 4000,
             ..Stamp::default()
         });
-        let told: Vec<_> = batch.events[recorder.events_limit()..]
+        let recorded: Vec<_> = batch.events[recorder.events_limit()..]
             .iter()
             .map(|e| e.event.kind())
             .collect();
         assert_eq!(
-            told,
+            recorded,
             ["history_gap", "outage_lost", "proven", "known", "doubt"]
         );
-        assert_eq!(recorder.tracked[0].told_outage, None);
+        assert_eq!(recorder.tracked[0].recorded_outage, None);
     }
 
     #[test]
-    fn an_outage_that_goes_on_into_unknown_time_is_told_before_it() {
+    fn an_outage_that_goes_on_into_unknown_time_is_recorded_before_it() {
         let mut recorder = recorder("1s");
         observe(&mut recorder, 1000, Verdict::Success);
         while recorder.push_event(proven()) == Kept::Yes {}
         for at in [1500, 2000, 2500] {
             observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
         }
-        recorder.tell(0, Input::Tick(60_000), 60_000);
+        recorder.apply_input(0, Input::Tick(60_000), 60_000);
         let batch = recorder.close_batch(Stamp {
             timeline_ms: 60_000,
             ..Stamp::default()
         });
-        let told: Vec<_> = batch.events[recorder.events_limit()..]
+        let recorded: Vec<_> = batch.events[recorder.events_limit()..]
             .iter()
             .map(|e| e.event.kind())
             .collect();
         assert_eq!(
-            told,
+            recorded,
             ["history_gap", "known", "down", "unknown"],
-            "what is unknown at the end is told last"
+            "what is unknown at the end is recorded last"
         );
     }
 
@@ -320,7 +322,7 @@ mod tests {
                         ][mood as usize],
                     );
                     if random(10) == 0 {
-                        recorder.tell(0, Input::Start(at + 2), at + 2);
+                        recorder.apply_input(0, Input::Start(at + 2), at + 2);
                     }
                 }
                 random(25)
@@ -334,10 +336,10 @@ mod tests {
             while recorder.push_event(proven()) == Kept::Yes {}
             let later = some(&mut recorder, lost) + 1;
             holes += usize::from(!recorder.next_batch.overflow.lost.is_empty());
-            let mut told: Vec<_> =
+            let mut recorded: Vec<_> =
                 of_endpoints(recorder.close_batch(stamp(1 << 40)).events).collect();
             some(&mut recorder, later);
-            told.extend(of_endpoints(recorder.close_batch(stamp(1 << 41)).events));
+            recorded.extend(of_endpoints(recorder.close_batch(stamp(1 << 41)).events));
             let (judge, now) = (recorder.judge(0), recorder.settled(0));
             let extent = Extent {
                 first_start: judge.first_start(),
@@ -347,22 +349,22 @@ mod tests {
                 ..Extent::default()
             };
             let period = Span::new(1, extent.watermark as i64);
-            let again = Retelling::of(None, &exported(told.clone())).expect("told again");
+            let again = InMemoryHistory::of(None, &exported(recorded.clone())).expect("readable");
             let record = again.record("e", extent, period).expect("a record");
             let sums = record.timeline(period).sums();
             let ledger = judge.ledger();
             assert_eq!(
                 (sums.up, sums.down, sums.unknown),
                 (ledger.up, ledger.down, ledger.unknown),
-                "seed {seed}: {told:#?}"
+                "seed {seed}: {recorded:#?}"
             );
             assert_eq!(
                 (sums.down_lower, sums.down_upper),
                 (judge.down_lower(), ledger.down_upper),
-                "seed {seed}: the bounds; {told:#?}"
+                "seed {seed}: the bounds; {recorded:#?}"
             );
             assert_eq!(
-                crate::engine::judged::contradicts(judge),
+                crate::engine::stored_judges::contradicts(judge),
                 None,
                 "seed {seed}"
             );

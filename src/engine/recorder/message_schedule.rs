@@ -92,7 +92,7 @@ impl Recorder {
         if self.push_event(event) == Kept::Yes {
             self.next_batch.outbox.push(OutboxChange::ClockStep(by));
         }
-        self.tell_windows(now);
+        self.update_windows(now);
     }
 
     /// A message that is due at an instant waits for the end of the maintenance that holds it
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
-        recorder.tell(
+        recorder.apply_input(
             0,
             Input::Observe(ProbeResult {
                 start: at,
@@ -254,7 +254,7 @@ mod tests {
             recorder.declare(window("w", 30, 120), "anna", Origin::Person, 10_000),
             super::super::Kept::Yes
         );
-        recorder.tell_windows(10_000);
+        recorder.update_windows(10_000);
         kept.take(&mut recorder, 10_001);
         assert_eq!(
             (said(&kept.due(119_999)), said(&kept.due(120_000))),
@@ -265,7 +265,7 @@ mod tests {
             recorder.end_window(&Name::new("w").expect("a name"), "anna", 20_000),
             Ok(())
         );
-        recorder.tell_windows(20_000);
+        recorder.update_windows(20_000);
         kept.take(&mut recorder, 20_001);
         assert_eq!(
             (said(&kept.due(64_000)), said(&kept.due(64_001))),

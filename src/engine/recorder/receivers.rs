@@ -1,42 +1,42 @@
-//! Who is told of what: the receivers of the config, and what they know of unknown time.
+//! The receivers of the config, and what they were notified of unknown time.
 
 use std::collections::BTreeMap;
 
 use crate::config::plan::Notify;
 use crate::words::{Ms, Name};
 
-/// Who is told of what.
+/// Who is notified, and of what.
 pub(super) struct Receivers {
     /// Of the config.
     pub list: Vec<Notify>,
-    pub blind: Blind,
+    pub unknown: UnknownEndpoints,
 }
 
 impl Receivers {
     pub fn begun(now: Ms) -> Self {
         Self {
             list: Vec::new(),
-            blind: Blind::begun(now),
+            unknown: UnknownEndpoints::begun(now),
         }
     }
 }
 
-/// Those that go blind within this time are told of together, whatever `after` says.
+/// Endpoints that become unknown within this time are one message, whatever `after` says.
 pub const TOGETHER_MS: Ms = 10_000;
 /// After a start all endpoints are probed within this long: whether those that nobody measured
-/// while the daemon was away are still blind is not known before.
+/// while the daemon was away are still unknown is not known before.
 const FIRST_PROBES_MS: Ms = 60_000;
 /// Names in one message.
 pub const LISTED: usize = 100;
 
-/// Endpoints whose time is unknown now, and what receivers were told of that. The history keeps the
+/// Endpoints whose time is unknown now, and what receivers were notified of. The history keeps the
 /// latter.
-pub(super) struct Blind {
+pub(super) struct UnknownEndpoints {
     /// When this process began.
     pub started: Ms,
     /// By the endpoint's number.
     pub since: BTreeMap<i64, UnknownStretch>,
-    pub told: BTreeMap<Name, ToldReceiver>,
+    pub notified: BTreeMap<Name, NotifiedReceiver>,
     /// Messages so far: no two of a batch have the same key.
     pub messages: u64,
 }
@@ -47,31 +47,31 @@ pub(super) struct UnknownStretch {
     pub index: usize,
     pub from: Ms,
     /// Receivers wait from here on.
-    pub told_from: Ms,
+    pub waits_from: Ms,
     /// Declared maintenance holds it back until then, as far as was looked at.
     pub held_until: Ms,
 }
 
-/// What a receiver was told.
-pub(super) struct ToldReceiver {
+/// What a receiver was notified of.
+pub(super) struct NotifiedReceiver {
     /// The begin that its messages have as their id.
     pub begun: Ms,
-    /// Endpoints that are blind since, as it knows.
+    /// Unknown endpoints, and since when, as it knows.
     pub endpoints: BTreeMap<i64, Ms>,
 }
 
-impl Blind {
+impl UnknownEndpoints {
     pub fn begun(started: Ms) -> Self {
         Self {
             started,
             since: BTreeMap::new(),
-            told: BTreeMap::new(),
+            notified: BTreeMap::new(),
             messages: 0,
         }
     }
 
     pub fn begins(&mut self, id: i64, index: usize, from: Ms) {
-        let told_from = if from < self.started {
+        let waits_from = if from < self.started {
             self.started + FIRST_PROBES_MS
         } else {
             from
@@ -81,7 +81,7 @@ impl Blind {
             UnknownStretch {
                 index,
                 from,
-                told_from,
+                waits_from,
                 held_until: 0,
             },
         );
@@ -98,19 +98,28 @@ impl Blind {
             .for_each(|stretch| stretch.held_until = 0);
     }
 
-    /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first
-    /// of them is due.
-    pub fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, UnknownStretch)>> {
-        let told = self.told.get(receiver);
+    /// Endpoints that the receiver was not notified of and that no maintenance holds back, if the
+    /// first of them is due.
+    pub fn not_notified(
+        &self,
+        receiver: &Name,
+        wait: Ms,
+        now: Ms,
+    ) -> Option<Vec<(i64, UnknownStretch)>> {
+        let notified = self.notified.get(receiver);
         let is_new = |id: &i64, stretch: &UnknownStretch| {
-            told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from))
+            notified.is_none_or(|notified| notified.endpoints.get(id) != Some(&stretch.from))
         };
-        let untold = || {
+        let not_notified = || {
             self.since
                 .iter()
                 .filter(|(id, stretch)| stretch.held_until <= now && is_new(id, stretch))
         };
-        let is_due = untold().any(|(_, stretch)| stretch.told_from + wait <= now);
-        is_due.then(|| untold().map(|(id, stretch)| (*id, *stretch)).collect())
+        let is_due = not_notified().any(|(_, stretch)| stretch.waits_from + wait <= now);
+        is_due.then(|| {
+            not_notified()
+                .map(|(id, stretch)| (*id, *stretch))
+                .collect()
+        })
     }
 }

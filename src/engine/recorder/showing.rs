@@ -213,13 +213,13 @@ mod tests {
     use super::super::{Confirming, Probed, SlotOutcome};
     use super::*;
     use crate::judgement::fault::HeldUp;
-    use crate::kind::run::Report;
+    use crate::kind::run::ProbeReport;
     use crate::words::Cause;
     use crate::words::PhaseTimes;
     use std::sync::Arc;
 
     fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> SlotOutcome {
-        let report = Box::new(Report {
+        let report = Box::new(ProbeReport {
             outcome,
             phases: PhaseTimes::default(),
             duration_us: 1000,

@@ -9,10 +9,10 @@ use crate::words::{Ms, UtcMs};
 pub(super) struct SlotResultQueue {
     /// Of the batch that is being gathered: endpoint, start of the slot, success.
     pub results: Vec<(i64, UtcMs, bool)>,
-    /// Endpoints whose single results are recorded, as the events tell.
+    /// Endpoints whose single results are recorded, as the events say.
     pub recording: HashSet<i64>,
     /// Some found no room: their record ended, and begins again with the next batch.
     pub overflowed: bool,
     /// Ends of records whose events found no room either.
-    pub untold: Vec<(usize, Ms)>,
+    pub unrecorded: Vec<(usize, Ms)>,
 }

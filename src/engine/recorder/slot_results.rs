@@ -38,7 +38,7 @@ impl Recorder {
 
     /// Records again what found no room in the batches before.
     pub(super) fn record_again(&mut self, now: Ms) {
-        for (index, at) in std::mem::take(&mut self.slot_results.untold) {
+        for (index, at) in std::mem::take(&mut self.slot_results.unrecorded) {
             self.record_no_more(index, at);
         }
         if std::mem::take(&mut self.slot_results.overflowed) {
@@ -93,7 +93,7 @@ impl Recorder {
                 .recording
                 .contains(&self.tracked[index].id)
             {
-                self.slot_results.untold.push((index, result.start));
+                self.slot_results.unrecorded.push((index, result.start));
             }
             return;
         }

@@ -10,7 +10,7 @@ use crate::words::Ms;
 impl Recorder {
     /// The calendar has entered another hour: the counts of the last one are complete.
     pub fn begin_hour(&mut self, number: i64, now: Ms) {
-        self.tell_windows(now);
+        self.update_windows(now);
         for tracked in self.tracked.iter_mut().filter(|c| !c.is_taken_over) {
             let hour = &mut tracked.hour;
             let slots = difference(tracked.judge.slots(), &hour.slots_before);
@@ -132,7 +132,7 @@ mod tests {
             })
         };
         for at in [1000, 2000, 3400] {
-            recorder.tell(0, success(at), at + 1);
+            recorder.apply_input(0, success(at), at + 1);
         }
         // As a start puts them back: one slot in the last hour. The clock of the test is in hour 0.
         let slots = |success: u64| Slots {

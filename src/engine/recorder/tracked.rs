@@ -8,7 +8,7 @@ use crate::judgement::counts::Slots;
 use crate::judgement::fault::HeldUp;
 use crate::judgement::rules::Rules;
 use crate::judgement::state::Judge;
-use crate::kind::run::Report;
+use crate::kind::run::ProbeReport;
 use crate::words::{Digest, Ms, ProbeTrigger, Reason, UtcMs};
 
 /// Whether a failed probe's repetition was asked for before its witnesses were heard.
@@ -27,7 +27,7 @@ pub struct Probed {
     pub due: Option<Ms>,
     pub start: Ms,
     pub end: Ms,
-    pub report: Box<Report>,
+    pub report: Box<ProbeReport>,
     /// Why the prober itself held it up, if it did.
     pub held_up: Option<HeldUp>,
     pub confirming: Confirming,
@@ -82,8 +82,8 @@ pub struct TrackedEndpoint {
     pub is_settling: bool,
     pub last_transition_utc: UtcMs,
     pub since_utc: UtcMs,
-    /// Begin of the open outage as the events tell it.
-    pub told_outage: Option<Ms>,
+    /// Start of the open outage as the events have it.
+    pub recorded_outage: Option<Ms>,
     pub definition: Digest,
     /// Starts of an older definition are not the endpoint's any more.
     pub void_before: u64,

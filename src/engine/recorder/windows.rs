@@ -1,4 +1,4 @@
-//! Maintenance windows in the recorder: declared, ended, and told to the judges, which count the
+//! Maintenance windows in the recorder: declared, ended, and given to the judges, which count the
 //! time inside them apart.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::words::{Ms, Name, format_utc};
 /// Why something that a person asks for is not recorded.
 pub const NO_ROOM: &str = "the disk has taken nothing for so long that no more events find room \
     in memory; nothing was recorded";
-/// How far around now the judges know the windows; they are told again every hour.
+/// How far around now the judges know the windows; they are given again every hour.
 const AHEAD_MS: i64 = 2 * 86_400_000;
 
 /// The declared windows of one endpoint on the timeline.
@@ -74,7 +74,7 @@ impl Recorder {
         let is_same = in_force.len() == configured.len()
             && in_force.iter().all(|s| configured.contains(&s.window));
         if !is_same {
-            self.tell_windows(now);
+            self.update_windows(now);
         }
     }
 
@@ -151,10 +151,10 @@ impl Recorder {
         self.board.windows.store(Arc::new(all));
     }
 
-    /// Tells every judge the windows around now; messages that wait follow them.
-    pub fn tell_windows(&mut self, now: Ms) {
+    /// Gives every judge the windows around now; messages that wait follow them.
+    pub fn update_windows(&mut self, now: Ms) {
         self.hold_messages(now);
-        self.receivers.blind.windows_changed();
+        self.receivers.unknown.windows_changed();
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         if all.is_empty() {
             return;
@@ -164,12 +164,12 @@ impl Recorder {
         }
     }
 
-    /// Tells one endpoint's judge of the windows, as it is new or belongs to another component.
-    pub fn tell_windows_to(&mut self, index: usize, now: Ms) {
+    /// Gives one endpoint's judge the windows, as it is new or belongs to another component.
+    pub fn update_windows_of(&mut self, index: usize, now: Ms) {
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         set_windows_of(&mut self.tracked[index], &all, now, offset);
         self.hold_messages_of(index, now);
-        self.receivers.blind.windows_changed();
+        self.receivers.unknown.windows_changed();
     }
 }
 

@@ -9,7 +9,7 @@ use super::definitions::witnesses_of;
 use super::{Confirming, Recorder, Reprobe, SlotOutcome};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::witness::{NetworkVerdict, RoundProgress, Standing, Witnesses};
+use crate::engine::witness::{NetworkVerdict, RoundProgress, WitnessState, Witnesses};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
@@ -18,17 +18,17 @@ impl Recorder {
     /// The witnesses of the config that the daemon starts with: failures wait for them from the
     /// first on, as the network may not be there yet.
     pub fn begin_witnesses(&mut self, witness: &Witness) {
-        self.gate.set = witnesses_of(witness);
-        self.gate.witnesses = Witnesses::new(witness.endpoints.len(), witness.quorum);
+        self.witness_check.set = witnesses_of(witness);
+        self.witness_check.witnesses = Witnesses::new(witness.endpoints.len(), witness.quorum);
         self.show_witnesses(witness);
     }
 
     /// The witnesses of a reload; where they are as they were, nothing is forgotten.
     pub fn set_witnesses(&mut self, witness: &Witness, now: Ms, wanted: &mut Vec<Reprobe>) {
         let set = witnesses_of(witness);
-        if self.gate.set != set {
-            self.gate.set = set;
-            self.gate
+        if self.witness_check.set != set {
+            self.witness_check.set = set;
+            self.witness_check
                 .witnesses
                 .replace(witness.endpoints.len(), witness.quorum);
             self.show_witnesses(witness);
@@ -40,18 +40,18 @@ impl Recorder {
     fn show_witnesses(&self, witness: &Witness) {
         self.board.witnesses.store(Arc::new(WitnessView {
             names: witness.endpoints.iter().map(|e| e.name.clone()).collect(),
-            standings: vec![None; witness.endpoints.len()],
+            states: vec![None; witness.endpoints.len()],
             quorum_met: None,
         }));
     }
 
     /// The round of witnesses that is to begin now, if one is due.
     pub fn begin_round(&mut self, now: Ms) -> Option<u64> {
-        self.gate.witnesses.begin_due(now)
+        self.witness_check.witnesses.begin_due(now)
     }
 
     pub fn round_wanted_at(&self) -> Option<Ms> {
-        self.gate.witnesses.wanted_at()
+        self.witness_check.witnesses.wanted_at()
     }
 
     /// The result of one witness; failures that waited for it are judged.
@@ -63,20 +63,23 @@ impl Recorder {
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        let before = self.gate.witnesses.quorum_met;
-        let heard = self.gate.witnesses.hear(round, witness, outcome, now);
+        let before = self.witness_check.witnesses.quorum_met;
+        let progress = self
+            .witness_check
+            .witnesses
+            .take_answer(round, witness, outcome, now);
         let view = self.board.witnesses.load();
         let met = self
-            .gate
+            .witness_check
             .witnesses
             .quorum_met
             .map(|v| v == NetworkVerdict::Works);
         self.board.witnesses.store(Arc::new(WitnessView {
             names: view.names.clone(),
-            standings: self.gate.witnesses.latest().to_vec(),
+            states: self.witness_check.witnesses.latest().to_vec(),
             quorum_met: met,
         }));
-        let network = match heard {
+        let network = match progress {
             RoundProgress::Nothing => return,
             RoundProgress::Decided(network) => network,
             RoundProgress::OnTrial { rounds } => {
@@ -89,7 +92,7 @@ impl Recorder {
                 NetworkVerdict::Works
             }
         };
-        let after = self.gate.witnesses.quorum_met;
+        let after = self.witness_check.witnesses.quorum_met;
         if after == Some(NetworkVerdict::Fails) && before != Some(NetworkVerdict::Fails) {
             tracing::warn!(
                 "witness quorum lost; failures are now recorded as unknown \
@@ -123,21 +126,21 @@ impl Recorder {
         let answering = view
             .names
             .iter()
-            .zip(&view.standings)
-            .filter(|(_, s)| **s == Some(Standing::Answers))
+            .zip(&view.states)
+            .filter(|(_, s)| **s == Some(WitnessState::Answers))
             .map(|(name, _)| name.to_string());
         (answering.collect(), view.names.len() as u64)
     }
 
     fn release(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {
-        for index in std::mem::take(&mut self.gate.held) {
+        for index in std::mem::take(&mut self.witness_check.held) {
             self.advance(index, now, wanted);
         }
     }
 
     /// The daemon ends: failures that still wait are nobody's.
     pub fn give_up_waiting(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {
-        self.gate.witnesses.end();
+        self.witness_check.witnesses.end();
         self.release(now, wanted);
     }
 
@@ -150,7 +153,7 @@ impl Recorder {
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        if self.gate.witnesses.are_off() {
+        if self.witness_check.witnesses.are_off() {
             return;
         }
         let tracked = &self.tracked[index];
@@ -159,17 +162,17 @@ impl Recorder {
         };
         let own = OwnFaults {
             network: OwnNetwork::Open,
-            ..self.gate.own(tracked, seq, probed)
+            ..self.witness_check.own_faults(tracked, seq, probed)
         };
         if attribute(&probed.report.outcome, &own).is_some() {
             return;
         }
         let retry = tracked.rules.cadence.retry_interval;
-        self.gate.witnesses.want(now, retry);
+        self.witness_check.witnesses.want(now, retry);
         // While our own network is lost, what is repeated is bounded like everything that is
         // unmeasured.
         if tracked.judge.state() != StateName::Down
-            && self.gate.witnesses.quorum_met != Some(NetworkVerdict::Fails)
+            && self.witness_check.witnesses.quorum_met != Some(NetworkVerdict::Fails)
         {
             probed.confirming = Confirming::Asked;
             wanted.push(Reprobe {

@@ -45,7 +45,7 @@ impl Simulation<'_> {
                         reason: Reason::Suspended,
                         detail: String::new(),
                     };
-                    self.tell(
+                    self.probe_ended(
                         endpoint,
                         seq,
                         start_ns,
@@ -82,7 +82,7 @@ impl Simulation<'_> {
                     reason: Reason::NotRunning,
                     detail: String::new(),
                 };
-                self.tell(
+                self.probe_ended(
                     endpoint,
                     seq,
                     start_ns,
@@ -92,7 +92,8 @@ impl Simulation<'_> {
                 );
             }
             for k in (0..self.present.len()).filter(|k| self.serves[*k]) {
-                self.recorder.tell(self.places[k], Input::Stop(from), from);
+                self.recorder
+                    .apply_input(self.places[k], Input::Stop(from), from);
             }
         }
         self.close(from);

@@ -45,8 +45,9 @@ impl Simulation<'_> {
         self.recorder
             .serve(k as i64 + 1, registration(&self.present[k]));
         let index = self.place(k, judge, cadence, now);
-        self.recorder.tell(index, Input::ResumeService(now), now);
-        self.recorder.tell(index, Input::Start(now), now);
+        self.recorder
+            .apply_input(index, Input::ResumeService(now), now);
+        self.recorder.apply_input(index, Input::Start(now), now);
     }
 
     /// Another expectation, and another pace of repetitions.

@@ -19,7 +19,7 @@ pub struct ConfigEvent {
 /// Other witnesses are in force, or another quorum of them: what they hold back is unknown time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WitnessesEvent {
-    pub witnesses: Vec<WitnessTold>,
+    pub witnesses: Vec<WitnessDefinition>,
     /// `null`: a majority of those that can be measured.
     #[serde(deserialize_with = "Option::deserialize")]
     pub quorum: Option<u64>,
@@ -27,7 +27,7 @@ pub struct WitnessesEvent {
 
 /// A witness as it is from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WitnessTold {
+pub struct WitnessDefinition {
     pub name: String,
     /// The kind of its probe.
     pub probe: String,

@@ -11,9 +11,9 @@ use super::contract::{
     BeforeInService, Contract, Contracts, DecideBy, Measure, Tenant, Together, Treat, Unknown,
 };
 use super::credit::{Basis, Due, due};
+use super::evaluation::{Evaluation, NotEvaluated, Times};
 use super::exact::{Exact, whole};
 use super::figures::{Figures, lengths, outage_summary, probe_counts, times};
-use super::judged::{Judged, NotJudged, Times};
 use super::measure::{Measured, Windows, component, end_of, parallel, series};
 use super::outages::{Case, Joined};
 use super::record::{OPEN, Outage, Recorded, Timeline};
@@ -28,7 +28,7 @@ pub fn evaluate(
     tenants: &[Tenant],
     timeline: &Timeline,
     period: Span,
-) -> Result<Vec<Judged>, NotJudged> {
+) -> Result<Vec<Evaluation>, NotEvaluated> {
     let own: Vec<&Tenant> = tenants.iter().filter(|t| t.sla == contract.name).collect();
     let parts = named_parts(contract, &own, timeline)?;
     anything_in_service(contract, &parts, period)?;
@@ -54,18 +54,18 @@ fn named_parts<'t>(
     contract: &Contract,
     tenants: &[&Tenant],
     timeline: &'t Timeline,
-) -> Result<Parts<'t>, NotJudged> {
+) -> Result<Parts<'t>, NotEvaluated> {
     let mut parts = BTreeMap::new();
     let of_tenants = tenants.iter().flat_map(|t| &t.components);
     for name in contract.components.iter().chain(of_tenants) {
         let part = timeline
             .component(name.as_str())
-            .ok_or_else(|| NotJudged::NoComponent(name.to_string()))?;
+            .ok_or_else(|| NotEvaluated::NoComponent(name.to_string()))?;
         if contract.measure != Measure::Time && part.probes.is_none() {
             let usual =
                 "the timeline has none; they are recorded from when such a contract is loaded"
                     .to_owned();
-            return Err(NotJudged::NoProbes(
+            return Err(NotEvaluated::NoProbes(
                 name.to_string(),
                 part.probes_missing.clone().unwrap_or(usual),
             ));
@@ -76,7 +76,11 @@ fn named_parts<'t>(
 }
 
 /// Where nothing was in service in the period there is no verdict, unless that time counts as up.
-fn anything_in_service(contract: &Contract, parts: &Parts, period: Span) -> Result<(), NotJudged> {
+fn anything_in_service(
+    contract: &Contract,
+    parts: &Parts,
+    period: Span,
+) -> Result<(), NotEvaluated> {
     let was_in_service = |part: &Recorded| {
         part.in_service.is_empty() || part.in_service.iter().any(|s| s.cut(period).is_some())
     };
@@ -99,7 +103,7 @@ fn anything_in_service(contract: &Contract, parts: &Parts, period: Span) -> Resu
         .map_or(String::new(), |(from, name)| {
             format!("; `{name}` is in service from {} on", format_utc(from))
         });
-    Err(NotJudged::NotInService(contract.name.to_string(), since))
+    Err(NotEvaluated::NotInService(contract.name.to_string(), since))
 }
 
 /// The version in force at the begin of the period, judged.
@@ -108,13 +112,13 @@ pub fn evaluate_named<'c>(
     name: &Name,
     timeline: &Timeline,
     period: Span,
-) -> Result<(&'c Contract, Vec<Judged>), NotJudged> {
+) -> Result<(&'c Contract, Vec<Evaluation>), NotEvaluated> {
     let zone = contracts
         .list
         .iter()
         .find(|c| c.name == *name)
         .map(|c| c.zone.clone());
-    let not_in_force = || NotJudged::NotInForce(name.to_string());
+    let not_in_force = || NotEvaluated::NotInForce(name.to_string());
     let day = day_of(period.from, &zone.ok_or_else(not_in_force)?);
     let contract = contracts.in_force(name, day).ok_or_else(not_in_force)?;
     Ok((
@@ -130,7 +134,7 @@ pub fn evaluate_components(
     tenants: &[Tenant],
     timeline: &Timeline,
     period: Span,
-) -> Result<Vec<Judged>, NotJudged> {
+) -> Result<Vec<Evaluation>, NotEvaluated> {
     let mut names = contract.all_components(tenants);
     names.retain(|name| contract.together != Together::Each || !contract.components.contains(name));
     evaluate(&contract.by_component(names), &[], timeline, period)
@@ -159,13 +163,13 @@ impl Case<'_> {
     }
 
     /// The lines of the contract itself: one for each component, or one of all together.
-    fn own_lines(&self, parts: &Parts) -> Vec<Judged> {
+    fn own_lines(&self, parts: &Parts) -> Vec<Evaluation> {
         let contract = self.contract;
         let all = pick(parts, &contract.components);
         let together = |joined| vec![self.judge(&all, self.period, joined, contract.fee.clone())];
         match &contract.together {
             Together::Each => {
-                let alone = |name: &Name| Judged {
+                let alone = |name: &Name| Evaluation {
                     component: Some(name.clone()),
                     ..self.judge(
                         &pick(parts, std::slice::from_ref(name)),
@@ -183,7 +187,7 @@ impl Case<'_> {
     }
 
     /// The line of a tenant: its components in series, on its own fee, within its own dates.
-    fn of_tenant(&self, tenant: &Tenant, parts: &Parts) -> Judged {
+    fn of_tenant(&self, tenant: &Tenant, parts: &Parts) -> Evaluation {
         let (contract, period) = (self.contract, self.period);
         let names = if tenant.components.is_empty() {
             &contract.components
@@ -199,13 +203,19 @@ impl Case<'_> {
             Joined::Series,
             Some(tenant.fee.clone()),
         );
-        Judged {
+        Evaluation {
             tenant: Some(tenant.name.clone()),
             ..judged
         }
     }
 
-    fn judge(&self, parts: &[&Recorded], span: Span, joined: Joined, fee: Option<Exact>) -> Judged {
+    fn judge(
+        &self,
+        parts: &[&Recorded],
+        span: Span,
+        joined: Joined,
+        fee: Option<Exact>,
+    ) -> Evaluation {
         let contract = self.contract;
         let (sets, windows) = self.measured_together(parts, span, joined);
         let times = times(span, &sets, contract.maintenance.treat);
@@ -220,7 +230,7 @@ impl Case<'_> {
             .flat_map(|p| &p.unknown)
             .filter_map(|(s, why)| s.cut(span).map(|s| (s, why.clone())))
             .collect();
-        Judged {
+        Evaluation {
             component: None,
             tenant: None,
             span,
@@ -321,14 +331,14 @@ impl Case<'_> {
 
     /// The weighted sum of the components' own availabilities; times are those of the components in
     /// series.
-    fn weighted(&self, parts: &[&Recorded], weights: &[Exact]) -> Judged {
+    fn weighted(&self, parts: &[&Recorded], weights: &[Exact]) -> Evaluation {
         let contract = self.contract;
         let whole_case = self.judge(parts, self.period, Joined::Series, contract.fee.clone());
-        let each: Vec<Judged> = parts
+        let each: Vec<Evaluation> = parts
             .iter()
             .map(|p| self.judge(&[*p], self.period, Joined::Series, None))
             .collect();
-        let sum = |pick: fn(&Judged) -> &Option<Exact>| {
+        let sum = |pick: fn(&Evaluation) -> &Option<Exact>| {
             each.iter()
                 .zip(weights)
                 .try_fold(Exact::zero(), |sum, (j, w)| {
@@ -355,7 +365,7 @@ impl Case<'_> {
             &whole_case.times,
             &whole_case.outages,
         );
-        Judged {
+        Evaluation {
             verdict: figures.verdict(contract),
             point_meets_target: figures.point_meets_target(contract),
             availability: figures.availability,

@@ -4,8 +4,8 @@
 use num_traits::One;
 
 use super::contract::{Contract, Treat, Unknown};
+use super::evaluation::{ContractVerdict, OutageSummary, Times};
 use super::exact::{Exact, share, whole};
-use super::judged::{ContractVerdict, OutageSummary, Times};
 use super::measure::Measured;
 use super::record::{Outage, Recorded};
 use crate::judgement::timeline::{Span, Spans};

@@ -11,7 +11,7 @@ use self::spec::Dns;
 use super::target::{ProbeTarget, toml};
 use crate::config::dns_question::type_word;
 use crate::config::document::address::host_port;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::HostPort;
 
@@ -40,7 +40,7 @@ impl ProbeTarget for DnsTarget {
         format!("probe.dns.server = {server}\nprobe.dns.query = {name}\nprobe.dns.type = {record}")
     }
 
-    fn read(layers: &Layers, _: &dyn Surroundings) -> Dns {
+    fn read(layers: &Layers, _: &dyn ConfigInputs) -> Dns {
         read::spec(layers)
     }
 

@@ -22,7 +22,7 @@ use crate::net::dns_exchange::{Exchange, ask};
 use crate::net::dns_message::{self, Answered, Record};
 use crate::net::dns_text::notation::name_text;
 use crate::net::dns_text::{self, presented, ungrouped};
-use crate::net::halt::Halt;
+use crate::net::probe_error::ProbeError;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::words::Cause;
@@ -44,7 +44,7 @@ pub async fn probe(
     dial: &Dial,
     target: &DnsTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     // Few probes are of this kind: the future of all others stays small.
     Box::pin(asked(net, trace, dial, target, deadline)).await
 }
@@ -55,7 +55,7 @@ async fn asked(
     dial: &Dial,
     DnsTarget { server, spec }: &DnsTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let addresses = dial::resolve(
         net,
         trace,
@@ -72,7 +72,7 @@ async fn asked(
         trace.facts.borrow_mut().address = Some(address.ip());
         answer(trace, *address, &query, spec)
             .await
-            .map_err(|halt| dial::of_name(trace, address.ip(), halt))?
+            .map_err(|err| dial::of_name(trace, address.ip(), err))?
     } else {
         let answered = |tried: dial::Tried<Vec<u8>>| {
             trace.facts.borrow_mut().address = Some(tried.address);
@@ -104,9 +104,9 @@ async fn asked(
     };
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let spec = spec.clone();
-    let judged = apart(&turn, move || {
+    let judged = apart(&thread, move || {
         let seen = seen.map_or_else(|| DnsAnswer::read(&spec, &reply), Ok)?;
         let verdicts = seen.held_against(&spec.expect, &work);
         Ok((seen, verdicts))
@@ -130,20 +130,20 @@ async fn answer(
     server: SocketAddr,
     query: &[u8],
     spec: &Dns,
-) -> Result<Vec<u8>, Halt> {
+) -> Result<Vec<u8>, ProbeError> {
     match ask(server, query, spec.transport, None, Some(trace)).await {
         Exchange::Answer(reply) => Ok(reply),
         Exchange::Invalid(why) => Err(invalid(&why)),
-        Exchange::Refused => Err(Halt::down(
+        Exchange::Refused => Err(ProbeError::down(
             Cause::ConnectRefused,
             "the port of the name server is closed",
         )),
-        Exchange::Local(halt) => Err(halt),
+        Exchange::Local(err) => Err(err),
     }
 }
 
-fn invalid(why: &str) -> Halt {
-    Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))
+fn invalid(why: &str) -> ProbeError {
+    ProbeError::down(Cause::DnsInvalid, format!("no valid answer: {why}"))
 }
 
 /// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and
@@ -174,7 +174,7 @@ fn is_in(pattern: &Pattern, text: &str, work: &Work) -> bool {
 }
 
 /// Holds an answer against what is expected of it.
-pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), Halt> {
+pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), ProbeError> {
     let seen = DnsAnswer::new(spec, answered)?;
     let awaited = Awaited::default();
     let work = awaited.usual();
@@ -194,11 +194,11 @@ struct DnsAnswer {
 }
 
 impl DnsAnswer {
-    fn read(spec: &Dns, reply: &[u8]) -> Result<Self, Halt> {
+    fn read(spec: &Dns, reply: &[u8]) -> Result<Self, ProbeError> {
         Self::new(spec, &dns_message::read(reply).map_err(invalid)?)
     }
 
-    fn new(spec: &Dns, answered: &Answered<'_>) -> Result<Self, Halt> {
+    fn new(spec: &Dns, answered: &Answered<'_>) -> Result<Self, ProbeError> {
         let led = answered.led(&spec.name, spec.record);
         let (mut answers, mut length) = (Vec::new(), 0);
         for record in led.records.iter().take(ANSWER_LIMIT) {
@@ -291,13 +291,13 @@ impl DnsAnswer {
     }
 }
 
-fn noted(trace: &Trace, seen: DnsAnswer, mut verdicts: Verdicts) -> Result<(), Halt> {
+fn noted(trace: &Trace, seen: DnsAnswer, mut verdicts: Verdicts) -> Result<(), ProbeError> {
     let mut facts = trace.facts.borrow_mut();
     facts.dns_rcode = Some(rcode_word(seen.rcode));
     facts.dns_answers = seen.answers.into_iter().map(|a| a.text).collect();
     facts.findings.append(&mut verdicts.findings);
     match verdicts.first_unmet {
-        Some(halt) => Err(halt),
+        Some(err) => Err(err),
         None => Ok(()),
     }
 }

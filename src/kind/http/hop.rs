@@ -8,19 +8,19 @@
 use std::net::IpAddr;
 
 use super::spec::RedirectsTo;
-use crate::net::halt::Halt;
 use crate::net::networks::{Network, is_of_this_host, network_of};
 use crate::net::origin::HopOrigin;
+use crate::net::probe_error::ProbeError;
 use crate::words::{Cause, Reason};
 
 impl HopOrigin {
-    /// A halt without the words of a stranger: they stand in quotes. The causes are those that
+    /// An error without the words of a stranger: they stand in quotes. The causes are those that
     /// quote an answer.
-    pub fn without_words(self, halt: Halt) -> Halt {
-        match (self, halt) {
+    pub fn without_words(self, err: ProbeError) -> ProbeError {
+        match (self, err) {
             (
                 HopOrigin::Foreign,
-                Halt::Down(
+                ProbeError::Down(
                     cause @ (Cause::HttpMalformed
                     | Cause::HttpTruncated
                     | Cause::ProtocolError
@@ -30,16 +30,18 @@ impl HopOrigin {
                     | Cause::TlsClientAuth),
                     detail,
                 ),
-            ) => Halt::Down(cause, unquoted(detail)),
-            (_, halt) => halt,
+            ) => ProbeError::Down(cause, unquoted(detail)),
+            (_, err) => err,
         }
     }
 
     /// The same of where a stranger leads.
-    pub fn without_location(self, halt: Halt) -> Halt {
-        match (self, halt) {
-            (HopOrigin::Foreign, Halt::Down(cause, detail)) => Halt::Down(cause, unquoted(detail)),
-            (_, halt) => halt,
+    pub fn without_location(self, err: ProbeError) -> ProbeError {
+        match (self, err) {
+            (HopOrigin::Foreign, ProbeError::Down(cause, detail)) => {
+                ProbeError::Down(cause, unquoted(detail))
+            }
+            (_, err) => err,
         }
     }
 
@@ -54,18 +56,18 @@ impl HopOrigin {
 
 /// Where a redirect leads is the target's word: that this host has no way there, or may not go
 /// there, is no fault of the prober's. The hop before it was answered.
-pub fn led_nowhere(halt: Halt) -> Halt {
-    match halt {
-        Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, why) => Halt::down(
+pub fn led_nowhere(err: ProbeError) -> ProbeError {
+    match err {
+        ProbeError::Unmeasured(Reason::LocalNetwork | Reason::Permission, why) => ProbeError::down(
             Cause::ConnectUnreachable,
             format!("the redirect leads to an address that this host cannot reach: {why}"),
         ),
         // What cannot be asked for at all is what the target wrote.
-        Halt::Unmeasured(Reason::Internal, why) => Halt::down(
+        ProbeError::Unmeasured(Reason::Internal, why) => ProbeError::down(
             Cause::RedirectPolicy,
             format!("the redirect cannot be followed: {why}"),
         ),
-        halt => halt,
+        err => err,
     }
 }
 
@@ -113,7 +115,7 @@ impl VisitedAddresses {
     }
 
     /// Whether the next request may go there. The first may go wherever the config says.
-    pub fn allows(&self, to: RedirectsTo, address: IpAddr) -> Result<(), Halt> {
+    pub fn allows(&self, to: RedirectsTo, address: IpAddr) -> Result<(), ProbeError> {
         let Some(first) = self.first else {
             return Ok(());
         };
@@ -153,7 +155,7 @@ impl VisitedAddresses {
             ),
             (false, false) => (network.as_str(), why),
         };
-        Err(Halt::down(
+        Err(ProbeError::down(
             Cause::RedirectPolicy,
             format!(
                 "the redirect leads to {address}, a {what} address: {why} \
@@ -246,7 +248,7 @@ mod tests {
                     is_allowed,
                     "{been:?} -> {next}, {to:?}: {found:?}"
                 );
-                let Err(Halt::Down(cause, detail)) = found else {
+                let Err(ProbeError::Down(cause, detail)) = found else {
                     continue;
                 };
                 assert_eq!(cause, Cause::RedirectPolicy);
@@ -260,19 +262,19 @@ mod tests {
 
     #[test]
     fn what_a_stranger_said_is_left_out_of_a_halt() {
-        let halt = || {
-            Halt::down(
+        let err = || {
+            ProbeError::down(
                 Cause::HttpMalformed,
                 "the peer speaks SSH, not HTTP/1: it sent \"SSH-2.0 \\\"secret\\\"\"",
             )
         };
-        assert_eq!(HopOrigin::Own.without_words(halt()), halt());
-        let left = Halt::down(
+        assert_eq!(HopOrigin::Own.without_words(err()), err());
+        let left = ProbeError::down(
             Cause::HttpMalformed,
             "the peer speaks SSH, not HTTP/1: it sent (text of another origin, not shown)",
         );
-        assert_eq!(HopOrigin::Foreign.without_words(halt()), left);
-        let ours = Halt::down(Cause::TlsCertName, "valid for \"x\"");
+        assert_eq!(HopOrigin::Foreign.without_words(err()), left);
+        let ours = ProbeError::down(Cause::TlsCertName, "valid for \"x\"");
         assert_eq!(HopOrigin::Foreign.without_words(ours.clone()), ours);
     }
 }

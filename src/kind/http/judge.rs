@@ -10,10 +10,10 @@ use crate::kind::run::coding;
 use crate::kind::run::cost::{self, apart};
 use crate::kind::run::expect::{self, DecodedBody, Quoting, Verdicts};
 use crate::kind::run::work::{Awaited, Work};
-use crate::net::budget::{self, Share};
-use crate::net::halt::Halt;
+use crate::net::body_memory::{self, Share};
 use crate::net::http_response::Response;
 use crate::net::origin::HopOrigin;
+use crate::net::probe_error::ProbeError;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::words::{Cause, Finding};
@@ -29,10 +29,10 @@ pub async fn judge(
     trace: &Trace,
     spec: &Arc<Http>,
     response: Response,
-    standing: HopOrigin,
+    origin: HopOrigin,
     final_url: &str,
-) -> Result<(), Halt> {
-    let quoting = if standing == HopOrigin::Foreign {
+) -> Result<(), ProbeError> {
+    let quoting = if origin == HopOrigin::Foreign {
         Quoting::Length
     } else {
         Quoting::Text
@@ -74,7 +74,7 @@ pub async fn judge(
         .iter_mut()
         .filter(|finding| finding.is_odd())
     {
-        odd.found = standing.note_without_words(std::mem::take(&mut odd.found));
+        odd.found = origin.note_without_words(std::mem::take(&mut odd.found));
     }
     trace
         .facts
@@ -82,7 +82,7 @@ pub async fn judge(
         .findings
         .append(&mut verdicts.findings);
     match undecodable.or(verdicts.first_unmet) {
-        Some(halt) => Err(halt),
+        Some(err) => Err(err),
         None => Ok(()),
     }
 }
@@ -95,7 +95,7 @@ async fn judge_body(
     response: Response,
     work: Work,
     mut verdicts: Verdicts,
-) -> Result<(Verdicts, Option<Halt>), Halt> {
+) -> Result<(Verdicts, Option<ProbeError>), ProbeError> {
     let inline = if spec.expect.json.is_some() {
         INLINE_JSON
     } else {
@@ -117,10 +117,10 @@ async fn judge_body(
 }
 
 /// What a strict config holds against a body that goes on where reading stopped.
-pub fn beyond_limit(spec: &Http, response: &Response) -> Option<Halt> {
+pub fn beyond_limit(spec: &Http, response: &Response) -> Option<ProbeError> {
     let is_down = spec.reading == Strictness::Strict && response.is_cut;
     is_down.then(|| {
-        Halt::down(
+        ProbeError::down(
             Cause::BodyLimit,
             format!(
                 "the body is longer than {} bytes, the limit of probe.http.limits.body",
@@ -136,16 +136,16 @@ async fn judge_head(
     (response, final_url): (Response, &str),
     work: Work,
     verdicts: &mut Verdicts,
-) -> Result<(Response, Work), Halt> {
+) -> Result<(Response, Work), ProbeError> {
     if cost::is_small(cost::head(&spec.expect, &response, final_url)) {
         expect::head(&spec.expect, (&response, final_url), &work, verdicts);
         work.rests();
         return Ok((response, work));
     }
     trace.enter(Stage::Judging);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
-    let judged = apart(&turn, move || {
+    let judged = apart(&thread, move || {
         let mut verdicts = Verdicts {
             quoting,
             ..Verdicts::default()
@@ -167,7 +167,7 @@ fn see(
     mut response: Response,
     work: &Work,
     verdicts: &mut Verdicts,
-) -> Result<(Response, Option<DecodedBody>), Halt> {
+) -> Result<(Response, Option<DecodedBody>), ProbeError> {
     let odd;
     let mut seen = None;
     if expect::needs_body(&spec.expect) {
@@ -200,7 +200,7 @@ fn decide(
     }
 }
 
-/// What waits here, waits in the prober's own time: first for its turn, then for memory, so that
+/// What waits here, waits in the prober's own time: first for a thread, then for memory, so that
 /// what waits for others of its host holds nothing that is decoded.
 async fn judge_large(
     (net, trace): (&Net, &Trace),
@@ -208,11 +208,11 @@ async fn judge_large(
     response: Response,
     work: Work,
     mut verdicts: Verdicts,
-) -> Result<(Verdicts, Option<Halt>), Halt> {
-    let turn = net.turns.turn(trace.whose.get()).await;
+) -> Result<(Verdicts, Option<ProbeError>), ProbeError> {
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {
-        net.budget.decoded(spec.limits.decoded).await
+        net.memory.decoded(spec.limits.decoded).await
     } else {
         None
     };
@@ -222,7 +222,7 @@ async fn judge_large(
     );
     let seeing = move || {
         let seen = see(&spec, response, &work, &mut verdicts);
-        budget::shrink(
+        body_memory::shrink(
             &mut share,
             seen.as_ref()
                 .ok()
@@ -235,23 +235,23 @@ async fn judge_large(
     // Without codings nothing is done yet: a thread for each that waits would cost more than it
     // spares.
     let (spec, seen, work, mut verdicts, share) = if is_coded {
-        apart(&turn, seeing).await?
+        apart(&thread, seeing).await?
     } else {
         seeing()
     };
     let seen = match seen {
         Ok(seen) => seen,
-        Err(halt) => return Ok((verdicts, Some(halt))),
+        Err(err) => return Ok((verdicts, Some(err))),
     };
     let values = match (seen.1.as_ref(), copies) {
         (Some(seen), Some(copies)) => {
-            net.budget
-                .values(copies * budget::of_json(&seen.bytes))
+            net.memory
+                .values(copies * body_memory::of_json(&seen.bytes))
                 .await
         }
         (None, _) | (_, None) => None,
     };
-    apart(&turn, move || {
+    apart(&thread, move || {
         decide(&spec, &seen, &work, &mut verdicts);
         drop((seen, share, values));
         (verdicts, None)

@@ -18,7 +18,7 @@ use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::http_url_with_zone;
 use crate::config::document::secret::MaybeSecret;
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::document::zone::into_url;
 use crate::config::plan::probe::Tls;
@@ -39,13 +39,16 @@ impl ProbeTarget for HttpTarget {
     const ADDRESS_KEY: &'static str = "url";
     const SCHEMES: &'static [&'static str] = &["http", "https"];
     const USAGE: &'static str = "http://, https://";
+    const OPTIONS: &'static [&'static str] =
+        &["--header", "--request", "--data", "--ca-file", "--insecure"];
+    const LEADS_ELSEWHERE: bool = true;
 
     fn lines(scheme: &str, rest: &str) -> String {
         format!("probe.http.url = {}", toml(&format!("{scheme}://{rest}")))
     }
 
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
-        read::spec(layers, surroundings)
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> Http {
+        read::spec(layers, inputs)
     }
 
     fn aimed(spec: Arc<Http>, text: &str, at: &Item) -> Option<Self> {

@@ -8,7 +8,7 @@ use crate::config::build::tls::{tls, tls_expect};
 use crate::config::document::expression::expression;
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{MaybeSecret, Secret, is_secret_name, maybe_secret, secret};
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::document::value::whole;
 use crate::config::plan::probe::{DEFAULT_DECODED_LIMIT, Limits, Sent, Strictness};
@@ -17,7 +17,7 @@ use crate::config::plan::probe::{DEFAULT_DECODED_LIMIT, Limits, Sent, Strictness
 const OWN_HEADERS: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
 
 /// Everything about an http probe but its URL.
-pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
+pub fn spec(layers: &Layers, inputs: &dyn ConfigInputs) -> Http {
     let (redirects, cross_origin) = redirects(layers);
     let limits = layers.layers("limits");
     let built_limits = Limits {
@@ -38,13 +38,13 @@ pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
     let expect = layers.layers("expect");
     let tls_expect = tls_expect(&expect.layers("tls"));
     let (headers, query, auth) = (
-        request_headers(layers, surroundings),
-        secret_query(layers, surroundings),
-        auth(layers, surroundings),
+        request_headers(layers, inputs),
+        secret_query(layers, inputs),
+        auth(layers, inputs),
     );
     let body = layers
         .item("body")
-        .and_then(|i| maybe_secret(&i, surroundings))
+        .and_then(|i| maybe_secret(&i, inputs))
         .map(Sent);
     let mask = mask(&headers, &query, auth.as_ref(), body.as_ref());
     Http {
@@ -72,7 +72,7 @@ pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
             Some(false) | None => Strictness::Lenient,
         },
         limits: built_limits,
-        tls: tls(&layers.layers("tls"), tls_expect, surroundings),
+        tls: tls(&layers.layers("tls"), tls_expect, inputs),
         expect: http_expect(&expect, redirects.max),
     }
 }
@@ -164,7 +164,7 @@ fn redirects(layers: &Layers) -> (Redirects, CrossOrigin) {
     )
 }
 
-fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(String, MaybeSecret)> {
+fn request_headers(layers: &Layers, inputs: &dyn ConfigInputs) -> Vec<(String, MaybeSecret)> {
     let mut headers: Vec<(String, MaybeSecret)> = Vec::new();
     for section in layers.items("headers").iter().filter_map(Item::section) {
         for (name, span, item) in section.entries() {
@@ -183,10 +183,10 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                 continue;
             }
             if is_secret_name(name) && !matches!(item.value, DeValue::Table(_)) {
-                let _ = secret(&item, surroundings);
+                let _ = secret(&item, inputs);
                 continue;
             }
-            if let Some(value) = maybe_secret(&item, surroundings) {
+            if let Some(value) = maybe_secret(&item, inputs) {
                 if value
                     .reveal()
                     .bytes()
@@ -239,26 +239,24 @@ fn is_authority(text: &str) -> bool {
 }
 
 /// Query parameters whose values are secrets, and so cannot stand in the URL.
-fn secret_query(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(String, Secret)> {
+fn secret_query(layers: &Layers, inputs: &dyn ConfigInputs) -> Vec<(String, Secret)> {
     let Some(section) = layers.item("query").and_then(|i| i.section()) else {
         return Vec::new();
     };
     section
         .entries()
-        .filter_map(|(name, _, item)| {
-            secret(&item, surroundings).map(|value| (name.to_owned(), value))
-        })
+        .filter_map(|(name, _, item)| secret(&item, inputs).map(|value| (name.to_owned(), value)))
         .collect()
 }
 
-fn auth(layers: &Layers, surroundings: &dyn Surroundings) -> Option<Auth> {
+fn auth(layers: &Layers, inputs: &dyn ConfigInputs) -> Option<Auth> {
     let item = layers.item("auth")?;
     let section = item.section()?;
     let basic = section.section("basic");
     let token = section.item("bearer");
     let bearer = token
         .as_ref()
-        .and_then(|i| secret(i, surroundings))
+        .and_then(|i| secret(i, inputs))
         .filter(|s| is_sendable(token.as_ref(), s.reveal()));
     section.end();
     if basic.is_some() == token.is_some() {
@@ -276,9 +274,7 @@ fn auth(layers: &Layers, surroundings: &dyn Surroundings) -> Option<Auth> {
         .item("username")
         .and_then(|i| i.text())
         .unwrap_or_default();
-    let password = basic
-        .item("password")
-        .and_then(|i| secret(&i, surroundings));
+    let password = basic.item("password").and_then(|i| secret(&i, inputs));
     basic.end();
     if !basic.table.contains_key("password") {
         basic.source.fault(
@@ -466,10 +462,10 @@ fn body_rules(item: &Item) -> Vec<TextRule> {
 fn text_rules(layers: &Layers) -> Vec<TextRule> {
     let mut rules = Vec::new();
     for one in layers.item("contains").iter().flat_map(Item::list) {
-        rules.extend(told(&one).map(TextRule::Contains));
+        rules.extend(searched_text(&one).map(TextRule::Contains));
     }
     for one in layers.item("not_contains").iter().flat_map(Item::list) {
-        rules.extend(told(&one).map(TextRule::NotContains));
+        rules.extend(searched_text(&one).map(TextRule::NotContains));
     }
     for one in layers.item("matches").iter().flat_map(Item::list) {
         rules.extend(pattern(&one).map(TextRule::Matches));
@@ -482,7 +478,7 @@ fn text_rules(layers: &Layers) -> Vec<TextRule> {
 }
 
 /// A text to look for: an empty one is in every body.
-fn told(item: &Item) -> Option<String> {
+fn searched_text(item: &Item) -> Option<String> {
     let text = item.text()?;
     if text.is_empty() {
         item.fault(

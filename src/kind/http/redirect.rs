@@ -8,8 +8,8 @@ use hickory_proto::rr::Name;
 use url::{Host, Url};
 
 use super::spec::CrossOrigin;
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
+use crate::net::probe_error::ProbeError;
 use crate::net::public_suffix::public_suffix;
 use crate::words::Cause;
 
@@ -44,8 +44,8 @@ pub fn next_method(status: u16, method: &str) -> &str {
 }
 
 /// The URL that a Location leads to from here, if it may be followed.
-pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Result<Url, Halt> {
-    let refused = |why: String| Halt::down(Cause::RedirectPolicy, why);
+pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Result<Url, ProbeError> {
+    let refused = |why: String| ProbeError::down(Cause::RedirectPolicy, why);
     let text = text_of(location);
     if text.len() > URL_LIMIT {
         return Err(refused(format!(

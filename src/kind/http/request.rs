@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::spec::{Auth, Compression, Http, USER_AGENT, is_of_connection};
 use crate::config::document::secret::{MaybeSecret, Secret};
-use crate::net::halt::Halt;
 use crate::net::http_response::Keep;
 use crate::net::origin::HopOrigin;
+use crate::net::probe_error::ProbeError;
 use crate::words::Reason;
 
 const CODINGS: &str = "gzip, deflate, br, zstd";
@@ -24,7 +24,7 @@ const CODINGS: &str = "gzip, deflate, br, zstd";
 pub struct HopRequest<'m> {
     pub method: &'m str,
     /// Secrets go to the origin of the config only.
-    pub standing: HopOrigin,
+    pub origin: HopOrigin,
     pub is_first: bool,
     /// The method was not changed on the way, so that the body still belongs to it.
     pub has_body: bool,
@@ -35,7 +35,7 @@ pub struct HopRequest<'m> {
 
 impl HopRequest<'_> {
     fn is_own(&self) -> bool {
-        self.standing == HopOrigin::Own
+        self.origin == HopOrigin::Own
     }
 
     /// What is sent as the body. A method that wants one says so when there is none (RFC 9110
@@ -220,9 +220,9 @@ pub fn second(
     url: &Url,
     spec: &Http,
     hop: HopRequest<'_>,
-) -> Result<(http::Request<()>, Option<Bytes>), Halt> {
+) -> Result<(http::Request<()>, Option<Bytes>), ProbeError> {
     let refused = |e: String| {
-        Halt::unmeasured(
+        ProbeError::unmeasured(
             Reason::Internal,
             format!("the request cannot be built: {e}"),
         )

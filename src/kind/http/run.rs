@@ -15,9 +15,9 @@ use super::request::{self, HopRequest};
 use super::spec::{Compression, Http, HttpVersion};
 use crate::config::plan::Dial;
 use crate::kind::run::expect;
-use crate::net::halt::Halt;
 use crate::net::http_response::{Ask, Keep, Response};
 use crate::net::origin::HopOrigin;
+use crate::net::probe_error::ProbeError;
 use crate::net::resolve::Sought;
 use crate::net::shared::Net;
 use crate::net::stream::Stream;
@@ -31,7 +31,7 @@ pub async fn probe(
     dial: &Dial,
     target: &HttpTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let HttpTarget { url, spec, .. } = target;
     let mut chain = Chain::begin(url, spec);
     let mut odd = Vec::new();
@@ -40,13 +40,13 @@ pub async fn probe(
     } else {
         Keep::CountOnly
     };
-    let (response, standing) = loop {
-        let standing = HopOrigin::of(url, &chain.at);
-        trace.at_stranger.set(standing == HopOrigin::Foreign);
+    let (response, origin) = loop {
+        let origin = HopOrigin::of(url, &chain.at);
+        trace.at_stranger.set(origin == HopOrigin::Foreign);
         let for_here = chain.cookies.of(&chain.at);
         let hop = HopRequest {
             method: chain.method,
-            standing,
+            origin,
             is_first: chain.redirects == 0,
             has_body: chain.has_body,
             keep,
@@ -58,25 +58,25 @@ pub async fn probe(
             url: &chain.at,
             led_from: url.host_str().filter(|_| chain.redirects > 0),
             spec,
-            standing,
+            origin,
             visited: &chain.visited,
             deadline: trace.moved(deadline),
         };
         let answered = fetch(way, trace, hop).await;
-        let answered = answered.map_err(|halt| {
+        let answered = answered.map_err(|err| {
             if chain.redirects > 0 {
-                hop::led_nowhere(halt)
+                hop::led_nowhere(err)
             } else {
-                halt
+                err
             }
         });
-        let mut response = answered.map_err(|halt| standing.without_words(halt))?;
+        let mut response = answered.map_err(|err| origin.without_words(err))?;
         let notes = response.odd.drain(..);
-        odd.extend(notes.map(|note| standing.note_without_words(note)));
+        odd.extend(notes.map(|note| origin.note_without_words(note)));
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects.max > 0) else {
-            break (response, standing);
+            break (response, origin);
         };
-        chain.follow(trace, &response, standing, &location)?;
+        chain.follow(trace, &response, origin, &location)?;
     };
     trace
         .facts
@@ -85,9 +85,9 @@ pub async fn probe(
         .extend(odd.into_iter().map(Finding::odd));
     expect::within(trace, spec.expect.within)?;
     trace.facts.borrow_mut().final_url = (chain.redirects > 0).then(|| chain.at.to_string());
-    judge(net, trace, spec, response, standing, chain.at.as_str())
+    judge(net, trace, spec, response, origin, chain.at.as_str())
         .await
-        .map_err(|halt| standing.without_words(halt))?;
+        .map_err(|err| origin.without_words(err))?;
     tls::expiring(net, trace, &spec.tls)
 }
 
@@ -121,17 +121,17 @@ impl<'c> Chain<'c> {
         &mut self,
         trace: &Trace,
         response: &Response,
-        standing: HopOrigin,
+        origin: HopOrigin,
         location: &[u8],
-    ) -> Result<(), Halt> {
+    ) -> Result<(), ProbeError> {
         let spec = self.spec;
-        if let Some(halt) = beyond_limit(spec, response) {
-            return Err(halt);
+        if let Some(err) = beyond_limit(spec, response) {
+            return Err(err);
         }
         self.redirects += 1;
         trace.facts.borrow_mut().redirects = self.redirects;
         if self.redirects > spec.redirects.max {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::RedirectLimit,
                 format!("more than {} redirects", spec.redirects.max),
             ));
@@ -141,7 +141,7 @@ impl<'c> Chain<'c> {
         }
         self.cookies.keep(response, &self.at);
         let to = followed(&self.at, location, spec.cross_origin)
-            .map_err(|halt| standing.without_location(halt))?;
+            .map_err(|err| origin.without_location(err))?;
         if to.host_str() != self.at.host_str() {
             trace.came_to(to.host_str().unwrap_or_default());
         }
@@ -153,23 +153,23 @@ impl<'c> Chain<'c> {
     }
 }
 
-async fn fetch(way: Way<'_>, trace: &Trace, hop: HopRequest<'_>) -> Result<Response, Halt> {
+async fn fetch(way: Way<'_>, trace: &Trace, hop: HopRequest<'_>) -> Result<Response, ProbeError> {
     let Way { net, url, spec, .. } = way;
     let ask = Ask {
         method: hop.method,
         keep: hop.keep,
         limits: &spec.limits,
         reading: spec.reading,
-        budget: &net.budget,
+        memory: &net.memory,
     };
     let (mut stream, second) = connected(way, trace, alpn(spec.version)).await?;
     if second {
         let (request, content) = request::second(url, spec, hop)?;
         match Box::pin(http2::exchange(stream, trace, request, content, ask)).await {
             Ok(response) => return Ok(response),
-            Err(http2::Failure::Halt(halt)) => return Err(way.ended_early(trace, halt)),
-            Err(http2::Failure::Http11Required(halt)) if spec.version == HttpVersion::Http2 => {
-                return Err(halt);
+            Err(http2::Failure::ProbeError(err)) => return Err(way.ended_early(trace, err)),
+            Err(http2::Failure::Http11Required(err)) if spec.version == HttpVersion::Http2 => {
+                return Err(err);
             }
             Err(http2::Failure::Http11Required(_)) => {
                 trace.facts.borrow_mut().findings.push(Finding::odd(
@@ -180,7 +180,7 @@ async fn fetch(way: Way<'_>, trace: &Trace, hop: HopRequest<'_>) -> Result<Respo
         }
     }
     let answered = http1::exchange(&mut stream, trace, &request::first(url, spec, hop), ask).await;
-    answered.map_err(|halt| way.ended_early(trace, halt))
+    answered.map_err(|err| way.ended_early(trace, err))
 }
 
 /// How one hop is reached.
@@ -192,7 +192,7 @@ struct Way<'w> {
     /// The config's host, where a redirect led here.
     led_from: Option<&'w str>,
     spec: &'w Arc<Http>,
-    standing: HopOrigin,
+    origin: HopOrigin,
     /// The hops before it.
     visited: &'w VisitedAddresses,
     deadline: Instant,
@@ -200,12 +200,12 @@ struct Way<'w> {
 
 impl Way<'_> {
     /// Where we had no certificate to show, a server that asked for one and left wanted it.
-    fn ended_early(&self, trace: &Trace, halt: Halt) -> Halt {
-        let shows_one = self.standing == HopOrigin::Own && self.spec.tls.client.is_some();
+    fn ended_early(&self, trace: &Trace, err: ProbeError) -> ProbeError {
+        let shows_one = self.origin == HopOrigin::Own && self.spec.tls.client.is_some();
         if self.url.scheme() == "https" && !shows_one {
-            peer::without_certificate(trace, halt)
+            peer::without_certificate(trace, err)
         } else {
-            halt
+            err
         }
     }
 }
@@ -215,14 +215,14 @@ async fn connected<'t>(
     way: Way<'_>,
     trace: &'t Trace,
     offered: &[&[u8]],
-) -> Result<(Stream<'t>, bool), Halt> {
+) -> Result<(Stream<'t>, bool), ProbeError> {
     let Way {
         net,
         dial,
         url,
         led_from,
         spec,
-        standing,
+        origin,
         visited,
         deadline,
     } = way;
@@ -242,18 +242,18 @@ async fn connected<'t>(
     if url.scheme() != "https" {
         return Ok((Stream::Plain(stream), prior));
     }
-    let of_hop = standing.tls(&spec.tls);
+    let of_hop = origin.tls(&spec.tls);
     let mut prepared = net
-        .tls_of(spec, standing, &of_hop, alpn(spec.version))
-        .map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
+        .tls_of(spec, origin, &of_hop, alpn(spec.version))
+        .map_err(|why| ProbeError::unmeasured(Reason::Internal, why))?;
     if offered != alpn(spec.version) {
         prepared = Arc::new(prepared.offering(offered));
     }
     let stream = Box::pin(tls::handshake(net, trace, &of_hop, &prepared, host, stream)).await;
-    let stream = stream.map_err(|halt| peer::in_place_of_tls(trace, port, halt))?;
+    let stream = stream.map_err(|err| peer::in_place_of_tls(trace, port, err))?;
     let chosen = stream.get_ref().1.alpn_protocol();
     if chosen.is_some_and(|c| !offered.contains(&c)) {
-        return Err(Halt::down(
+        return Err(ProbeError::down(
             Cause::ProtocolError,
             "the server chose a protocol that was not offered",
         ));

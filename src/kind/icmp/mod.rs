@@ -9,7 +9,7 @@ use std::sync::Arc;
 use self::spec::Icmp;
 use super::target::{ProbeTarget, toml};
 use crate::config::document::address::host;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::print::probe::print_within;
 
@@ -27,12 +27,13 @@ impl ProbeTarget for IcmpTarget {
     const SCHEMES: &'static [&'static str] = &["icmp"];
     const USAGE: &'static str = "icmp://";
     const USES_SOURCE_ADDRESS: bool = false;
+    const NEEDS_ECHO_SOCKET: bool = true;
 
     fn lines(_: &str, rest: &str) -> String {
         format!("probe.icmp.host = {}", toml(rest))
     }
 
-    fn read(layers: &Layers, _: &dyn Surroundings) -> Icmp {
+    fn read(layers: &Layers, _: &dyn ConfigInputs) -> Icmp {
         read::spec(layers)
     }
 

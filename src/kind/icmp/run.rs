@@ -7,7 +7,7 @@ use super::IcmpTarget;
 use crate::config::plan::Dial;
 use crate::net::dial;
 use crate::net::echo::Reply;
-use crate::net::halt::Halt;
+use crate::net::probe_error::ProbeError;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::words::Cause;
@@ -18,7 +18,7 @@ pub async fn probe(
     dial: &Dial,
     IcmpTarget { host, spec }: &IcmpTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let addresses = dial::resolve(net, trace, dial, (&**host).into(), 0, deadline).await?;
     let reply = if let [address] = addresses.as_slice() {
         // What its socket costs before the request is our own.
@@ -26,7 +26,7 @@ pub async fn probe(
         net.echoes
             .ask(trace, *address, usize::from(spec.size))
             .await
-            .map_err(|halt| dial::of_name(trace, address.ip(), halt))?
+            .map_err(|err| dial::of_name(trace, address.ip(), err))?
     } else {
         trace.enter(Stage::Reply(Cause::IcmpTimeout));
         let answered = |tried: dial::Tried<Reply>| {

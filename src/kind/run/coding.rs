@@ -11,8 +11,8 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::expect::shown;
 use super::work::{Ended, Work};
 use crate::config::plan::probe::{Limits, Strictness};
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
+use crate::net::probe_error::ProbeError;
 use crate::words::{Cause, Reason};
 
 /// Codings that may be nested in one response.
@@ -39,7 +39,7 @@ pub fn decoded<'r>(
     limits: &Limits,
     reading: Strictness,
     work: &Work,
-) -> Result<Plain<'r>, Halt> {
+) -> Result<Plain<'r>, ProbeError> {
     let as_it_is = |odd| Plain {
         bytes: Cow::Borrowed(response.body.as_slice()),
         odd,
@@ -54,10 +54,10 @@ pub fn decoded<'r>(
             odd: codings.odd,
         }),
         // Beside a coding that nobody knows, nothing is known of the others.
-        Err(Halt::Down(Cause::DecodeError, _)) if codings.odd.is_some() => {
+        Err(ProbeError::Down(Cause::DecodeError, _)) if codings.odd.is_some() => {
             Ok(as_it_is(codings.odd))
         }
-        Err(halt) => Err(halt),
+        Err(err) => Err(err),
     }
 }
 
@@ -68,13 +68,13 @@ pub fn decodable(
     limits: &Limits,
     reading: Strictness,
     work: &Work,
-) -> Result<Option<String>, Halt> {
+) -> Result<Option<String>, ProbeError> {
     let codings = codings(response, reading)?;
     if codings.known.is_empty() {
         return Ok(codings.odd);
     }
     match undone(response, &codings.known, (limits, work), 0) {
-        Err(Halt::Down(Cause::DecodeError, _)) if codings.odd.is_some() => Ok(codings.odd),
+        Err(ProbeError::Down(Cause::DecodeError, _)) if codings.odd.is_some() => Ok(codings.odd),
         result => result.map(|_| codings.odd),
     }
 }
@@ -91,7 +91,7 @@ pub fn is_coded(response: &Response) -> bool {
 }
 
 /// What a strict config holds against a body that is not looked at: a coding that nobody knows.
-pub fn unknown(response: &Response) -> Option<Halt> {
+pub fn unknown(response: &Response) -> Option<ProbeError> {
     let unknown = named(response)
         .into_iter()
         .find(|coding| !is_known(coding))
@@ -99,8 +99,8 @@ pub fn unknown(response: &Response) -> Option<Halt> {
     Some(unknown_strictly(&unknown))
 }
 
-fn unknown_strictly(coding: &str) -> Halt {
-    Halt::down(
+fn unknown_strictly(coding: &str) -> ProbeError {
+    ProbeError::down(
         Cause::DecodeError,
         format!("unknown content coding {}", shown(coding.as_bytes())),
     )
@@ -121,7 +121,7 @@ fn named(response: &Response) -> Vec<String> {
 }
 
 /// An answer without a body has nothing to undo, whatever its header says (HEAD, 204).
-fn codings(response: &Response, reading: Strictness) -> Result<Codings, Halt> {
+fn codings(response: &Response, reading: Strictness) -> Result<Codings, ProbeError> {
     let mut found = Codings {
         known: Vec::new(),
         odd: None,
@@ -136,7 +136,7 @@ fn codings(response: &Response, reading: Strictness) -> Result<Codings, Halt> {
         .known
         .extend(response.transfer_codings.iter().cloned());
     if found.known.len() > CODING_LIMIT {
-        return Err(Halt::down(
+        return Err(ProbeError::down(
             Cause::DecodeLimit,
             format!(
                 "{} content codings are nested, at most {CODING_LIMIT} are undone",
@@ -164,7 +164,7 @@ fn undone_whole(
     response: &Response,
     codings: &[String],
     within: (&Limits, &Work),
-) -> Result<Vec<u8>, Halt> {
+) -> Result<Vec<u8>, ProbeError> {
     let (mut body, length) = undone(response, codings, within, AT_FIRST)?;
     if body.len() == length {
         body.shrink_to_fit();
@@ -182,7 +182,7 @@ fn undone(
     codings: &[String],
     (limits, work): (&Limits, &Work),
     kept: usize,
-) -> Result<(Vec<u8>, usize), Halt> {
+) -> Result<(Vec<u8>, usize), ProbeError> {
     let (is_over, is_read) = (Cell::new(false), Cell::new(false));
     let mut layers: Source<'_> = Box::new(Whole {
         bytes: response.body.as_slice(),
@@ -210,7 +210,7 @@ fn undone(
                 length += n;
             }
             Err(_) if is_over.get() => {
-                return Err(Halt::down(
+                return Err(ProbeError::down(
                     Cause::DecodeLimit,
                     format!(
                         "the decoded body is longer than {} bytes, the limit of \
@@ -228,13 +228,13 @@ fn undone(
     }
 }
 
-fn undecodable(error: &std::io::Error, work: &Work) -> Halt {
+fn undecodable(error: &std::io::Error, work: &Work) -> ProbeError {
     match work.ended() {
-        None => Halt::down(
+        None => ProbeError::down(
             Cause::DecodeError,
             format!("the body cannot be decoded: {error}"),
         ),
-        Some(Ended::Spent { limit_ms }) => Halt::down(
+        Some(Ended::Spent { limit_ms }) => ProbeError::down(
             Cause::DecodeLimit,
             format!(
                 "decoding the body takes more than {limit_ms} ms of processor time: Probity \
@@ -242,7 +242,7 @@ fn undecodable(error: &std::io::Error, work: &Work) -> Halt {
             ),
         ),
         // Read by nobody.
-        Some(Ended::Left) => Halt::unmeasured(
+        Some(Ended::Left) => ProbeError::unmeasured(
             Reason::Internal,
             "the probe ended while its answer was decoded",
         ),
@@ -250,7 +250,11 @@ fn undecodable(error: &std::io::Error, work: &Work) -> Halt {
 }
 
 /// Undoes one coding while it is read.
-fn without<'r>(mut coded: Source<'r>, coding: &str, work: &'r Work) -> Result<Source<'r>, Halt> {
+fn without<'r>(
+    mut coded: Source<'r>,
+    coding: &str,
+    work: &'r Work,
+) -> Result<Source<'r>, ProbeError> {
     match coding {
         "gzip" | "x-gzip" => Ok(Box::new(flate2::read::MultiGzDecoder::new(coded))),
         "deflate" => {
@@ -278,7 +282,7 @@ fn without<'r>(mut coded: Source<'r>, coding: &str, work: &'r Work) -> Result<So
             })),
             work,
         })),
-        other => Err(Halt::down(
+        other => Err(ProbeError::down(
             Cause::DecodeError,
             format!("unknown content coding \"{}\"", other.escape_debug()),
         )),
@@ -576,7 +580,7 @@ mod tests {
                 decodable(&coded, &LIMITS, Strictness::Strict, &ample()).map(|_| ()),
             ] {
                 assert!(
-                    matches!(&result, Err(Halt::Down(found, _)) if *found == cause),
+                    matches!(&result, Err(ProbeError::Down(found, _)) if *found == cause),
                     "{result:?}, not {cause:?}"
                 );
             }
@@ -611,7 +615,7 @@ mod tests {
             assert!(
                 matches!(
                     decoded(&coded, &LIMITS, Strictness::Strict, &ample()),
-                    Err(Halt::Down(Cause::DecodeError, _))
+                    Err(ProbeError::Down(Cause::DecodeError, _))
                 ),
                 "{coding}"
             );
@@ -667,7 +671,7 @@ mod tests {
             assert!(
                 matches!(
                     decoded(&whole, &LIMITS, Strictness::Lenient, &ample()),
-                    Err(Halt::Down(Cause::DecodeError, _))
+                    Err(ProbeError::Down(Cause::DecodeError, _))
                 ),
                 "{coding}"
             );
@@ -719,7 +723,7 @@ mod tests {
             assert!(
                 matches!(
                     &body,
-                    Err(Halt::Down(Cause::DecodeLimit, why)) if why.contains("processor time")
+                    Err(ProbeError::Down(Cause::DecodeLimit, why)) if why.contains("processor time")
                 ),
                 "{body:?}"
             );

@@ -9,9 +9,9 @@ use super::charset;
 use crate::config::plan::probe::Pattern;
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::apart::{NotDone, run_if_wanted};
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
-use crate::net::turns::Turn;
+use crate::net::judging_threads::JudgingThread;
+use crate::net::probe_error::ProbeError;
 use crate::words::Reason;
 
 /// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed
@@ -111,21 +111,21 @@ pub fn sum(costs: impl Iterator<Item = u64>) -> u64 {
 /// Work that must not hold the probing thread. What nobody waits for any more is not begun: a queue
 /// of it is never longer than the probes in flight.
 pub async fn apart<T: Send + 'static>(
-    turn: &Turn,
+    thread: &JudgingThread,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Halt> {
-    let turn = turn.clone();
+) -> Result<T, ProbeError> {
+    let thread = thread.clone();
     let work = move || {
         let done = work();
-        drop(turn);
+        drop(thread);
         done
     };
     run_if_wanted(work).await.map_err(|error| match error {
-        NotDone::NoThread => Halt::unmeasured(
+        NotDone::NoThread => ProbeError::unmeasured(
             Reason::LocalResource,
             format!("the answer could not be checked: {error}"),
         ),
-        NotDone::Ended(_) => Halt::unmeasured(Reason::Internal, error.to_string()),
+        NotDone::Ended(_) => ProbeError::unmeasured(Reason::Internal, error.to_string()),
     })
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::net::turns::{THREADS, Turns};
+    use crate::net::judging_threads::{JudgingThreads, THREADS};
 
     fn one(text: &str, size_kib: u32) -> Pattern {
         Pattern {
@@ -265,11 +265,11 @@ mod tests {
             Arc::new(std::sync::Barrier::new(2)),
         );
         runtime.block_on(async {
-            let turns = Turns::default();
+            let threads = JudgingThreads::default();
             let [one, two, three] = [
-                turns.turn(1).await,
-                turns.turn(1).await,
-                turns.turn(1).await,
+                threads.one_for(1).await,
+                threads.one_for(1).await,
+                threads.one_for(1).await,
             ];
             let (first, gate) = (done.clone(), begun.clone());
             let busy = tokio::spawn(async move {
@@ -314,13 +314,13 @@ mod tests {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let turns = Turns::default();
+            let threads = JudgingThreads::default();
             let gates: Vec<_> = (0..THREADS)
                 .map(|_| Arc::new(std::sync::Barrier::new(2)))
                 .collect();
             for gate in &gates {
-                let (turn, gate, begun) = (turns.turn(1).await, gate.clone(), gate.clone());
-                let mut given_up = Box::pin(apart(&turn, move || {
+                let (thread, gate, begun) = (threads.one_for(1).await, gate.clone(), gate.clone());
+                let mut given_up = Box::pin(apart(&thread, move || {
                     gate.wait();
                     gate.wait();
                 }));
@@ -328,7 +328,7 @@ mod tests {
                 // It is at work; then nobody waits for it any more.
                 begun.wait();
             }
-            let mut next = Box::pin(turns.turn(2));
+            let mut next = Box::pin(threads.one_for(2));
             assert!(is_pending(next.as_mut()));
             gates[0].wait();
             next.await;

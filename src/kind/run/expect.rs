@@ -6,8 +6,8 @@ use super::work::Work;
 use super::{charset, json, search};
 use crate::config::plan::probe::{Limits, Pattern};
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
+use crate::net::probe_error::ProbeError;
 use crate::net::trace::Trace;
 use crate::words::{Cause, Finding, Ms};
 
@@ -31,14 +31,14 @@ pub enum Quoting {
 #[derive(Default)]
 pub struct Verdicts {
     pub findings: Vec<Finding>,
-    pub first_unmet: Option<Halt>,
+    pub first_unmet: Option<ProbeError>,
     pub quoting: Quoting,
 }
 
 impl Verdicts {
     pub fn add(&mut self, cause: Cause, expectation: String, found: String, met: bool) {
         if !met && self.first_unmet.is_none() {
-            self.first_unmet = Some(Halt::down(
+            self.first_unmet = Some(ProbeError::down(
                 cause,
                 format!("expected {expectation}, found {found}"),
             ));
@@ -355,7 +355,7 @@ pub fn shown(bytes: &[u8]) -> String {
 }
 
 /// Down with `too_slow` when an otherwise good probe took longer than it may.
-pub fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
+pub fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), ProbeError> {
     let Some(limit) = limit else { return Ok(()) };
     trace.enter(trace.stage());
     let took_us = trace.duration_us();
@@ -369,7 +369,7 @@ pub fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
     if met {
         Ok(())
     } else {
-        Err(Halt::down(
+        Err(ProbeError::down(
             Cause::TooSlow,
             format!("it took {found}, the limit is {limit} ms"),
         ))

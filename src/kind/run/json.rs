@@ -99,7 +99,7 @@ fn briefly(result: Result<Value, ExecutionError>) -> (String, bool) {
         Ok(other) => (
             format!(
                 "{} ({}), which is neither true nor false",
-                told(&other),
+                as_json(&other),
                 noun(&other)
             ),
             false,
@@ -121,7 +121,7 @@ fn explained(cel: &Cel, context: &Context) -> (String, bool) {
         Ok(other) => (
             format!(
                 "{} ({}), which is neither true nor false",
-                told(&other),
+                as_json(&other),
                 noun(&other)
             ),
             false,
@@ -282,7 +282,7 @@ impl DecisiveParts {
 
     fn add(&mut self, part: String, value: &Value) {
         if self.0.len() <= VALUES && !self.0.iter().any(|(p, _)| *p == part) {
-            self.0.push((part, told(value)));
+            self.0.push((part, as_json(value)));
         }
     }
 
@@ -411,12 +411,12 @@ fn fault(node: &IdedExpr, context: &Context, error: ExecutionError, levels: usiz
             Err(error) if levels > 0 => return fault(operand, context, error, levels - 1),
             Err(_) => {}
             Ok(value) if matches!(operand.expr, Expr::Literal(_)) => {
-                values.push(format!("{} ({})", told(&value), noun(&value)))
+                values.push(format!("{} ({})", as_json(&value), noun(&value)))
             }
             Ok(value) => values.push(format!(
                 "{} = {} ({})",
                 written(operand),
-                told(&value),
+                as_json(&value),
                 noun(&value)
             )),
         }
@@ -454,7 +454,7 @@ fn reason(error: &ExecutionError) -> String {
             "there is no member `{}`",
             cut(&key.escape_debug().to_string())
         ),
-        ExecutionError::IndexOutOfBounds(at) => format!("there is no element {}", told(at)),
+        ExecutionError::IndexOutOfBounds(at) => format!("there is no element {}", as_json(at)),
         ExecutionError::FunctionError { message, .. } => cut(message),
         ExecutionError::NoSuchOverload(_)
         | ExecutionError::UnexpectedType { .. }
@@ -480,9 +480,9 @@ fn noun(value: &Value) -> &'static str {
 }
 
 /// A value as JSON has it, cut to a length that fits into a message.
-fn told(value: &Value) -> String {
+fn as_json(value: &Value) -> String {
     let mut out = String::new();
-    tell(value, &mut out);
+    write_json(value, &mut out);
     cut(&out)
 }
 
@@ -494,7 +494,7 @@ fn cut(text: &str) -> String {
 }
 
 /// Writes until there is more than is shown.
-fn tell(value: &Value, out: &mut String) {
+fn write_json(value: &Value, out: &mut String) {
     if out.len() > VALUE_LENGTH * 4 {
         return;
     }
@@ -513,7 +513,7 @@ fn tell(value: &Value, out: &mut String) {
             out.push('[');
             for (k, one) in list.iter().take(VALUE_LENGTH).enumerate() {
                 out.push_str(if k > 0 { ", " } else { "" });
-                tell(one, out);
+                write_json(one, out);
             }
             out.push(']');
         }
@@ -523,9 +523,9 @@ fn tell(value: &Value, out: &mut String) {
             out.push('{');
             for (k, key) in keys.into_iter().take(VALUE_LENGTH).enumerate() {
                 out.push_str(if k > 0 { ", " } else { "" });
-                tell(&Value::from(key), out);
+                write_json(&Value::from(key), out);
                 out.push_str(": ");
-                tell(map.map.get(key).unwrap_or(&Value::Null), out);
+                write_json(map.map.get(key).unwrap_or(&Value::Null), out);
             }
             out.push('}');
         }

@@ -1,7 +1,7 @@
 //! One probe from start to outcome, whatever its kind: bounded in time, never failing, never
 //! counting.
 //!
-//! The engine calls [`run`]; it gets back a [`Report`].
+//! The engine calls [`run`]; it gets back a [`ProbeReport`].
 
 pub mod charset;
 pub mod coding;
@@ -25,8 +25,8 @@ use super::Probe;
 use crate::config::document::secret::mask::Mask;
 use crate::config::plan::Endpoint;
 use crate::net::clock::Clock;
-use crate::net::halt::Halt;
 use crate::net::peer;
+use crate::net::probe_error::ProbeError;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::words::{Cause, CertificateFacts, Facts, Ms, Outcome, PhaseTimes, Reason};
@@ -45,7 +45,7 @@ const UNSEARCHED: &str = "(not shown: it takes too long to look for secrets in i
 
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct ProbeReport {
     pub outcome: Outcome,
     pub phases: PhaseTimes,
     /// From the start of the probe to the last thing the endpoint did, in microseconds.
@@ -62,7 +62,7 @@ pub struct Report {
 /// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in
 /// which the endpoint was kept waiting by us is given back to it, up to a second; what was answered
 /// in time may be judged for another second.
-pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
+pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
     let trace = Trace::begin().of(endpoint.host());
     let timeout = endpoint.rules.cadence.timeout;
     let deadline = Instant::now() + Duration::from_millis(timeout);
@@ -75,13 +75,13 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let is_over = ended.is_none();
     let moved_ms = (until - deadline).as_millis() as Ms;
     trace.enter(Stage::Idle);
-    let mut halt = match ended {
+    let mut err = match ended {
         Some(result) => held_to_the_timeout(&trace, result, timeout).err(),
         None => Some(timed_out(&trace, stage, timeout, moved_ms)),
     };
     let stood_ns = Clock::Real.boot_ns();
     let mut facts = Box::new(trace.facts.take());
-    texts(&mut facts, &mut halt).into_iter().for_each(cut);
+    texts(&mut facts, &mut err).into_iter().for_each(cut);
     // The servers may have been sent more since it began, by others.
     let mask = {
         let led_to = trace.led_to.borrow();
@@ -90,26 +90,26 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         net.masks.also_of(&endpoint.mask, hosts)
     };
     if !mask.is_empty() {
-        if is_scrubbed_at_once(&mask, &mut facts, &mut halt) {
-            scrub(&mask, &mut facts, &mut halt);
+        if is_scrubbed_at_once(&mask, &mut facts, &mut err) {
+            scrub(&mask, &mut facts, &mut err);
         } else {
             // Few are looked through apart: the future of all others stays small.
-            let apart = scrubbed_apart((net, &trace), &mask, facts, halt);
-            (facts, halt) = Box::pin(apart).await;
+            let apart = scrubbed_apart((net, &trace), &mask, facts, err);
+            (facts, err) = Box::pin(apart).await;
         }
     }
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };
-    let outcome = match halt {
+    let outcome = match err {
         None => Outcome::Up(facts),
-        Some(Halt::Down(cause, detail)) => Outcome::Down {
+        Some(ProbeError::Down(cause, detail)) => Outcome::Down {
             cause,
             detail,
             facts,
         },
-        Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
+        Some(ProbeError::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
     };
-    Report {
+    ProbeReport {
         outcome,
         phases: trace.phases(),
         duration_us: trace.duration_us().max(least_us),
@@ -121,11 +121,11 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
 
 /// Runs a probe until it ends or its time is over, and says until when it was given time: the
 /// deadline moves while the endpoint is kept waiting by us.
-async fn ended_by<P: Future<Output = Result<(), Halt>>>(
+async fn ended_by<P: Future<Output = Result<(), ProbeError>>>(
     trace: &Trace,
     mut probe: Pin<&mut P>,
     deadline: Instant,
-) -> (Option<Result<(), Halt>>, Instant) {
+) -> (Option<Result<(), ProbeError>>, Instant) {
     let mut until = deadline;
     loop {
         if let Ok(result) = timeout_at(until, &mut probe).await {
@@ -144,19 +144,23 @@ async fn ended_by<P: Future<Output = Result<(), Halt>>>(
 }
 
 /// What became of a probe that ended: an answer later than the timeout is none.
-fn held_to_the_timeout(trace: &Trace, result: Result<(), Halt>, timeout: Ms) -> Result<(), Halt> {
+fn held_to_the_timeout(
+    trace: &Trace,
+    result: Result<(), ProbeError>,
+    timeout: Ms,
+) -> Result<(), ProbeError> {
     // Where we stood still, an answer and the timeout are both there when we look; the kernel's
     // stamps say which came first.
     let took_us = trace.duration_us();
     // A dialogue that ended at the timeout says what was heard until then.
     let says_so = matches!(
         result,
-        Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _))
+        Err(ProbeError::Unmeasured(..) | ProbeError::Down(Cause::ExpectTimeout, _))
     );
     if took_us <= timeout * 1000 || says_so {
         return result;
     }
-    Err(Halt::down(
+    Err(ProbeError::down(
         trace.last_stage().timeout_cause(),
         format!(
             "the answer came after {} ms, later than the timeout",
@@ -167,9 +171,9 @@ fn held_to_the_timeout(trace: &Trace, result: Result<(), Halt>, timeout: Ms) -> 
 
 /// Why a probe did not end in time: it was the prober's own doing, or the endpoint let its time
 /// pass in this stage.
-fn timed_out(trace: &Trace, stage: Stage, timeout: Ms, moved_ms: Ms) -> Halt {
+fn timed_out(trace: &Trace, stage: Stage, timeout: Ms, moved_ms: Ms) -> ProbeError {
     if stage == Stage::Judging || trace.is_looked_at.get() {
-        return Halt::unmeasured(
+        return ProbeError::unmeasured(
             Reason::Late,
             format!(
                 "the prober did not finish reading and checking the answer within {timeout} ms: it \
@@ -178,7 +182,7 @@ fn timed_out(trace: &Trace, stage: Stage, timeout: Ms, moved_ms: Ms) -> Halt {
         );
     }
     if trace.kept_ms().saturating_sub(moved_ms) > timeout / KEPT_SHARE {
-        return Halt::unmeasured(
+        return ProbeError::unmeasured(
             Reason::Late,
             format!(
                 "the prober delayed this probe for {} of its {timeout} ms while it waited for \
@@ -189,7 +193,7 @@ fn timed_out(trace: &Trace, stage: Stage, timeout: Ms, moved_ms: Ms) -> Halt {
     }
     let why = peer::unfinished(trace, stage, timeout)
         .unwrap_or_else(|| format!("timed out after {timeout} ms"));
-    Halt::down(stage.timeout_cause(), why)
+    ProbeError::down(stage.timeout_cause(), why)
 }
 
 /// Whether all that is left to do is the prober's own: what the endpoint said in time.
@@ -199,11 +203,11 @@ fn is_being_judged(trace: &Trace) -> bool {
 
 /// What came in time is judged, however close to the timeout: else whoever answers could choose
 /// that it is not. Nothing where the probe would go on, or where the time to judge is over, too.
-async fn judged<P: Future<Output = Result<(), Halt>>>(
+async fn judged<P: Future<Output = Result<(), ProbeError>>>(
     trace: &Trace,
     mut probe: Pin<&mut P>,
     until: Instant,
-) -> Option<Result<(), Halt>> {
+) -> Option<Result<(), ProbeError>> {
     let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(Some(result)),
         Poll::Pending if is_being_judged(trace) => Poll::Pending,
@@ -232,7 +236,7 @@ fn cut(text: &mut String) {
 
 /// The texts that a peer had a hand in, but for those of its certificate, which are bounded by
 /// themselves. Each field is named, so that a new one is looked at.
-fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut String> {
+fn texts<'f>(facts: &'f mut Facts, err: &'f mut Option<ProbeError>) -> Vec<&'f mut String> {
     let Facts {
         address: _,
         attempts,
@@ -255,8 +259,8 @@ fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut St
         .iter_mut()
         .filter_map(|attempt| attempt.error.as_mut());
     let dns = dns_rcode.iter_mut().chain(dns_answers);
-    let details = halt.iter_mut().map(|halt| match halt {
-        Halt::Down(_, detail) | Halt::Unmeasured(_, detail) => detail,
+    let details = err.iter_mut().map(|err| match err {
+        ProbeError::Down(_, detail) | ProbeError::Unmeasured(_, detail) => detail,
     });
     attempts
         .chain(final_url.iter_mut())
@@ -267,33 +271,29 @@ fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut St
 }
 
 /// Whether it takes no longer than may be taken on the probing thread.
-fn is_scrubbed_at_once(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) -> bool {
+fn is_scrubbed_at_once(mask: &Mask, facts: &mut Facts, err: &mut Option<ProbeError>) -> bool {
     let of_certificate = facts
         .certificate
         .as_ref()
         .filter(|certificate| !mask.has_seen(certificate))
         .map_or(0, |certificate| cost_of_names(mask, certificate));
-    let of_texts = cost::sum(
-        texts(facts, halt)
-            .into_iter()
-            .map(|text| mask.cost_ns(text)),
-    );
+    let of_texts = cost::sum(texts(facts, err).into_iter().map(|text| mask.cost_ns(text)));
     cost::is_small(of_texts.saturating_add(of_certificate))
 }
 
 /// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
-/// through is looked through apart, in its host's turn.
+/// through is looked through apart, on a thread of its host.
 async fn scrubbed_apart(
     (net, trace): (&Net, &Trace),
     mask: &Mask,
     mut facts: Box<Facts>,
-    mut halt: Option<Halt>,
-) -> (Box<Facts>, Option<Halt>) {
+    mut err: Option<ProbeError>,
+) -> (Box<Facts>, Option<ProbeError>) {
     let mask = mask.clone();
-    let turn = net.turns.turn(trace.whose.get()).await;
-    let scrubbed = cost::apart(&turn, move || {
-        scrub(&mask, &mut facts, &mut halt);
-        (facts, halt)
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
+    let scrubbed = cost::apart(&thread, move || {
+        scrub(&mask, &mut facts, &mut err);
+        (facts, err)
     });
     scrubbed
         .await
@@ -301,7 +301,7 @@ async fn scrubbed_apart(
 }
 
 /// A text that there is no time left for is not shown.
-fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
+fn scrub(mask: &Mask, facts: &mut Facts, err: &mut Option<ProbeError>) {
     let work = Work::of(MASKING, Arc::default());
     let masked = |text: String| {
         if work.goes_on_now() {
@@ -310,7 +310,7 @@ fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
             UNSEARCHED.to_owned()
         }
     };
-    texts(facts, halt)
+    texts(facts, err)
         .into_iter()
         .for_each(|text| *text = masked(std::mem::take(text)));
     if let Some(certificate) = facts
@@ -384,7 +384,7 @@ macro_rules! by_kind {
             trace: &Trace,
             endpoint: &Endpoint,
             deadline: Instant,
-        ) -> Result<(), Halt> {
+        ) -> Result<(), ProbeError> {
             let dial = &*endpoint.dial;
             match &endpoint.probe {
                 $(Probe::$kind(target) => {

@@ -13,7 +13,7 @@ use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::host_port;
 use crate::config::document::secret::MaybeSecret;
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::{HostPort, Sent};
 
@@ -35,8 +35,8 @@ impl ProbeTarget for TcpTarget {
         format!("probe.tcp.address = {}", toml(rest))
     }
 
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> Tcp {
-        read::spec(layers, surroundings)
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> Tcp {
+        read::spec(layers, inputs)
     }
 
     fn aimed(spec: Arc<Tcp>, text: &str, at: &Item) -> Option<Self> {

@@ -4,11 +4,11 @@ use super::spec::*;
 use crate::config::build::probe::{expect_within, pattern};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{MaybeSecret, maybe_secret};
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Sent;
 
-pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Tcp {
+pub fn spec(layers: &Layers, inputs: &dyn ConfigInputs) -> Tcp {
     let mut dialogue = Vec::new();
     for step in layers.item("dialogue").iter().flat_map(Item::list) {
         let Some(section) = step.section() else {
@@ -16,7 +16,7 @@ pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Tcp {
         };
         let send = section
             .item("send")
-            .and_then(|i| maybe_secret(&i, surroundings))
+            .and_then(|i| maybe_secret(&i, inputs))
             .map(Sent);
         let expect = section.item("expect").and_then(|i| pattern(&i));
         section.end();

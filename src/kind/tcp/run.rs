@@ -17,8 +17,8 @@ use crate::kind::run::work::{Awaited, Work};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::dial;
 use crate::net::dialogue::{Dialogue, REPLY_LIMIT, Step};
-use crate::net::halt::{Halt, stream_error};
 use crate::net::peer;
+use crate::net::probe_error::{ProbeError, stream_error};
 use crate::net::shared::Net;
 use crate::net::stream::StampedTcp;
 use crate::net::trace::{Stage, Trace};
@@ -30,7 +30,7 @@ pub async fn probe(
     dial: &Dial,
     TcpTarget { address, spec }: &TcpTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let mut dialogue = Dialogue::default();
     let awaited = Awaited::default();
@@ -63,7 +63,7 @@ async fn expect(
     pattern: &Pattern,
     deadline: Instant,
     work: &mut Work,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     let mut pace = Pace::begin();
     let own_ns = trace.own_ns();
@@ -87,7 +87,7 @@ async fn expect(
                     return Ok(());
                 }
                 Step::Cannot(line) => {
-                    let found = peer::heard(&line);
+                    let found = peer::received_text(&line);
                     return Err(unmet(
                         trace,
                         dialogue,
@@ -102,10 +102,10 @@ async fn expect(
         if is_last {
             return Err(unanswered(trace, dialogue, pattern, read));
         }
-        let (before, began_ns) = (dialogue.heard().len(), Clock::Real.boot_ns());
+        let (before, began_ns) = (dialogue.received().len(), Clock::Real.boot_ns());
         // Bounded here, too, so that what was heard is told.
         read = more(stream, dialogue, &pace, trace.moved(deadline)).await;
-        if dialogue.heard().len() > before {
+        if dialogue.received().len() > before {
             trace.went_on(own_ns, began_ns);
             came_ns = Clock::Real.boot_ns();
         }
@@ -166,7 +166,7 @@ impl Pace {
     }
 
     fn is_due(&self, dialogue: &Dialogue) -> bool {
-        let bytes = dialogue.heard().len();
+        let bytes = dialogue.received().len();
         self.looked_at.is_none_or(|before| {
             bytes > before + before / 4 || bytes > before && Instant::now() >= self.next
         })
@@ -174,14 +174,14 @@ impl Pace {
 
     /// When it is due although nothing more has come.
     fn next(&self, dialogue: &Dialogue) -> Option<Instant> {
-        let bytes = dialogue.heard().len();
+        let bytes = dialogue.received().len();
         self.looked_at
             .is_some_and(|before| bytes > before)
             .then_some(self.next)
     }
 
     fn has_looked(&mut self, dialogue: &Dialogue, took: Duration) {
-        self.looked_at = Some(dialogue.heard().len());
+        self.looked_at = Some(dialogue.received().len());
         self.next = Instant::now();
         if took > Self::SHORT {
             self.next += took * self.rest;
@@ -191,12 +191,17 @@ impl Pace {
 }
 
 /// Why no further line is waited for.
-fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: ReadProgress) -> Halt {
-    let said = peer::heard(&dialogue.said());
+fn unanswered(
+    trace: &Trace,
+    dialogue: &Dialogue,
+    pattern: &Pattern,
+    read: ReadProgress,
+) -> ProbeError {
+    let said = peer::received_text(&dialogue.said());
     let (cause, found) = match read {
         ReadProgress::More => (
             Cause::ExpectMismatch,
-            format!("{} bytes without it, {said}", dialogue.heard().len()),
+            format!("{} bytes without it, {said}", dialogue.received().len()),
         ),
         ReadProgress::Closed => (
             Cause::ExpectMismatch,
@@ -207,8 +212,8 @@ fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: ReadP
             format!("{said} until the timeout{}", silence(trace, dialogue)),
         ),
         ReadProgress::Failed(error) => match stream_error(&error, Cause::ExpectMismatch) {
-            Halt::Down(cause, detail) => (cause, format!("{said} before the {detail}")),
-            ours @ Halt::Unmeasured(..) => return ours,
+            ProbeError::Down(cause, detail) => (cause, format!("{said} before the {detail}")),
+            ours @ ProbeError::Unmeasured(..) => return ours,
         },
     };
     unmet(trace, dialogue, pattern, cause, &found)
@@ -237,18 +242,18 @@ async fn looked(
     dialogue: &mut Dialogue,
     pattern: &Pattern,
     (pace, work): (&mut Pace, &mut Work),
-) -> Result<Step, Halt> {
-    if cost::is_small(cost::pattern(pattern, 3 * dialogue.heard().len())) {
+) -> Result<Step, ProbeError> {
+    if cost::is_small(cost::pattern(pattern, 3 * dialogue.received().len())) {
         let began = Instant::now();
         let step = dialogue.look(&pattern.regex);
         pace.has_looked(dialogue, began.elapsed());
         return Ok(step);
     }
     trace.is_looked_at.set(true);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (mut taken, sought) = (std::mem::take(dialogue), pattern.clone());
     let mine = std::mem::replace(work, Work::of(Duration::ZERO, Arc::default()));
-    let looked = apart(&turn, move || {
+    let looked = apart(&thread, move || {
         let began_ns = thread_cpu_ns();
         let step = taken.look_by(&sought.regex, &|text| {
             search::is_in(&sought, text, End::Whole, &mine).unwrap_or_default()
@@ -257,7 +262,7 @@ async fn looked(
         (step, taken, mine, thread_cpu_ns().saturating_sub(began_ns))
     });
     let (step, taken, mine, took_ns) = looked.await?;
-    drop(turn);
+    drop(thread);
     trace.is_looked_at.set(false);
     *dialogue = taken;
     pace.has_looked(dialogue, Duration::from_nanos(took_ns));
@@ -273,7 +278,13 @@ fn expectation(pattern: &Pattern) -> String {
     format!("a line that matches /{}/", pattern.text)
 }
 
-fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, found: &str) -> Halt {
+fn unmet(
+    trace: &Trace,
+    dialogue: &Dialogue,
+    pattern: &Pattern,
+    cause: Cause,
+    found: &str,
+) -> ProbeError {
     let protocol = dialogue
         .unmatched_begin()
         .and_then(peer::named)
@@ -286,5 +297,5 @@ fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, fo
         found: found.trim_start_matches("received ").to_owned(),
         met: false,
     });
-    Halt::down(cause, detail)
+    ProbeError::down(cause, detail)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use self::spec::TlsProbe;
 use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::host_port;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::{HostPort, Tls};
 use crate::config::print::probe::{print_tls, print_within};
@@ -28,13 +28,14 @@ impl ProbeTarget for TlsTarget {
     const ADDRESS_KEY: &'static str = "address";
     const SCHEMES: &'static [&'static str] = &["tls"];
     const USAGE: &'static str = "tls://";
+    const OPTIONS: &'static [&'static str] = &["--ca-file", "--insecure"];
 
     fn lines(_: &str, rest: &str) -> String {
         format!("probe.tls.address = {}", toml(rest))
     }
 
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> TlsProbe {
-        read::spec(layers, surroundings)
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> TlsProbe {
+        read::spec(layers, inputs)
     }
 
     fn aimed(spec: Arc<TlsProbe>, text: &str, at: &Item) -> Option<Self> {

@@ -11,7 +11,7 @@ use self::spec::{SentPart, Udp};
 use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::host_port;
 use crate::config::document::secret::mask::Mask;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::document::zone;
 use crate::config::plan::probe::HostPort;
@@ -34,8 +34,8 @@ impl ProbeTarget for UdpTarget {
         format!("probe.udp.address = {}", toml(rest))
     }
 
-    fn read(layers: &Layers, surroundings: &dyn Surroundings) -> Udp {
-        read::spec(layers, surroundings)
+    fn read(layers: &Layers, inputs: &dyn ConfigInputs) -> Udp {
+        read::spec(layers, inputs)
     }
 
     fn aimed(spec: Arc<Udp>, text: &str, at: &Item) -> Option<Self> {

@@ -8,14 +8,14 @@ use super::spec::{Octets, SENT_LIMIT, SentPart, Udp, UdpExpect};
 use crate::config::build::probe::{pattern, within};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::secret;
-use crate::config::document::source::Surroundings;
+use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
 use crate::words::people;
 
-pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Udp {
+pub fn spec(layers: &Layers, inputs: &dyn ConfigInputs) -> Udp {
     let send = layers
         .item("send")
-        .map(|item| sent(&item, surroundings))
+        .map(|item| sent(&item, inputs))
         .unwrap_or_default();
     let expect = layers.layers("expect");
     let built = UdpExpect {
@@ -48,11 +48,11 @@ pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Udp {
 
 /// The parts of the datagram. Those that are no secrets and follow each other are one, so that a
 /// datagram is the same however it is written.
-fn sent(item: &Item, surroundings: &dyn Surroundings) -> Vec<SentPart> {
+fn sent(item: &Item, inputs: &dyn ConfigInputs) -> Vec<SentPart> {
     let mut parts: Vec<SentPart> = Vec::new();
     for one in item.list() {
         if is_secret(&one) {
-            parts.extend(secret(&one, surroundings).map(SentPart::Secret));
+            parts.extend(secret(&one, inputs).map(SentPart::Secret));
             continue;
         }
         let Some(Octets(more)) = octets(&one) else {

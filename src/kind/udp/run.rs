@@ -17,7 +17,7 @@ use crate::kind::run::expect::{Verdicts, shown, within};
 use crate::kind::run::search::{self, End, Spent};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::datagram::{Datagram, DatagramSocket};
-use crate::net::halt::{Halt, connect_error, own_call};
+use crate::net::probe_error::{ProbeError, connect_error, own_call};
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::net::{dial, peer};
@@ -36,7 +36,7 @@ pub async fn probe(
     dial: &Dial,
     target: &UdpTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     // Few probes are of this kind: the future of all others stays small.
     Box::pin(asked(net, trace, dial, target, deadline)).await
 }
@@ -47,7 +47,7 @@ async fn asked(
     dial: &Dial,
     UdpTarget { address, spec }: &UdpTarget,
     deadline: Instant,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let sought = (&*address.host).into();
     let addresses = dial::resolve(net, trace, dial, sought, address.port, deadline).await?;
     // Bounded here, too, so that what was waited for is told.
@@ -61,7 +61,7 @@ async fn asked(
     let verdicts = judged((net, trace), spec, answer.bytes).await?;
     trace.facts.borrow_mut().findings.extend(verdicts.findings);
     match verdicts.first_unmet {
-        Some(halt) => Err(halt),
+        Some(err) => Err(err),
         None => within(trace, spec.expect.within),
     }
 }
@@ -72,11 +72,11 @@ async fn answer(
     dial: &Dial,
     addresses: &[SocketAddr],
     spec: &Udp,
-) -> Result<Datagram, Halt> {
+) -> Result<Datagram, ProbeError> {
     if let [address] = addresses {
         trace.facts.borrow_mut().address = Some(address.ip());
         let answer = exchange(trace, dial, *address, spec).await;
-        return answer.map_err(|halt| dial::of_name(trace, address.ip(), halt));
+        return answer.map_err(|err| dial::of_name(trace, address.ip(), err));
     }
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     let answered = |tried: dial::Tried<Datagram>| {
@@ -97,7 +97,7 @@ async fn exchange(
     dial: &Dial,
     to: SocketAddr,
     spec: &Udp,
-) -> Result<Datagram, Halt> {
+) -> Result<Datagram, ProbeError> {
     let socket = DatagramSocket::connected(to, dial.source, SENDING)?;
     // What its socket costs before that is our own.
     if trace.stage() == Stage::Idle {
@@ -111,9 +111,9 @@ async fn exchange(
 }
 
 /// The network brought it: an ICMP message about the datagram.
-fn arrived(error: &io::Error) -> Halt {
+fn arrived(error: &io::Error) -> ProbeError {
     match error.raw_os_error() {
-        Some(libc::ECONNREFUSED) => Halt::down(
+        Some(libc::ECONNREFUSED) => ProbeError::down(
             Cause::ConnectRefused,
             "the port is closed: the host answered with ICMP port unreachable",
         ),
@@ -122,7 +122,7 @@ fn arrived(error: &io::Error) -> Halt {
 }
 
 /// No answer came in time.
-fn silence(trace: &Trace, spec: &Udp) -> Halt {
+fn silence(trace: &Trace, spec: &Udp) -> ProbeError {
     let hint = if spec.send.is_empty() {
         "; the datagram that was sent is empty, and most servers do not answer one: set \
             probe.udp.send"
@@ -135,7 +135,7 @@ fn silence(trace: &Trace, spec: &Udp) -> Halt {
         found: found.to_owned(),
         met: false,
     });
-    Halt::down(
+    ProbeError::down(
         Cause::ExpectTimeout,
         format!("expected {ANSWER}, received {found}{hint}"),
     )
@@ -146,7 +146,7 @@ async fn judged(
     (net, trace): (&Net, &Trace),
     spec: &Udp,
     answer: Vec<u8>,
-) -> Result<Verdicts, Halt> {
+) -> Result<Verdicts, ProbeError> {
     let awaited = Awaited::default();
     let work = awaited.usual();
     if cost::is_small(cost_of(&spec.expect, answer.len())) {
@@ -154,9 +154,9 @@ async fn judged(
     }
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
-    let turn = net.turns.turn(trace.whose.get()).await;
+    let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let expect = spec.expect.clone();
-    let judged = apart(&turn, move || held_against(&expect, &answer, &work)).await;
+    let judged = apart(&thread, move || held_against(&expect, &answer, &work)).await;
     trace.enter(Stage::Idle);
     judged
 }

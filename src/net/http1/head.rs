@@ -4,9 +4,9 @@
 //! used against the answer after it. What is read beyond the grammar of RFC 9112 is noted as odd.
 
 use crate::config::plan::probe::{HEADER_COUNT_LIMIT, Strictness};
-use crate::net::halt::Halt;
 use crate::net::http_response::Response;
 use crate::net::peer;
+use crate::net::probe_error::ProbeError;
 use crate::words::Cause;
 
 /// Blanks and line ends before a status line that Chromium skips, too.
@@ -28,12 +28,12 @@ pub enum Framing {
     UntilClose,
 }
 
-fn malformed(what: String) -> Halt {
-    Halt::down(Cause::HttpMalformed, what)
+fn malformed(what: String) -> ProbeError {
+    ProbeError::down(Cause::HttpMalformed, what)
 }
 
 /// Refuses what cannot become an HTTP/1 head, as soon as it is seen.
-pub fn begins_well(unread: &[u8], reading: Strictness) -> Result<(), Halt> {
+pub fn begins_well(unread: &[u8], reading: Strictness) -> Result<(), ProbeError> {
     let line = match reading {
         Strictness::Lenient => &unread[slop(unread)..],
         Strictness::Strict => unread,
@@ -87,22 +87,24 @@ pub fn end(bytes: &[u8], searched: usize) -> Option<usize> {
 }
 
 /// A whole head. What httparse refuses is read as others read it, unless the config asks for more.
-pub fn parse(bytes: &[u8], reading: Strictness) -> Result<Response, Halt> {
+pub fn parse(bytes: &[u8], reading: Strictness) -> Result<Response, ProbeError> {
     let strictly = parse_strictly(bytes);
     match (&strictly, reading) {
-        (Err(Halt::Down(Cause::HttpMalformed, _)), Strictness::Lenient) => parse_leniently(bytes),
+        (Err(ProbeError::Down(Cause::HttpMalformed, _)), Strictness::Lenient) => {
+            parse_leniently(bytes)
+        }
         _ => strictly,
     }
 }
 
-fn too_many() -> Halt {
-    Halt::down(
+fn too_many() -> ProbeError {
+    ProbeError::down(
         Cause::HeaderLimit,
         format!("the response has more than {HEADER_COUNT_LIMIT} headers"),
     )
 }
 
-fn parse_strictly(bytes: &[u8]) -> Result<Response, Halt> {
+fn parse_strictly(bytes: &[u8]) -> Result<Response, ProbeError> {
     let mut few = [httparse::EMPTY_HEADER; 48];
     let mut many;
     let mut parsed = httparse::Response::new(&mut few);
@@ -140,7 +142,7 @@ fn parse_strictly(bytes: &[u8]) -> Result<Response, Halt> {
     })
 }
 
-fn known_status(code: u16) -> Result<u16, Halt> {
+fn known_status(code: u16) -> Result<u16, ProbeError> {
     if (100..=999).contains(&code) {
         Ok(code)
     } else {
@@ -158,7 +160,7 @@ pub fn note(response: &mut Response, what: impl FnOnce() -> String) {
     }
 }
 
-fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
+fn parse_leniently(bytes: &[u8]) -> Result<Response, ProbeError> {
     if bytes.contains(&0) {
         return Err(malformed("the response head has a NUL byte".into()));
     }
@@ -179,7 +181,7 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
     let mut folded = 0;
     for (number, (line, raw)) in lines.enumerate() {
         if number > LINE_LIMIT {
-            return Err(Halt::down(
+            return Err(ProbeError::down(
                 Cause::HeaderLimit,
                 format!("the response head has more than {LINE_LIMIT} lines"),
             ));
@@ -197,7 +199,7 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
 }
 
 /// `HTTP/1.x`, blanks, three digits, and whatever follows.
-fn status_line(line: &[u8], response: &mut Response) -> Result<(), Halt> {
+fn status_line(line: &[u8], response: &mut Response) -> Result<(), ProbeError> {
     let refused = || malformed(format!("invalid status line \"{}\"", shown(line)));
     let (start, rest) = line.split_at_checked(START.len()).ok_or_else(refused)?;
     let (minor, rest) = rest.split_first().ok_or_else(refused)?;
@@ -260,7 +262,7 @@ fn header_line(
     raw: &[u8],
     folded: &mut usize,
     response: &mut Response,
-) -> Result<(), Halt> {
+) -> Result<(), ProbeError> {
     let is_indented = matches!(raw.first(), Some(b' ' | b'\t'));
     if let (true, Some((_, value))) = (is_indented, response.headers.last_mut()) {
         let more = line.trim_ascii();
@@ -348,7 +350,7 @@ pub fn framing(
     response: &mut Response,
     method: &str,
     reading: Strictness,
-) -> Result<Framing, Halt> {
+) -> Result<Framing, ProbeError> {
     let codings = transfer_codings(response, reading)?;
     let is_chunked = codings.last().is_some_and(|c| c == "chunked");
     let length = if is_chunked || !codings.is_empty() {
@@ -369,7 +371,7 @@ pub fn framing(
 }
 
 /// Beside a transfer coding a length says nothing.
-fn lengths_beside(response: &mut Response, reading: Strictness) -> Result<Option<u64>, Halt> {
+fn lengths_beside(response: &mut Response, reading: Strictness) -> Result<Option<u64>, ProbeError> {
     if response.values("content-length").next().is_some() {
         if reading == Strictness::Strict {
             return Err(malformed(
@@ -383,7 +385,7 @@ fn lengths_beside(response: &mut Response, reading: Strictness) -> Result<Option
     Ok(None)
 }
 
-fn one_length(response: &mut Response, reading: Strictness) -> Result<Option<u64>, Halt> {
+fn one_length(response: &mut Response, reading: Strictness) -> Result<Option<u64>, ProbeError> {
     let lines = response.values("content-length").count();
     if lines > 1 && reading == Strictness::Strict {
         return Err(malformed(
@@ -435,7 +437,10 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// In lower case, in the order in which they were applied; `chunked` only as the last.
-fn transfer_codings(response: &mut Response, reading: Strictness) -> Result<Vec<String>, Halt> {
+fn transfer_codings(
+    response: &mut Response,
+    reading: Strictness,
+) -> Result<Vec<String>, ProbeError> {
     let Some(first) = response.values("transfer-encoding").next() else {
         return Ok(Vec::new());
     };

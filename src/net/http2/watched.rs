@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::plan::probe::too_many_pieces;
 use crate::net::first_bytes::FIRST_BYTES;
-use crate::net::halt::Halt;
 use crate::net::peer;
+use crate::net::probe_error::ProbeError;
 use crate::words::Cause;
 
 /// Frames that carry nothing of the answer's body, in one exchange.
@@ -62,9 +62,9 @@ impl Watch {
     }
 
     /// What the peer did where it sent too many frames.
-    pub fn flood(&self) -> Option<Halt> {
+    pub fn flood(&self) -> Option<ProbeError> {
         Some(match self.flood.get()? {
-            Flood::BesideBody => Halt::down(
+            Flood::BesideBody => ProbeError::down(
                 Cause::ProtocolError,
                 format!(
                     "the peer sent more than {FRAME_LIMIT} HTTP/2 frames beside the body of its \
@@ -73,7 +73,7 @@ impl Watch {
             ),
             Flood::OfBody { frames, bytes } => {
                 let why = too_many_pieces(u64::from(frames), bytes, "DATA frames");
-                Halt::down(Cause::BodyLimit, why.unwrap_or_default())
+                ProbeError::down(Cause::BodyLimit, why.unwrap_or_default())
             }
         })
     }

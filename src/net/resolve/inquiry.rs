@@ -15,7 +15,7 @@ use crate::config::plan::probe::Transport;
 use crate::net::control_names::ControlNames;
 use crate::net::dns_exchange::{Exchange, any_answer, ask};
 use crate::net::dns_message::{self, Answered};
-use crate::net::halt::Halt;
+use crate::net::probe_error::ProbeError;
 use crate::words::{Cause, Reason};
 
 /// How long one server may take before the next is asked, too.
@@ -49,7 +49,7 @@ pub enum Answer {
     /// Nobody answered in time, although a control question was answered.
     Silent(String),
     /// Nobody answered anything, or could be asked.
-    Ours(Halt),
+    Ours(ProbeError),
 }
 
 /// One question to one server: what came, and whether another server may know better.
@@ -58,7 +58,7 @@ enum ServerReply {
     /// A server that cannot say (SERVFAIL, REFUSED, NOTIMP, nonsense): the next one is asked.
     Failed(Cause, String),
     /// Its port is closed, or this host could not ask it.
-    Unasked(String, Option<Halt>),
+    Unasked(String, Option<ProbeError>),
 }
 
 /// What came of one question to the servers, before any of them answered it.
@@ -71,7 +71,7 @@ struct ServerReplies {
     /// Why servers could not be asked.
     unasked: Vec<String>,
     /// The first reason of this host's own among those.
-    refusal: Option<Halt>,
+    refusal: Option<ProbeError>,
 }
 
 impl ServerReplies {
@@ -81,11 +81,11 @@ impl ServerReplies {
         match reply {
             ServerReply::Final(answer) => return Some(answer),
             ServerReply::Failed(cause, detail) => self.failed = Some((cause, detail)),
-            ServerReply::Unasked(detail, halt) => {
+            ServerReply::Unasked(detail, err) => {
                 if !self.unasked.contains(&detail) {
                     self.unasked.push(detail);
                 }
-                self.refusal = self.refusal.take().or(halt);
+                self.refusal = self.refusal.take().or(err);
             }
         }
         None
@@ -104,7 +104,7 @@ impl ServerReplies {
             // resolver, not the endpoint's name.
             return match control {
                 ControlQuestion::Answered => Answer::Failed(cause, detail),
-                ControlQuestion::Unanswered => Answer::Ours(Halt::unmeasured(
+                ControlQuestion::Unanswered => Answer::Ours(ProbeError::unmeasured(
                     Reason::Resolver,
                     format!("{detail}; it answers no control question either"),
                 )),
@@ -117,12 +117,12 @@ impl ServerReplies {
             // No server could be asked at all: that is what to say, not how long it took.
             (ControlQuestion::Unanswered, false) if self.ended == self.asked => {
                 let reason = match self.refusal {
-                    Some(Halt::Unmeasured(reason, _)) => reason,
-                    Some(Halt::Down(..)) | None => Reason::Resolver,
+                    Some(ProbeError::Unmeasured(reason, _)) => reason,
+                    Some(ProbeError::Down(..)) | None => Reason::Resolver,
                 };
-                Answer::Ours(Halt::unmeasured(reason, why))
+                Answer::Ours(ProbeError::unmeasured(reason, why))
             }
-            (ControlQuestion::Unanswered, _) => Answer::Ours(Halt::unmeasured(
+            (ControlQuestion::Unanswered, _) => Answer::Ours(ProbeError::unmeasured(
                 Reason::Resolver,
                 format!("{silence}; also silent to a control question"),
             )),
@@ -301,11 +301,11 @@ async fn one_question(
                 None,
             );
         }
-        Exchange::Local(halt) => {
-            let (Halt::Down(_, why) | Halt::Unmeasured(_, why)) = &halt;
+        Exchange::Local(err) => {
+            let (ProbeError::Down(_, why) | ProbeError::Unmeasured(_, why)) = &err;
             return ServerReply::Unasked(
                 format!("the name server {server} could not be asked: {why}"),
-                Some(halt),
+                Some(err),
             );
         }
     };

@@ -3,13 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::plan::Addresses;
-use crate::net::halt::Halt;
+use crate::net::probe_error::ProbeError;
 use crate::words::Cause;
 
 /// The addresses of the wanted family. Both families are ordered as RFC 6724 does for a host with
 /// both kinds of address: IPv6 before IPv4 where this host has a way to it, interleaved as in RFC
 /// 8305.
-pub fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<IpAddr>, Halt> {
+pub fn chosen(
+    addresses: Vec<IpAddr>,
+    wanted: Addresses,
+    host: &str,
+) -> Result<Vec<IpAddr>, ProbeError> {
     let fits = |a: &IpAddr| match wanted {
         Addresses::Any | Addresses::First => true,
         Addresses::Ipv4 => a.is_ipv4(),
@@ -30,7 +34,7 @@ pub fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<V
                 and not the address of a host"
             ),
         };
-        return Err(Halt::down(
+        return Err(ProbeError::down(
             Cause::DnsNoAddress,
             format!("{host} has no address: {why}"),
         ));
@@ -57,7 +61,7 @@ pub fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<V
         ordered.truncate(1);
     }
     if ordered.is_empty() {
-        return Err(Halt::down(
+        return Err(ProbeError::down(
             Cause::DnsNoAddress,
             format!("{host} has no address of the wanted family"),
         ));

@@ -8,8 +8,8 @@ use super::answer::AnswerResult;
 use super::object::{ChangeOf, ContractReport, LaterEvaluation, LaterTerms, ReportedChange};
 use super::words::{Language, Word};
 use crate::account::figures::{not_seen_text, sentence};
+use crate::judgement::sla::evaluation::ContractVerdict;
 use crate::judgement::sla::exact::{Exact, truncated, whole};
-use crate::judgement::sla::judged::ContractVerdict;
 use crate::words::Ms;
 
 /// What stands where there is nothing to show.

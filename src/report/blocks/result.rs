@@ -1,7 +1,7 @@
 //! What is found of each component, tenant, and all together, with the credit in words.
 
 use super::{Block, LocalizedReport, NOTHING, or_nothing};
-use crate::judgement::sla::judged::ContractVerdict;
+use crate::judgement::sla::evaluation::ContractVerdict;
 use crate::report::answer::{
     AnswerCredit, AnswerOutageSummary, AnswerResult, CreditShare, CreditStep,
 };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::replayed::{Replayed, failed};
 use crate::history::calendar::Calendar;
 use crate::history::event::{Event, EventRecord, recorded};
-use crate::history::stub::Stub;
+use crate::history::prune_record::PruneRecord;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
 use crate::report::object::{ContractReport, ReportedExtent};
@@ -30,40 +30,41 @@ struct EndpointEvents {
     settled: i64,
 }
 
-fn hear(told: &mut EndpointEvents, e: &EventRecord) {
+fn apply(events: &mut EndpointEvents, e: &EventRecord) {
     let at = Some(e.at as i64);
     match &e.event {
         Event::EndpointAdded(added) => {
-            told.component = Some(added.component.clone());
-            told.was_of.insert(added.component.clone());
-            told.added = told.added.or(at);
-            told.open_unknown = Some(at);
-            told.gone_at = None;
+            events.component = Some(added.component.clone());
+            events.was_of.insert(added.component.clone());
+            events.added = events.added.or(at);
+            events.open_unknown = Some(at);
+            events.gone_at = None;
         }
         Event::EndpointComponent(moved) => {
-            told.component = Some(moved.component.clone());
-            told.was_of
+            events.component = Some(moved.component.clone());
+            events
+                .was_of
                 .extend([moved.component.clone(), moved.before.clone()]);
         }
-        Event::EndpointRemoved(_) => (told.gone_at, told.open_unknown) = (at, Some(None)),
+        Event::EndpointRemoved(_) => (events.gone_at, events.open_unknown) = (at, Some(None)),
         Event::OutOfService(out) => {
-            (told.gone_at, told.open_unknown) = (None, Some(Some(out.to_ms as i64)));
+            (events.gone_at, events.open_unknown) = (None, Some(Some(out.to_ms as i64)));
         }
         Event::Unknown(unknown) => {
-            told.open_unknown = Some(Some(unknown.from_ms as i64));
-            told.settle(unknown.from_ms);
+            events.open_unknown = Some(Some(unknown.from_ms as i64));
+            events.settle(unknown.from_ms);
         }
         Event::Known(known) => {
             // A record with a hole says nothing of what is open.
             let is_hole = known.reason == Reason::History.as_str();
-            told.open_unknown = (!is_hole).then_some(None);
-            told.settle(known.from_ms.max(known.to_ms));
+            events.open_unknown = (!is_hole).then_some(None);
+            events.settle(known.from_ms.max(known.to_ms));
         }
-        Event::FirstUp(_) | Event::Doubt(_) => told.open_unknown = Some(None),
-        Event::Down(down) => told.measured(down.from_ms),
-        Event::Up(up) => told.measured(up.from_ms.max(up.to_ms)),
-        Event::OutageLeft(left) => told.measured(left.from_ms.max(left.to_ms)),
-        Event::Proven(proven) => told.settle(proven.from_ms.max(proven.to_ms)),
+        Event::FirstUp(_) | Event::Doubt(_) => events.open_unknown = Some(None),
+        Event::Down(down) => events.measured(down.from_ms),
+        Event::Up(up) => events.measured(up.from_ms.max(up.to_ms)),
+        Event::OutageLeft(left) => events.measured(left.from_ms.max(left.to_ms)),
+        Event::Proven(proven) => events.settle(proven.from_ms.max(proven.to_ms)),
         // These say nothing of how far a record reaches.
         Event::OutageLost(_)
         | Event::Unconfirmed(_)
@@ -109,10 +110,13 @@ impl EndpointEvents {
 }
 
 /// By the name that each endpoint has at the end.
-fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, EndpointEvents> {
+fn events_by_endpoint(
+    prune_record: Option<&PruneRecord>,
+    events: &[Map<String, Value>],
+) -> HashMap<String, EndpointEvents> {
     let mut all: HashMap<String, EndpointEvents> = HashMap::new();
-    if let Some(stub) = stub {
-        let carried = |key: &str| stub.carried.get(key);
+    if let Some(prune_record) = prune_record {
+        let carried = |key: &str| prune_record.carried.get(key);
         for (name, id) in carried("ids")
             .and_then(Value::as_object)
             .into_iter()
@@ -123,14 +127,14 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, E
             let gone = of_it("in_service") == Some(&Value::Bool(false));
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let component = of_it("components").and_then(text);
-            let told = EndpointEvents {
+            let carried = EndpointEvents {
                 was_of: component.clone().into_iter().collect(),
                 component,
                 added: of_it("added").and_then(Value::as_i64),
-                gone_at: gone.then_some(stub.until_ms as i64),
+                gone_at: gone.then_some(prune_record.until_ms as i64),
                 ..EndpointEvents::default()
             };
-            all.insert(name.clone(), told);
+            all.insert(name.clone(), carried);
         }
     }
     for e in recorded(events) {
@@ -142,7 +146,7 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, E
         {
             all.insert(name.clone(), before);
         }
-        hear(all.entry(name.clone()).or_default(), &e);
+        apply(all.entry(name.clone()).or_default(), &e);
     }
     all
 }
@@ -153,16 +157,16 @@ pub(crate) fn held(
     replayed: &Replayed,
     (period, issued): (Span, UtcMs),
 ) -> Result<(), Difference> {
-    let all = told(replayed.stub, replayed.events);
+    let all = events_by_endpoint(replayed.prune_record, replayed.events);
     let calendar = replayed.reader.calendar().map_err(failed)?;
     for (k, e) in report.extents.iter().enumerate() {
-        let Some(told) = all.get(&e.endpoint) else {
+        let Some(events) = all.get(&e.endpoint) else {
             return Err(differs(
                 &format!("extents[{k}].endpoint"),
                 format!("no event mentions {}", e.endpoint),
             ));
         };
-        follows(e, told, calendar, issued)
+        follows(e, events, calendar, issued)
             .map_err(|(key, why)| differs(&format!("extents[{k}].{key}"), why))?;
     }
     let is_in = |component: &str| report.extents.iter().any(|e| e.component == component);
@@ -170,14 +174,14 @@ pub(crate) fn held(
         let is_it = |e: &ReportedExtent| e.endpoint == name && e.component == component;
         report.extents.iter().any(is_it)
     };
-    let left_out = |name: &str, told: &EndpointEvents| {
-        let concerned = told.was_of.iter().any(|c| is_in(c) && !is_seen(name, c));
+    let left_out = |name: &str, events: &EndpointEvents| {
+        let concerned = events.was_of.iter().any(|c| is_in(c) && !is_seen(name, c));
         concerned
-            && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
+            && (events.gone_at.is_none() || calendar.utc(events.settled.max(0) as Ms) > period.from)
     };
     let mut missing: Vec<&String> = all
         .iter()
-        .filter(|(name, told)| left_out(name, told))
+        .filter(|(name, events)| left_out(name, events))
         .map(|(name, _)| name)
         .collect();
     missing.sort();
@@ -192,26 +196,26 @@ pub(crate) fn held(
 /// The key of an extent that is not what the events tell of its endpoint, and why.
 fn follows(
     e: &ReportedExtent,
-    told: &EndpointEvents,
+    events: &EndpointEvents,
     calendar: &Calendar,
     issued: UtcMs,
 ) -> Result<(), (&'static str, String)> {
     let (name, watermark) = (&e.endpoint, e.watermark_ms);
-    if (watermark as i64) < told.settled {
+    if (watermark as i64) < events.settled {
         let why = format!(
             "the events settle {name} up to {}, the report says {watermark}",
-            told.settled
+            events.settled
         );
         return Err(("watermark_ms", why));
     }
     if calendar.utc(watermark) > issued {
         return Err(("watermark_ms", "it is later than the report".to_owned()));
     }
-    let Some(added) = told.added else {
+    let Some(added) = events.added else {
         return Ok(());
     };
-    if !told.was_of.contains(&e.component) {
-        let own = told.component.clone().unwrap_or_default();
+    if !events.was_of.contains(&e.component) {
+        let own = events.component.clone().unwrap_or_default();
         return Err((
             "component",
             format!("by the events {name} belongs to {own}"),
@@ -224,15 +228,15 @@ fn follows(
         );
         return Err(("first_start_ms", why));
     }
-    if e.gone != told.gone_at.is_some() {
-        let is = match told.gone_at {
+    if e.gone != events.gone_at.is_some() {
+        let is = match events.gone_at {
             Some(_) => "gone",
             None => "in service",
         };
         return Err(("gone", format!("by the events {name} is {is}")));
     }
     let open = e.open_unknown.as_ref().map(|u| u.from_ms as i64);
-    if told.open_unknown.is_some_and(|told| told != open) {
+    if events.open_unknown.is_some_and(|since| since != open) {
         let why = format!(
             "what is unknown of {name} at the end of the record is not what the events say"
         );

@@ -71,9 +71,9 @@ pub(crate) fn vantage_of<'r>(
         _ => None,
     });
     match starts.last() {
-        Some(told) if told != *said => Err(differs(
+        Some(recorded) if recorded != *said => Err(differs(
             "vantages",
-            format!("the daemon of these events measured from {told}, the report says {said}"),
+            format!("the daemon of these events measured from {recorded}, the report says {said}"),
         )),
         _ => Ok(said),
     }
@@ -82,15 +82,15 @@ pub(crate) fn vantage_of<'r>(
 /// Terms and components are what the events committed to.
 pub(crate) fn definitions_held(
     report: &ContractReport,
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
 ) -> Result<(), Difference> {
     let own = (&report.terms, &report.terms_salt, &report.terms_recorded_at);
-    terms_held("", own, told)?;
+    terms_held("", own, definitions)?;
     if let Some(l) = &report.later_terms {
         let later = (&l.terms, &l.terms_salt, &l.terms_recorded_at);
-        terms_held("later_terms.", later, told)?;
+        terms_held("later_terms.", later, definitions)?;
     }
-    if told.configs.is_empty() {
+    if definitions.configs.is_empty() {
         // Written by a version that told nothing of components.
         return Ok(());
     }
@@ -98,15 +98,15 @@ pub(crate) fn definitions_held(
         .extents
         .iter()
         .enumerate()
-        .try_for_each(|(k, e)| component_held(k, e, told))
+        .try_for_each(|(k, e)| component_held(k, e, definitions))
 }
 
 fn terms_held(
     place: &str,
     (terms, salt, said): (&String, &String, &Option<String>),
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
 ) -> Result<(), Difference> {
-    let recorded = told
+    let recorded = definitions
         .on_record(&commitment(salt, terms))
         .filter(|_| is_salt(salt));
     if said.as_ref() == recorded {
@@ -126,9 +126,9 @@ fn terms_held(
 fn component_held(
     k: usize,
     e: &ReportedExtent,
-    told: &RecordedDefinitions,
+    definitions: &RecordedDefinitions,
 ) -> Result<(), Difference> {
-    let known = told.components.get(&e.component);
+    let known = definitions.components.get(&e.component);
     let known = known.unwrap_or(&ComponentDefinition::UNDECLARED);
     for (key, is, said) in [
         (

@@ -1,28 +1,28 @@
-//! The export that a report is held against: its events with the chain recomputed, the stub of
-//! pruned ones, its tallies.
+//! The export that a report is held against: its events with the chain recomputed, the prune record
+//! of pruned ones, its tallies.
 
 use serde_json::{Map, Value};
 
 use crate::history::chain::{GENESIS, canonical, hex, link};
 use crate::history::checkpoint::verify_signature;
 use crate::history::event::{Event as KnownEvent, recorded};
-use crate::history::stub::Stub;
+use crate::history::prune_record::PruneRecord;
 use crate::history::trust::{Introduced, trusted};
 use crate::report::difference::{Difference, differs};
 use crate::report::object::ContractReport;
 
-pub(crate) type Parted<'j> = (Option<Stub>, Vec<&'j str>, Vec<Value>);
+pub(crate) type Parted<'j> = (Option<PruneRecord>, Vec<&'j str>, Vec<Value>);
 
-/// An export in its parts: the stub that stands for pruned events, the events, the tallies.
+/// An export in its parts: the prune record that stands for pruned events, the events, the tallies.
 pub(crate) fn parted<'j>(journal: &'j str) -> Result<Parted<'j>, Difference> {
-    let (mut stub, mut events, mut tallies) = (None, Vec::new(), Vec::new());
+    let (mut prune_record, mut events, mut tallies) = (None, Vec::new(), Vec::new());
     for (k, line) in journal.lines().enumerate() {
         if k == 0 && line.starts_with(r#"{"carried":"#) {
             let mut value: Value =
                 serde_json::from_str(line).map_err(|e| differs("stub", e.to_string()))?;
-            let read = Stub::parse(take(&mut value, "stub"), take(&mut value, "carried"))
+            let read = PruneRecord::parse(take(&mut value, "stub"), take(&mut value, "carried"))
                 .map_err(|why| differs("stub", why))?;
-            stub = Some(read);
+            prune_record = Some(read);
         } else if line.starts_with(r#"{"tally":"#) {
             let mut value: Value =
                 serde_json::from_str(line).map_err(|e| differs("tallies", e.to_string()))?;
@@ -31,7 +31,7 @@ pub(crate) fn parted<'j>(journal: &'j str) -> Result<Parted<'j>, Difference> {
             events.push(line);
         }
     }
-    Ok((stub, events, tallies))
+    Ok((prune_record, events, tallies))
 }
 
 /// The report and something else are signed by one key, or by two of which one vouched for the
@@ -81,7 +81,7 @@ fn seq_of(object: &Value) -> Option<u64> {
 /// The events up to the report's last one, and those after it, with the chain recomputed.
 pub(crate) fn chain_of(
     journal: &[&str],
-    stub: Option<&Stub>,
+    prune_record: Option<&PruneRecord>,
     report: &ContractReport,
     since: Option<&Value>,
 ) -> Result<(Vec<Event>, Vec<Event>), Difference> {
@@ -90,9 +90,9 @@ pub(crate) fn chain_of(
         return Err(differs("events.last", "the report names no events"));
     }
     if let Some(since) = since {
-        is_usable(since, stub)?;
+        is_usable(since, prune_record)?;
     }
-    let (before, mut head) = stub.map_or((0, GENESIS), |s| (s.last, s.head));
+    let (before, mut head) = prune_record.map_or((0, GENESIS), |s| (s.last, s.head));
     let (mut events, mut later) = (Vec::new(), Vec::new());
     for (k, line) in journal.iter().enumerate() {
         let seq = before + k as u64 + 1;
@@ -125,18 +125,22 @@ pub(crate) fn chain_of(
 }
 
 /// A checkpoint that left the machine earlier is signed, and pruned events do not contradict it.
-fn is_usable(since: &Value, stub: Option<&Stub>) -> Result<(), Difference> {
+fn is_usable(since: &Value, prune_record: Option<&PruneRecord>) -> Result<(), Difference> {
     let Some(seq) = seq_of(since) else {
         return Err(differs("--since", "the given checkpoint names no event"));
     };
     verify_signature(since).map_err(|why| differs("--since", why))?;
     let is_same =
         |c: &Value| c.get("seq") == since.get("seq") && c.get("head") == since.get("head");
-    match stub {
-        Some(stub) if seq <= stub.last && !stub.checkpoints().iter().any(is_same) => Err(differs(
-            "--since",
-            "the prune record does not have the given checkpoint",
-        )),
+    match prune_record {
+        Some(prune_record)
+            if seq <= prune_record.last && !prune_record.checkpoints().iter().any(is_same) =>
+        {
+            Err(differs(
+                "--since",
+                "the prune record does not have the given checkpoint",
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -39,15 +39,15 @@ use super::ruling::{read as read_terms, under_present_names};
 use super::sla::{answer, instant as instant_text, period_shown};
 use super::terms::{self, ShownTerms};
 use crate::account::figures::{Part, components, maintenance};
-use crate::account::recorded::told;
+use crate::account::recorded;
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::checkpoint::verify_signature;
-use crate::history::past::Which;
+use crate::history::read_tallies::WhichTallies;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
-use crate::judgement::sla::judged::NotJudged;
+use crate::judgement::sla::evaluation::NotEvaluated;
 use crate::judgement::timeline::Span;
 use crate::words::{Name, UtcMs, parse_utc};
 
@@ -67,10 +67,10 @@ pub fn check(
     since: Option<&Value>,
 ) -> Result<Recomputed, Difference> {
     let report = &signed(report)?;
-    let (stub, journal, tallies) = parted(journal)?;
-    let (events, later) = chain_of(&journal, stub.as_ref(), report, since)?;
-    times_within_reach(report, stub.as_ref(), &events)?;
-    let replayed = Replayed::of(stub.as_ref(), &events)?;
+    let (prune_record, journal, tallies) = parted(journal)?;
+    let (events, later) = chain_of(&journal, prune_record.as_ref(), report, since)?;
+    times_within_reach(report, prune_record.as_ref(), &events)?;
+    let replayed = Replayed::of(prune_record.as_ref(), &events)?;
     let issued = time(&report.issued_at, "issued_at")?;
     let calendar = replayed.reader.calendar().map_err(failed)?;
     nothing_left_out(issued, calendar, events.last(), &later)?;
@@ -81,9 +81,9 @@ pub fn check(
     if let Some(since) = since {
         same_hand("key", "the given checkpoint", report, since, &events)?;
     }
-    if let Some(stub) = &stub {
+    if let Some(prune_record) = &prune_record {
         let what = "the prune record";
-        same_hand("stub", what, report, &stub.object, &events)?;
+        same_hand("stub", what, report, &prune_record.object, &events)?;
     }
     let contracts = contracts_of(&report.terms)?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
@@ -141,10 +141,10 @@ fn signed(report: &Value) -> Result<ContractReport, Difference> {
 /// The evaluation of the same month, quarter or year by the zone data in use here, whatever release
 /// the report was computed by; `None` where the events do not give it.
 pub fn evaluation_by_zones_here(report: &ContractReport, journal: &str) -> Option<ContractAnswer> {
-    let (stub, journal, tallies) = parted(journal).ok()?;
-    let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
-    times_within_reach(report, stub.as_ref(), &events).ok()?;
-    let replayed = Replayed::of(stub.as_ref(), &events).ok()?;
+    let (prune_record, journal, tallies) = parted(journal).ok()?;
+    let (events, _) = chain_of(&journal, prune_record.as_ref(), report, None).ok()?;
+    times_within_reach(report, prune_record.as_ref(), &events).ok()?;
+    let replayed = Replayed::of(prune_record.as_ref(), &events).ok()?;
     let contracts = contracts_of(&report.terms).ok()?;
     let contract = contracts.list.first()?;
     let told = period_of(report).ok()?;
@@ -259,7 +259,7 @@ fn consistent(
     in_force(report, contract, period)?;
     let issued = time(&report.issued_at, "issued_at")?;
     extents::held(report, replayed, (period, issued))?;
-    let definitions = replayed.reader.told().map_err(failed)?;
+    let definitions = replayed.reader.definitions().map_err(failed)?;
     definitions_held(report, definitions)?;
     let shown = ShownTerms::of(report);
     if let Some(why) = terms::wrong(definitions, period, &shown) {
@@ -319,9 +319,10 @@ fn recomputed(
     let only = report.tenant.as_ref().map(|_| &named[..]);
     let changed = changed(reader, &parts, period, figures.reached, only).map_err(failed)?;
     let listing = Listing::new(reader, &parts, period).map_err(failed)?;
-    let definitions = reader.told().map_err(failed)?;
+    let definitions = reader.definitions().map_err(failed)?;
     let vantage = vantage_of(report, replayed.events)?;
-    let latency = latency(reader, &contract, &parts, period, Which::Sealed).map_err(failed)?;
+    let latency =
+        latency(reader, &contract, &parts, period, WhichTallies::Sealed).map_err(failed)?;
     Ok(Again {
         later_terms,
         settled_until: instant_text(figures.reached),
@@ -380,10 +381,11 @@ fn figures(
     let reader = &replayed.reader;
     let windows = maintenance(reader, parts, period).map_err(failed)?;
     let span = Span::new(period.from, until);
-    let (reached, recorded) = components(reader, parts, span, Which::Sealed).map_err(failed)?;
+    let (reached, recorded) =
+        components(reader, parts, span, WhichTallies::Sealed).map_err(failed)?;
     let timeline = ShownTimeline::of(reached, &recorded, &windows);
-    let record = told(reached, recorded, windows);
-    let unfit = |e: NotJudged| differs("evaluation", e.to_string());
+    let record = recorded::timeline(reached, recorded, windows);
+    let unfit = |e: NotEvaluated| differs("evaluation", e.to_string());
     let each = evaluate_components(contract, tenants, &record, period).map_err(unfit)?;
     let judged = evaluate(contract, tenants, &record, period).map_err(unfit)?;
     let judged = of_tenants(judged, report.tenant.as_ref());

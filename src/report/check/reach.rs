@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::history::stub::Stub;
+use crate::history::prune_record::PruneRecord;
 use crate::report::difference::{Difference, differs};
 use crate::report::object::ContractReport;
 
@@ -13,7 +13,7 @@ const FARTHEST_MS: u64 = 1 << 48;
 /// All times of the report and of what it rests on can be added up, whoever wrote them.
 pub(crate) fn times_within_reach(
     report: &ContractReport,
-    stub: Option<&Stub>,
+    prune_record: Option<&PruneRecord>,
     events: &[Map<String, Value>],
 ) -> Result<(), Difference> {
     let beyond = |key: &str, place: &str| {
@@ -25,7 +25,7 @@ pub(crate) fn times_within_reach(
     if let Some(key) = beyond_reach(&json!(report.extents)) {
         return Err(beyond(&key, "extents"));
     }
-    if let Some(key) = stub.and_then(|stub| beyond_reach(&stub.carried)) {
+    if let Some(key) = prune_record.and_then(|prune_record| beyond_reach(&prune_record.carried)) {
         return Err(beyond(&key, "stub"));
     }
     let seq = |event: &Map<String, Value>| event.get("seq").and_then(Value::as_u64).unwrap_or(0);

@@ -1,29 +1,29 @@
-//! The history that the events of an export tell, in memory.
+//! The history in memory that follows from the events of an export.
 
 use serde_json::{Map, Value};
 
 use crate::history::HistoryError;
+use crate::history::in_memory::InMemoryHistory;
+use crate::history::prune_record::PruneRecord;
 use crate::history::reader::HistoryReader;
-use crate::history::retelling::Retelling;
-use crate::history::stub::Stub;
 use crate::report::difference::{Difference, differs};
 
 pub(crate) struct Replayed<'e> {
     pub reader: HistoryReader,
-    /// What it was told of.
-    pub stub: Option<&'e Stub>,
+    /// What came before its events.
+    pub prune_record: Option<&'e PruneRecord>,
     pub events: &'e [Map<String, Value>],
 }
 
 impl<'e> Replayed<'e> {
     pub(crate) fn of(
-        stub: Option<&'e Stub>,
+        prune_record: Option<&'e PruneRecord>,
         events: &'e [Map<String, Value>],
     ) -> Result<Self, Difference> {
-        let reader = Retelling::of(stub, events).map_err(failed)?;
+        let reader = InMemoryHistory::of(prune_record, events).map_err(failed)?;
         Ok(Self {
             reader,
-            stub,
+            prune_record,
             events,
         })
     }

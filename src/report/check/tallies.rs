@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::replayed::Replayed;
 use crate::history::HistoryError;
 use crate::history::chain::hex;
-use crate::history::retelling::Retelling;
+use crate::history::in_memory::InMemoryHistory;
 use crate::history::seals::Unit;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
@@ -35,7 +35,7 @@ fn failed(e: HistoryError) -> Difference {
 /// Puts one into its place, and says of which hour, day or month it is.
 fn put(replayed: &Replayed, tally: &Value) -> Result<Option<Unit>, Difference> {
     let text = |key: &str| tally.get(key).and_then(Value::as_str);
-    if !Retelling::put_tally(&replayed.reader, tally).map_err(failed)? {
+    if !InMemoryHistory::put_tally(&replayed.reader, tally).map_err(failed)? {
         let whose = text("endpoint").unwrap_or("-").to_owned();
         return Err(differs(
             "tallies",
@@ -54,11 +54,11 @@ fn put(replayed: &Replayed, tally: &Value) -> Result<Option<Unit>, Difference> {
 }
 
 fn is_as_sealed(replayed: &Replayed, unit: Unit) -> Result<(), Difference> {
-    let told = replayed.reader.seal_of(unit).map_err(failed)?;
+    let sealed = replayed.reader.seal_of(unit).map_err(failed)?;
     let (digest, count) = replayed.reader.tallies_digest(unit).map_err(failed)?;
     // Later than the report's last event: no figure of it rests on them.
-    let Some((tallies, sum)) = told else {
-        return Retelling::take_tallies(&replayed.reader, unit).map_err(failed);
+    let Some((tallies, sum)) = sealed else {
+        return InMemoryHistory::take_tallies(&replayed.reader, unit).map_err(failed);
     };
     if tallies == count && sum == hex(&digest) {
         return Ok(());
@@ -80,12 +80,12 @@ fn are_all_there(
     period: Span,
 ) -> Result<(), Difference> {
     let seals = replayed.reader.seals().map_err(failed)?;
-    for (unit, told) in replayed.reader.sealed_with_tallies().map_err(failed)? {
+    for (unit, sealed) in replayed.reader.sealed_with_tallies().map_err(failed)? {
         let (_, count) = replayed.reader.tallies_digest(unit).map_err(failed)?;
         // What later seals stand for may have been rolled up since the report.
         let is_rolled_up =
             seals.may_be_gone(unit) || units.contains(&unit.day()) || units.contains(&unit.month());
-        if unit.span().cut(period).is_some() && count != told && !(count == 0 && is_rolled_up) {
+        if unit.span().cut(period).is_some() && count != sealed && !(count == 0 && is_rolled_up) {
             return Err(differs(
                 "tallies",
                 format!(

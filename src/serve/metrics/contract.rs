@@ -6,9 +6,9 @@ use num_traits::ToPrimitive;
 
 use super::metric::{Collect, Metric, MetricUnit, MetricWriter, OfContract, Type};
 use super::samples::{Format, Millis, Samples};
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use crate::judgement::sla::exact::{Exact, whole};
-use crate::judgement::sla::judged::{ContractVerdict, Judged};
-use crate::serve::contracts::{ContractStanding, Standings};
+use crate::serve::contracts::{ContractStatus, ContractStatuses};
 
 /// Periods that are shown: the present one and the one before.
 pub const PERIODS: u64 = 2;
@@ -189,9 +189,9 @@ fn seconds(ms: Option<u64>) -> Option<f64> {
     ms.map(|ms| ms as f64 / 1000.0)
 }
 
-impl Standings {
+impl ContractStatuses {
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.
-    fn shown(&self) -> impl Iterator<Item = (&ContractStanding, &Judged)> {
+    fn shown(&self) -> impl Iterator<Item = (&ContractStatus, &Evaluation)> {
         self.list.iter().flat_map(|s| {
             s.judged
                 .iter()
@@ -243,7 +243,7 @@ impl Standings {
     }
 }
 
-fn seconds_by_state(samples: &mut Samples, s: &ContractStanding, j: &Judged) -> io::Result<()> {
+fn seconds_by_state(samples: &mut Samples, s: &ContractStatus, j: &Evaluation) -> io::Result<()> {
     let t = &j.times;
     for (state, ms) in [
         ("up", t.up),
@@ -258,7 +258,7 @@ fn seconds_by_state(samples: &mut Samples, s: &ContractStanding, j: &Judged) -> 
     Ok(())
 }
 
-fn verdicts(samples: &mut Samples, s: &ContractStanding, j: &Judged) -> io::Result<()> {
+fn verdicts(samples: &mut Samples, s: &ContractStatus, j: &Evaluation) -> io::Result<()> {
     for verdict in [
         ContractVerdict::Met,
         ContractVerdict::Missed,
@@ -271,7 +271,7 @@ fn verdicts(samples: &mut Samples, s: &ContractStanding, j: &Judged) -> io::Resu
     Ok(())
 }
 
-fn labels<'l>(s: &'l ContractStanding, j: &'l Judged) -> [(&'static str, &'l str); 3] {
+fn labels<'l>(s: &'l ContractStatus, j: &'l Evaluation) -> [(&'static str, &'l str); 3] {
     [
         ("sla", s.contract.name.as_str()),
         ("component", j.component.as_ref().map_or("", |c| c.as_str())),

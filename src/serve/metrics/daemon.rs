@@ -11,7 +11,7 @@ use super::metric::{Collect, DaemonView, Metric, MetricUnit, MetricWriter, OfDae
 use super::samples::{Format, Millis, Samples};
 use crate::engine::board::Board;
 use crate::engine::drive::Gauges;
-use crate::engine::witness::Standing;
+use crate::engine::witness::WitnessState;
 use crate::net::log_lines;
 use crate::notify::Deliveries;
 use crate::serve::listener::refusal::{Refusal, Refusals};
@@ -517,11 +517,11 @@ fn reprobes(samples: &mut Samples, daemon: &DaemonView) -> io::Result<()> {
 
 fn witnesses(samples: &mut Samples, daemon: &DaemonView) -> io::Result<()> {
     let view = daemon.board.witnesses.load();
-    for (name, standing) in view.names.iter().zip(&view.standings) {
-        let value = match standing {
-            Some(Standing::Answers) => 1,
-            Some(Standing::Silent) => 0,
-            Some(Standing::LeftOut) | None => continue,
+    for (name, state) in view.names.iter().zip(&view.states) {
+        let value = match state {
+            Some(WitnessState::Answers) => 1,
+            Some(WitnessState::Silent) => 0,
+            Some(WitnessState::LeftOut) | None => continue,
         };
         samples.sample(&[("witness", name.as_str())], value)?;
     }

@@ -7,9 +7,9 @@ use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::{Board, Entry, Health, ScrapeView};
 use crate::engine::drive::Gauges;
 use crate::judgement::maintenance::Window;
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::notify::Deliveries;
-use crate::serve::contracts::ContractStanding;
+use crate::serve::contracts::ContractStatus;
 use crate::serve::listener::refusal::Refusals;
 use crate::words::UtcMs;
 
@@ -128,17 +128,17 @@ impl DaemonView<'_> {
 
 /// A metric of a component: one value for a month, where there is one.
 pub struct OfComponent {
-    pub value: fn(&Judged) -> Option<f64>,
+    pub value: fn(&Evaluation) -> Option<f64>,
 }
 
 /// A metric of a contract.
 pub enum OfContract {
     /// One value for each answer (a component or all together, and a period), where there is one.
-    One(fn(&ContractStanding, &Judged) -> Option<f64>),
+    One(fn(&ContractStatus, &Evaluation) -> Option<f64>),
     /// `each` samples for each answer.
     Several {
         each: u64,
-        write: fn(&mut Samples<'_>, &ContractStanding, &Judged) -> io::Result<()>,
+        write: fn(&mut Samples<'_>, &ContractStatus, &Evaluation) -> io::Result<()>,
     },
     /// The shares of the latency objective.
     Latency,

@@ -11,7 +11,7 @@ use crate::history::definitions::Changed;
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::judged::Judged;
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::timeline::Span;
 use crate::report::change_words::change_in_words;
 use crate::report::changed::changed_last as changed;
@@ -19,7 +19,7 @@ use crate::report::object::{ChangeOf, ReportedChange};
 use crate::report::outages::{OutageCorrections, excluded_text, outage};
 use crate::report::prober;
 use crate::report::words::Language;
-use crate::serve::contracts::{ContractStanding, Standings};
+use crate::serve::contracts::{ContractStatus, ContractStatuses};
 use crate::words::{Ms, UtcMs, format_utc, parse_utc, people, shortened};
 
 /// As many outages, and as many changes, are on the page.
@@ -97,11 +97,11 @@ pub fn outage_rows(
 pub fn change_rows(
     reader: &HistoryReader,
     board: &Board,
-    standings: &Standings,
+    contract_statuses: &ContractStatuses,
     now: UtcMs,
 ) -> Result<(Vec<ChangeRow>, String), HistoryError> {
     let calendar = reader.calendar()?;
-    let mut rows: Vec<ChangeRow> = standings
+    let mut rows: Vec<ChangeRow> = contract_statuses
         .list
         .iter()
         .filter(|s| s.which == "current")
@@ -118,7 +118,7 @@ pub fn change_rows(
             })
             .map(clock_row),
     );
-    let of_prober = prober::rows(reader.told()?, month);
+    let of_prober = prober::rows(reader.definitions()?, month);
     rows.extend(of_prober.iter().rev().map(change_row));
     if board.entries().len() > FLEET {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
@@ -200,7 +200,7 @@ fn clock_row((before, after): (UtcMs, UtcMs)) -> ChangeRow {
 
 /// What a report says of the terms of a contract, with verdict and availability by the terms before
 /// and after a change.
-fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
+fn terms_rows(s: &ContractStatus) -> Vec<ChangeRow> {
     let row = |c: &ReportedChange, who: String, step: String, figures: String| ChangeRow {
         who,
         at: parse_utc(&c.at).map_or(String::new(), clock),
@@ -223,7 +223,7 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     ) else {
         return rows;
     };
-    let all = |list: &Result<Vec<Judged>, String>| -> Vec<Judged> {
+    let all = |list: &Result<Vec<Evaluation>, String>| -> Vec<Evaluation> {
         list.iter()
             .flatten()
             .filter(|j| j.tenant.is_none())
@@ -231,8 +231,8 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
             .collect()
     };
     let (own, by_later) = (all(&s.judged), all(&later.judged));
-    let is_same = |a: &Judged, b: &Judged| a.component == b.component;
-    let mut pairs: Vec<(Option<&Judged>, Option<&Judged>)> = own
+    let is_same = |a: &Evaluation, b: &Evaluation| a.component == b.component;
+    let mut pairs: Vec<(Option<&Evaluation>, Option<&Evaluation>)> = own
         .iter()
         .map(|j| (Some(j), by_later.iter().find(|l| is_same(j, l))))
         .collect();
@@ -245,12 +245,12 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     if !pairs.is_empty() {
         rows.remove(0);
     }
-    let verdict = |j: Option<&Judged>| j.map_or("–", |j| j.verdict.as_str());
-    let share = |j: Option<&Judged>| match j.filter(|j| j.availability.is_some()) {
+    let verdict = |j: Option<&Evaluation>| j.map_or("–", |j| j.verdict.as_str());
+    let share = |j: Option<&Evaluation>| match j.filter(|j| j.availability.is_some()) {
         Some(j) => shown_percent(&j.availability, measured(j)),
         None => "–".to_owned(),
     };
-    let one = |(j, l): &(Option<&Judged>, Option<&Judged>)| {
+    let one = |(j, l): &(Option<&Evaluation>, Option<&Evaluation>)| {
         let component = j.or(*l).and_then(|one| one.component.as_ref());
         let who = component.map_or(name.to_string(), |c| format!("{name}: {c}"));
         row(

@@ -10,10 +10,10 @@ use super::changes::{ChangeRow, change_rows};
 use super::shown::{Cell, clock, measured, shown_percent, shown_share};
 use super::{PageContext, PageFrame, written};
 use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
-use crate::judgement::sla::judged::{ContractVerdict, Judged};
 use crate::report::object::ChangeOf;
-use crate::serve::contracts::{ContractStanding, Standings};
+use crate::serve::contracts::{ContractStatus, ContractStatuses};
 use crate::serve::listener::making::Unmade;
 use crate::words::{parse_utc, people};
 
@@ -32,13 +32,17 @@ struct ContractsPage {
 pub fn html(
     context: &PageContext,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, Unmade> {
-    let standings = context.standings;
-    let (changes, more_changes) =
-        change_rows(context.reader, context.board, standings, context.now)?;
+    let contract_statuses = context.contract_statuses;
+    let (changes, more_changes) = change_rows(
+        context.reader,
+        context.board,
+        contract_statuses,
+        context.now,
+    )?;
     Ok(written(ContractsPage {
         frame: PageFrame::of(context, "contracts")?,
-        contracts: contract_rows(standings),
-        components: component_rows(standings),
+        contracts: contract_rows(contract_statuses),
+        components: component_rows(contract_statuses),
         changes,
         more_changes,
     }))
@@ -77,9 +81,12 @@ struct ContractRow {
     pub latency: String,
 }
 
-fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
+fn component_rows(contract_statuses: &ContractStatuses) -> Vec<ComponentRow> {
     let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
-    let current = standings.components.iter().filter(|f| f.which == "current");
+    let current = contract_statuses
+        .components
+        .iter()
+        .filter(|f| f.which == "current");
     current
         .map(|f| ComponentRow {
             title: f.title.clone(),
@@ -101,8 +108,11 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
         .collect()
 }
 
-fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
-    let current = standings.list.iter().filter(|s| s.which == "current");
+fn contract_rows(contract_statuses: &ContractStatuses) -> Vec<ContractRow> {
+    let current = contract_statuses
+        .list
+        .iter()
+        .filter(|s| s.which == "current");
     current
         .flat_map(|s| {
             s.judged
@@ -144,7 +154,7 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
         .collect()
 }
 
-fn longest_and_means(j: &Judged) -> String {
+fn longest_and_means(j: &Evaluation) -> String {
     match (
         j.outage_summary.mean_to_recover,
         j.outage_summary.mean_between_failures,
@@ -159,7 +169,7 @@ fn longest_and_means(j: &Judged) -> String {
 }
 
 /// The share of probes that a contract for latency asks for, of one component or of each.
-fn latency(s: &ContractStanding, j: &Judged) -> String {
+fn latency(s: &ContractStatus, j: &Evaluation) -> String {
     let Some(objective) = &s.contract.latency else {
         return String::new();
     };
@@ -181,7 +191,7 @@ fn latency(s: &ContractStanding, j: &Judged) -> String {
 }
 
 /// What stands beside the verdict of a contract.
-fn terms_note(s: &ContractStanding, j: &Judged) -> String {
+fn terms_note(s: &ContractStatus, j: &Evaluation) -> String {
     let at = |what: ChangeOf| {
         let last = s.of_terms.iter().rfind(|c| c.what == what);
         last.and_then(|c| parse_utc(&c.at)).map(clock)
@@ -207,7 +217,7 @@ fn terms_note(s: &ContractStanding, j: &Judged) -> String {
 }
 
 /// The bounds of a period; while it is not over, those of the time so far.
-fn bounds(contract: &Contract, j: &Judged) -> String {
+fn bounds(contract: &Contract, j: &Evaluation) -> String {
     match j.so_far(contract) {
         Some([lower, upper]) => format!(
             "so far {} … {} %",

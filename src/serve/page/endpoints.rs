@@ -13,7 +13,7 @@ use crate::judgement::maintenance::spans_for;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::exact::{Exact, plain, share, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
-use crate::serve::contracts::Standings;
+use crate::serve::contracts::ContractStatuses;
 use crate::words::{StateName, UtcMs, people};
 
 /// One endpoint.
@@ -60,7 +60,7 @@ pub fn row(
     let (record, _) = of_entry(context.reader, entry, longest)?;
     let sums = |period: Span| record.timeline(period).sums();
     let of_month = sums(month);
-    let objective = strictest(context.standings, endpoint.component.as_str());
+    let objective = strictest(context.contract_statuses, endpoint.component.as_str());
     let hour = view
         .hour
         .since(now - 3_600_000, Series::Whole(Ending::Success));
@@ -111,8 +111,11 @@ fn this_month(now: UtcMs) -> Span {
 }
 
 /// The highest objective of the contracts with this component, in percent.
-fn strictest<'s>(standings: &'s Standings, component: &str) -> Option<&'s Exact> {
-    let contracts = standings.list.iter().filter(|s| s.which == "current");
+fn strictest<'s>(contract_statuses: &'s ContractStatuses, component: &str) -> Option<&'s Exact> {
+    let contracts = contract_statuses
+        .list
+        .iter()
+        .filter(|s| s.which == "current");
     contracts
         .map(|s| &s.contract)
         .filter(|c| c.components.iter().any(|of| of.as_str() == component))

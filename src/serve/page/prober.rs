@@ -9,7 +9,7 @@ use super::problems::{Problem, of_daemon};
 use super::shown::{clock, millis};
 use super::{PageContext, PageFrame, written};
 use crate::engine::drive::Gauges;
-use crate::engine::witness::Standing;
+use crate::engine::witness::WitnessState;
 use crate::judgement::counts::Slots;
 use crate::serve::listener::making::Unmade;
 use crate::words::{Reason, UtcMs, people};
@@ -150,12 +150,12 @@ fn network(context: &PageContext) -> Group {
     let mut facts: Vec<Fact> = witnesses
         .names
         .iter()
-        .zip(&witnesses.standings)
+        .zip(&witnesses.states)
         .map(|(name, standing)| {
             let (value, class) = match standing {
-                Some(Standing::Answers) => ("answers", ""),
-                Some(Standing::Silent) => ("silent", "unknown"),
-                Some(Standing::LeftOut) => ("cannot be measured on this host", "unknown"),
+                Some(WitnessState::Answers) => ("answers", ""),
+                Some(WitnessState::Silent) => ("silent", "unknown"),
+                Some(WitnessState::LeftOut) => ("cannot be measured on this host", "unknown"),
                 None => ("not probed yet", ""),
             };
             Fact {

@@ -1,7 +1,7 @@
 //! How the page writes times and shares.
 
+use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::exact::{Exact, truncated, whole};
-use crate::judgement::sla::judged::Judged;
 use crate::words::{Ms, UtcMs, format_utc, people};
 
 /// An availability and its bounds.
@@ -50,7 +50,7 @@ pub fn shown_percent(share: &Option<Exact>, measured: Ms) -> String {
 }
 
 /// What of the service time was measured.
-pub fn measured(j: &Judged) -> Ms {
+pub fn measured(j: &Evaluation) -> Ms {
     j.times.up + j.times.down
 }
 

@@ -11,7 +11,7 @@ pub mod spelling;
 use std::path::PathBuf;
 
 pub use self::names::is_secret_name;
-use super::source::{Source, Surroundings};
+use super::source::{ConfigInputs, Source};
 use super::tree::Item;
 use toml::de::DeValue;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -101,7 +101,7 @@ impl MaybeSecret {
 
 /// Reads `{ file = "..." }`, `{ env = "..." }` or `{ credential = "..." }`. An inline text is
 /// refused.
-pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
+pub fn secret(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
     const ADVICE: &str =
         "Write { file = \"/path\" }, { env = \"NAME\" } or { credential = \"name\" }.";
     if !matches!(item.value, DeValue::Table(_)) {
@@ -129,10 +129,10 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
         return None;
     };
     let name = place.text()?;
-    if surroundings.leaves_unread(&item.path, (from, &name)) {
+    if inputs.leaves_unread(&item.path, (from, &name)) {
         return Some(Secret::unread());
     }
-    let text = from_source(from, &name, place.source, surroundings);
+    let text = from_source(from, &name, place.source, inputs);
     let text = text.map(Zeroizing::new);
     match text
         .as_ref()
@@ -163,18 +163,18 @@ fn from_source(
     from: &str,
     name: &str,
     config: &Source,
-    surroundings: &dyn Surroundings,
+    inputs: &dyn ConfigInputs,
 ) -> Result<String, String> {
     let read = |path: PathBuf| {
-        let text = surroundings.read_secret(&path);
+        let text = inputs.read_secret(&path);
         text.map_err(|why| format!("{}: {why}", path.display()))
     };
     match from {
         "file" => read(config.beside(name)),
-        "env" => surroundings
+        "env" => inputs
             .environment(name)
             .ok_or_else(|| format!("the environment has no {name}")),
-        _ => match surroundings.credentials() {
+        _ => match inputs.credentials() {
             Some(directory) => read(directory.join(name)),
             None => Err(
                 "there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials"
@@ -185,9 +185,9 @@ fn from_source(
 }
 
 /// An inline text, or a secret from its source.
-pub fn maybe_secret(item: &Item, surroundings: &dyn Surroundings) -> Option<MaybeSecret> {
+pub fn maybe_secret(item: &Item, inputs: &dyn ConfigInputs) -> Option<MaybeSecret> {
     match item.value {
-        DeValue::Table(_) => secret(item, surroundings).map(MaybeSecret::Secret),
+        DeValue::Table(_) => secret(item, inputs).map(MaybeSecret::Secret),
         _ => item.text().map(MaybeSecret::Plain),
     }
 }

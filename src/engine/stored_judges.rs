@@ -55,7 +55,7 @@ pub fn differ(reader: &HistoryReader) -> Result<Option<String>, HistoryError> {
             )));
         }
     }
-    let told = Told::read(reader)?;
+    let from_events = FromEvents::read(reader)?;
     let mut names: Vec<_> = restored.endpoints.iter().collect();
     names.sort_by_key(|(name, _)| name.as_str());
     for (name, endpoint) in names {
@@ -63,7 +63,7 @@ pub fn differ(reader: &HistoryReader) -> Result<Option<String>, HistoryError> {
             continue;
         };
         let why = contradicts(judge).map_or_else(
-            || told.parts_from(reader, endpoint.id, judge),
+            || from_events.parts_from(reader, endpoint.id, judge),
             |why| Ok(Some(why)),
         )?;
         let ahead = restored
@@ -93,7 +93,7 @@ struct CarriedFirstStarts {
 }
 
 /// What the events say of all endpoints.
-struct Told {
+struct FromEvents {
     /// When each was taken into service for the first time.
     added: HashMap<i64, Ms>,
     /// Nothing is missing among the events: neither pruned, nor dropped by a version whose judges
@@ -101,12 +101,13 @@ struct Told {
     is_whole: bool,
 }
 
-impl Told {
+impl FromEvents {
     fn read(reader: &HistoryReader) -> Result<Self, HistoryError> {
-        let stub = reader.stub()?;
+        let prune_record = reader.prune_record()?;
         let mut added = HashMap::new();
-        if let Some(stub) = stub {
-            let carried = CarriedFirstStarts::deserialize(&stub.carried).unwrap_or_default();
+        if let Some(prune_record) = prune_record {
+            let carried =
+                CarriedFirstStarts::deserialize(&prune_record.carried).unwrap_or_default();
             added.extend(carried.added);
         }
         for (endpoint, at) in reader.added()? {
@@ -114,7 +115,7 @@ impl Told {
         }
         Ok(Self {
             added,
-            is_whole: !reader.has_hole()? && stub.is_none(),
+            is_whole: !reader.has_hole()? && prune_record.is_none(),
         })
     }
 
@@ -159,9 +160,11 @@ impl Told {
                 ledger.out_of_service,
             ),
         ];
-        let differs = sums.iter().find(|(_, told, counted)| told != counted);
-        Ok(differs.map(|(what, told, counted)| {
-            format!("{what} are {told} ms by the events, and {counted} by its ledger")
+        let differs = sums
+            .iter()
+            .find(|(_, by_events, counted)| by_events != counted);
+        Ok(differs.map(|(what, by_events, counted)| {
+            format!("{what} are {by_events} ms by the events, and {counted} by its ledger")
         }))
     }
 }

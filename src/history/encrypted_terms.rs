@@ -4,7 +4,7 @@
 //! Events commit to the terms of each report and give nothing of them away. To judge a period by
 //! the terms that were in force when it began, the daemon needs those terms again: the event
 //! carries the text of all contracts, compressed and encrypted (AES-256-GCM). The same text is
-//! always the same bytes, so that a text that did not change is not told again.
+//! always the same bytes, so that a text that did not change is not recorded again.
 
 use std::io::{Read, Write};
 
@@ -33,7 +33,7 @@ impl TermsKey {
     }
 
     /// The text of contracts for an event; nothing where it is empty or too long.
-    pub fn seal(&self, text: &str) -> Option<String> {
+    pub fn encrypt(&self, text: &str) -> Option<String> {
         if text.is_empty() || text.len() > LONGEST {
             return None;
         }
@@ -43,20 +43,20 @@ impl TermsKey {
             .ok()?;
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(text.as_bytes()).ok()?;
-        let mut sealed = encoder.finish().ok()?;
+        let mut encrypted = encoder.finish().ok()?;
         self.cipher()?
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::empty(),
-                &mut sealed,
+                &mut encrypted,
             )
             .ok()?;
-        Some(hex(&[&nonce[..], &sealed].concat()))
+        Some(hex(&[&nonce[..], &encrypted].concat()))
     }
 
-    /// What was sealed with this key.
-    pub fn open(&self, sealed: &str) -> Option<String> {
-        let mut bytes = unhex(sealed)?;
+    /// What was encrypted with this key.
+    pub fn decrypt(&self, encrypted: &str) -> Option<String> {
+        let mut bytes = unhex(encrypted)?;
         if bytes.len() < NONCE_LEN {
             return None;
         }
@@ -99,23 +99,27 @@ mod tests {
                 .clone()
         };
         let (own, other) = (key("07"), key("08"));
-        let sealed = own.seal("fee = 5").expect("sealed");
-        assert_eq!(own.open(&sealed).as_deref(), Some("fee = 5"));
+        let encrypted = own.encrypt("fee = 5").expect("encrypted");
+        assert_eq!(own.decrypt(&encrypted).as_deref(), Some("fee = 5"));
         assert_eq!(
-            own.seal("fee = 5").as_deref(),
-            Some(&*sealed),
+            own.encrypt("fee = 5").as_deref(),
+            Some(&*encrypted),
             "the same text is told once"
         );
-        assert_ne!(own.seal("fee = 6"), Some(sealed.clone()));
-        assert_eq!(other.open(&sealed), None);
-        let mut altered = sealed.clone();
-        altered.replace_range(40..41, if &sealed[40..41] == "0" { "1" } else { "0" });
+        assert_ne!(own.encrypt("fee = 6"), Some(encrypted.clone()));
+        assert_eq!(other.decrypt(&encrypted), None);
+        let mut altered = encrypted.clone();
+        altered.replace_range(40..41, if &encrypted[40..41] == "0" { "1" } else { "0" });
         assert_eq!(
-            (own.open(&altered), own.open("00"), own.open("no digits")),
+            (
+                own.decrypt(&altered),
+                own.decrypt("00"),
+                own.decrypt("no digits")
+            ),
             (None, None, None)
         );
         assert_eq!(
-            (own.seal(""), own.seal(&"x".repeat(LONGEST + 1))),
+            (own.encrypt(""), own.encrypt(&"x".repeat(LONGEST + 1))),
             (None, None)
         );
     }

@@ -1,4 +1,4 @@
-//! What the judgement of a contract over a period says: one line for each component, combination
+//! The evaluation of a contract over a period: one line for each component, combination
 //! and tenant, or why there is none.
 
 use super::contract::{Contract, DecideBy, Measure, Together};
@@ -28,9 +28,9 @@ impl ContractVerdict {
     }
 }
 
-/// Why a contract cannot be judged at all.
+/// Why a contract cannot be evaluated at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotJudged {
+pub enum NotEvaluated {
     #[error("the timeline has no component `{0}`, which the contract names")]
     NoComponent(String),
     #[error(
@@ -77,9 +77,9 @@ pub struct OutageSummary {
     pub mean_between_failures: Option<Ms>,
 }
 
-/// One line of the answer.
+/// The result of one component, combination or tenant.
 #[derive(Debug, Clone)]
-pub struct Judged {
+pub struct Evaluation {
     /// `None` for a combination.
     pub component: Option<Name>,
     pub tenant: Option<Name>,
@@ -109,7 +109,7 @@ pub struct Judged {
     pub sets: Measured,
 }
 
-impl Judged {
+impl Evaluation {
     /// Of the service time so far less than half was measured: figures rest on a small part of it.
     pub fn is_little_measured(&self) -> bool {
         let past = self.times.service - self.times.future;

@@ -1,5 +1,5 @@
-//! The reading tables once more, told by the events alone: whatever stands in them and does not
-//! follow from an event was written by somebody else.
+//! The reading tables rebuilt from the events alone: a stored row that does not follow from an
+//! event was not written by the daemon.
 
 mod carried;
 mod differences;
@@ -17,7 +17,7 @@ type EventRow = (u64, Vec<i64>, String);
 
 /// The tables that follow from the events, as rows in the order of their events.
 #[derive(Default)]
-pub struct Retold {
+pub struct RebuiltTables {
     /// Names of endpoints, with their numbers.
     ids: HashMap<String, i64>,
     /// Every name that a number ever stood for.
@@ -26,14 +26,14 @@ pub struct Retold {
     /// When each was taken into service for the first time, on the timeline.
     added: BTreeMap<i64, i64>,
     components: HashMap<i64, String>,
-    /// The digest of each definition, as far as events tell it: histories of earlier builds do so
+    /// The digest of each definition, as far as events have it: histories of earlier builds have it
     /// from the first change on.
     definitions: BTreeMap<i64, String>,
-    outages: BTreeMap<u64, RetoldOutage>,
+    outages: BTreeMap<u64, RebuiltOutage>,
     open: HashMap<i64, u64>,
     spans: HashMap<&'static str, Vec<EventRow>>,
     /// Events of config, terms and components, and the last cadence of each endpoint.
-    told: Vec<Value>,
+    basis: Vec<Value>,
     cadences: BTreeMap<i64, Value>,
     /// What is sealed: the event, the unit, how many tallies, their hash.
     seals: Vec<(u64, Unit, u64, String)>,
@@ -44,7 +44,7 @@ pub struct Retold {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct RetoldOutage {
+struct RebuiltOutage {
     endpoint: i64,
     cause: String,
     /// confirmed, from, earliest, latest.
@@ -53,20 +53,20 @@ struct RetoldOutage {
     end: Option<[i64; 4]>,
 }
 
-impl Retold {
-    /// Hears one event; `endpoint` is the number that stands beside it in the table, `text` what is
-    /// stored, with every field that it has.
-    pub fn hear(&mut self, e: &EventRecord, text: &Map<String, Value>, endpoint: Option<i64>) {
-        self.hear_name(e, endpoint);
+impl RebuiltTables {
+    /// Takes in one event. `endpoint` is the number in the event's row; `text` is the event as it
+    /// is stored, with every field that it has.
+    pub fn apply(&mut self, e: &EventRecord, text: &Map<String, Value>, endpoint: Option<i64>) {
+        self.apply_name(e, endpoint);
         let id = endpoint.unwrap_or(-1);
         if let Some(row) = e.event.projection(e.at, e.recorded.unwrap_or(-1)) {
-            self.hear_row(e, row, text, id);
+            self.apply_row(e, row, text, id);
         }
-        self.hear_definition(id, e, text);
+        self.apply_definition(id, e, text);
     }
 
     /// What an event changes in the tables.
-    fn hear_row(&mut self, e: &EventRecord, row: Projection, text: &Map<String, Value>, id: i64) {
+    fn apply_row(&mut self, e: &EventRecord, row: Projection, text: &Map<String, Value>, id: i64) {
         let seq = e.seq;
         let span = |from: Ms, to: Ms| vec![id, from as i64, to as i64];
         match row {
@@ -78,7 +78,7 @@ impl Retold {
                 cause,
             } => {
                 let begin = [confirmed_at, from, from_earliest, from_latest];
-                let outage = RetoldOutage {
+                let outage = RebuiltOutage {
                     endpoint: id,
                     cause: cause.into_owned(),
                     begin: begin.map(|at| at as i64),
@@ -123,7 +123,7 @@ impl Retold {
     }
 
     /// Who is called what.
-    fn hear_name(&mut self, e: &EventRecord, endpoint: Option<i64>) {
+    fn apply_name(&mut self, e: &EventRecord, endpoint: Option<i64>) {
         if let Event::EndpointRenamed(renamed) = &e.event
             && let Some(id) = self.ids.remove(&renamed.from)
         {
@@ -140,9 +140,9 @@ impl Retold {
     }
 
     /// What an endpoint is, whether it is in service, and what figures rest on beside.
-    fn hear_definition(&mut self, id: i64, e: &EventRecord, text: &Map<String, Value>) {
+    fn apply_definition(&mut self, id: i64, e: &EventRecord, text: &Map<String, Value>) {
         match &e.event {
-            Event::EndpointAdded(added) => self.hear_added(id, e.at, added, text),
+            Event::EndpointAdded(added) => self.apply_added(id, e.at, added, text),
             Event::EndpointCadence(_) => {
                 self.cadences.insert(id, Value::Object(text.clone()));
             }
@@ -168,7 +168,7 @@ impl Retold {
             | Event::Component(_)
             | Event::Witnesses(_)
             | Event::Limits(_) => {
-                self.told.push(Value::Object(text.clone()));
+                self.basis.push(Value::Object(text.clone()));
             }
             // Rows are all that these leave, if anything.
             Event::Down(_)
@@ -203,7 +203,7 @@ impl Retold {
         }
     }
 
-    fn hear_added(
+    fn apply_added(
         &mut self,
         id: i64,
         at: Ms,
@@ -242,7 +242,7 @@ impl Retold {
             .for_each(|(_, row, _)| row[2] = to as i64);
     }
 
-    /// How many rows of a table the events tell of.
+    /// How many rows of a table follow from the events.
     pub fn rows_of(&self, table: &str) -> usize {
         self.spans.get(table).map_or(0, Vec::len)
     }

@@ -123,11 +123,11 @@ fn ca_files(plan: &Plan) -> Vec<CaFile> {
 }
 
 /// Looks again every few seconds, until it is aborted.
-pub async fn look_often(surroundings: HostTrust, board: Arc<Board>) {
+pub async fn look_often(host_trust: HostTrust, board: Arc<Board>) {
     loop {
         tokio::time::sleep(EVERY).await;
-        let (surroundings, board) = (surroundings.clone(), board.clone());
-        if let Err(error) = apart::run(move || surroundings.look(&board)).await {
+        let (host_trust, board) = (host_trust.clone(), board.clone());
+        if let Err(error) = apart::run(move || host_trust.look(&board)).await {
             tracing::error!(%error, "the trust store could not be read");
         }
     }

@@ -1,4 +1,4 @@
-//! Exported events told into a history in memory, for whoever recomputes a report.
+//! A history in memory, built from exported events: what `sla verify` recomputes a report from.
 
 use std::collections::HashMap;
 
@@ -8,38 +8,38 @@ use serde_json::{Map, Value};
 use super::append::project;
 use super::chain::canonical;
 use super::event::{Event, EventRecord};
+use super::prune_record::PruneRecord;
 use super::reader::HistoryReader;
-use super::retold::Retold;
+use super::rebuilt::RebuiltTables;
 use super::seals::{Unit, column};
-use super::stub::Stub;
 use super::{HistoryError, schema};
 
-/// A history in memory, told again by exported events: what readers ask of it follows from the
-/// events alone.
-pub struct Retelling;
+/// Builds a history in memory from exported events: what readers ask of it follows from the events
+/// alone.
+pub struct InMemoryHistory;
 
-impl Retelling {
-    /// Each event as exported, without its hash, in order; what came before them as a stub tells
-    /// it.
+impl InMemoryHistory {
+    /// From each event as exported, without its hash, in order, and from the prune record that has
+    /// what came before them.
     pub fn of(
-        stub: Option<&Stub>,
+        prune_record: Option<&PruneRecord>,
         events: &[Map<String, Value>],
     ) -> Result<HistoryReader, HistoryError> {
         let mut connection = schema::in_memory()?;
         let transaction = connection.transaction()?;
         let mut ids: HashMap<String, i64> = HashMap::new();
-        if let Some(stub) = stub {
-            ids = Retold::resting_on(&stub.carried)
-                .map(|told| told.put(&transaction))
+        if let Some(prune_record) = prune_record {
+            ids = RebuiltTables::resting_on(&prune_record.carried)
+                .map(|tables| tables.put(&transaction))
                 .transpose()?
                 .unwrap_or_default();
             let sql = "INSERT INTO stub (last, body, carried) VALUES (?1, ?2, ?3)";
             transaction.execute(
                 sql,
                 params![
-                    stub.last as i64,
-                    stub.object.to_string(),
-                    stub.carried.to_string()
+                    prune_record.last as i64,
+                    prune_record.object.to_string(),
+                    prune_record.carried.to_string()
                 ],
             )?;
         }
@@ -69,7 +69,7 @@ impl Retelling {
     }
 
     /// Puts an exported tally into its place; whether it has one.
-    pub fn put_tally(told: &HistoryReader, tally: &Value) -> Result<bool, HistoryError> {
+    pub fn put_tally(reader: &HistoryReader, tally: &Value) -> Result<bool, HistoryError> {
         let text = |key: &str| tally.get(key).and_then(Value::as_str);
         let unit = Unit::of_seal(|key| {
             text("kind")
@@ -80,7 +80,7 @@ impl Retelling {
         let (Some(unit), Some(name), Some(body)) = (unit, text("endpoint"), text("body")) else {
             return Ok(false);
         };
-        let Some(id) = told.id_of(name)? else {
+        let Some(id) = reader.id_of(name)? else {
             return Ok(false);
         };
         let sql = format!(
@@ -88,7 +88,7 @@ impl Retelling {
             unit.kind.table(),
             column(unit.kind)
         );
-        told.connection().prepare_cached(&sql)?.execute(params![
+        reader.connection().prepare_cached(&sql)?.execute(params![
             id,
             unit.number,
             body.as_bytes()
@@ -97,13 +97,13 @@ impl Retelling {
     }
 
     /// Takes the tallies of a unit away again.
-    pub fn take_tallies(told: &HistoryReader, unit: Unit) -> Result<(), HistoryError> {
+    pub fn take_tallies(reader: &HistoryReader, unit: Unit) -> Result<(), HistoryError> {
         let sql = format!(
             "DELETE FROM {} WHERE {} = ?1",
             unit.kind.table(),
             column(unit.kind)
         );
-        told.connection().execute(&sql, [unit.number])?;
+        reader.connection().execute(&sql, [unit.number])?;
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! The signed stub that stands for pruned events: what they told, as far as later ones rest on it.
+//! The signed prune record that stands for pruned events: what they told, as far as later ones rest
+//! on it.
 //!
 //! [`super::prune`] makes it; readers, and whoever verifies, ask it for what went.
 
@@ -14,9 +15,9 @@ use crate::words::Ms;
 /// A change becomes final some moments after the time that it is about, and never before.
 pub const COMMITTED_WITHIN_MS: i64 = 1000;
 
-/// A stub as stored: its signed object, and what it carries.
+/// A prune record as stored: its signed object, and what it carries.
 #[derive(Debug, Clone)]
-pub struct Stub {
+pub struct PruneRecord {
     pub last: u64,
     pub head: [u8; 32],
     pub until_ms: Ms,
@@ -24,7 +25,7 @@ pub struct Stub {
     pub carried: Value,
 }
 
-impl Stub {
+impl PruneRecord {
     /// The newest one.
     pub fn read(connection: &Connection) -> Result<Option<Self>, HistoryError> {
         let row: Option<(String, String)> = connection
@@ -40,12 +41,12 @@ impl Stub {
         let parsed = serde_json::from_str(&body)
             .ok()
             .zip(serde_json::from_str(&carried).ok());
-        let stub = parsed.and_then(|(object, carried)| Self::parse(object, carried).ok());
+        let prune_record = parsed.and_then(|(object, carried)| Self::parse(object, carried).ok());
         let why = || HistoryError::Damaged {
             path: connection.path().unwrap_or_default().to_owned(),
             why: "the prune record cannot be read".into(),
         };
-        stub.ok_or_else(why).map(Some)
+        prune_record.ok_or_else(why).map(Some)
     }
 
     /// Of its two parts, the signature and the hash of what it carries checked.
@@ -72,7 +73,7 @@ impl Stub {
 
     /// The events of config, terms, components, witnesses and limits before the cut, which later
     /// figures rest on.
-    pub fn told(&self) -> impl Iterator<Item = EventRecord> + '_ {
+    pub fn basis(&self) -> impl Iterator<Item = EventRecord> + '_ {
         let told = self.carried.get("told").and_then(Value::as_array);
         let events = told.into_iter().flatten().filter_map(Value::as_object);
         events.filter_map(|event| EventRecord::read(event).ok().flatten())

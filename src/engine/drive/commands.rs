@@ -16,14 +16,14 @@ use crate::judgement::state::Judge;
 use crate::words::{Digest, Name, UtcMs};
 
 /// What the daemon asks of the engine while it runs.
-pub enum Control {
+pub enum EngineCommand {
     Reload {
         plan: Box<NewPlan>,
         reply: oneshot::Sender<ReloadSummary>,
     },
     /// Something to be recorded; answered once it is committed.
     Record {
-        request: Request,
+        request: RecordRequest,
         reply: RecordReply,
     },
     End {
@@ -48,7 +48,7 @@ pub struct NewPlan {
 pub type RecordReply = oneshot::Sender<Result<UtcMs, String>>;
 
 /// What people ask to be recorded.
-pub enum Request {
+pub enum RecordRequest {
     DeclareWindow {
         window: Window,
         by: String,
@@ -74,7 +74,7 @@ pub struct Arrival {
     pub renamed: bool,
     /// The component it had before, if it is another now.
     pub component_before: Option<String>,
-    /// What the history must yet be told of it.
+    /// What the history must yet record of it.
     pub news: Option<Registration>,
 }
 

@@ -1,13 +1,13 @@
-//! What the reading tables say, held against what the events tell.
+//! Compares the stored reading tables with those rebuilt from the events.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
-use super::{Retold, RetoldOutage, canonical_text};
+use super::{RebuiltOutage, RebuiltTables, canonical_text};
 use crate::history::HistoryError;
-use crate::history::stub::{COMMITTED_WITHIN_MS, Stub};
+use crate::history::prune_record::{COMMITTED_WITHIN_MS, PruneRecord};
 use crate::words::{Digest, Reason, is_same_digest, parse_utc};
 
 /// The numbers of a row, and what it says in words.
@@ -99,17 +99,17 @@ fn correction(r: &Row) -> rusqlite::Result<Said> {
     Ok((vec![from, to, r.get(1)?], canonical_text(&value)))
 }
 
-impl Retold {
-    /// The first difference between the tables and what the events tell. Rows that a stub stands
-    /// for may be there yet.
+impl RebuiltTables {
+    /// The first difference between the stored tables and the rebuilt ones. Rows that a prune
+    /// record stands for may be there yet.
     pub fn differs(
         &self,
         connection: &Connection,
-        stub: Option<&Stub>,
+        prune_record: Option<&PruneRecord>,
     ) -> Result<Option<(u64, String)>, HistoryError> {
         // Only what lies before the cut as well: a row that speaks of later time is nobody's.
-        let last = stub.map_or(0, |s| s.last as i64);
-        let until = stub.map_or(0, |s| s.until_ms as i64 + COMMITTED_WITHIN_MS);
+        let last = prune_record.map_or(0, |s| s.last as i64);
+        let until = prune_record.map_or(0, |s| s.until_ms as i64 + COMMITTED_WITHIN_MS);
         if let Some(seq) = self.misplaced {
             return Ok(Some((
                 seq,
@@ -135,7 +135,7 @@ impl Retold {
             let left = match table.name {
                 "unknown" => format!(" WHERE NOT (seq <= {last} AND to_at <= {until})"),
                 "doubtful" | "proven" | "absent" => {
-                    let last = stub.map_or(0, |s| s.last_row(table.name));
+                    let last = prune_record.map_or(0, |s| s.last_row(table.name));
                     format!(" WHERE NOT (id <= {last} AND to_at <= {until})")
                 }
                 _ => String::new(),
@@ -152,7 +152,7 @@ impl Retold {
     }
 
     /// The first event whose row is another than the table has. `left`: which rows are not a
-    /// stub's.
+    /// prune record's.
     fn rows_differ(
         &self,
         connection: &Connection,
@@ -164,8 +164,8 @@ impl Retold {
             .prepare(&sql)?
             .query_map([], |r| (table.read)(r))?
             .collect::<Result<_, _>>()?;
-        let told = self.spans.get(table.name).map_or(&[][..], Vec::as_slice);
-        let mut expected: Vec<(Vec<i64>, String, u64)> = told
+        let rebuilt = self.spans.get(table.name).map_or(&[][..], Vec::as_slice);
+        let mut expected: Vec<(Vec<i64>, String, u64)> = rebuilt
             .iter()
             .map(|(seq, row, what)| {
                 let mut row = row.clone();
@@ -245,13 +245,16 @@ impl Retold {
             });
             let fits = row.is_ok_and(|(stored, serves, component, digest)| {
                 stored == *name
-                    && self.in_service.get(id).is_none_or(|told| *told == serves)
+                    && self
+                        .in_service
+                        .get(id)
+                        .is_none_or(|rebuilt| *rebuilt == serves)
                     && self
                         .components
                         .get(id)
-                        .is_none_or(|told| *told == component)
-                    && self.definitions.get(id).is_none_or(|told| {
-                        told.len() <= digest.len() && is_same_digest(told, &digest)
+                        .is_none_or(|rebuilt| *rebuilt == component)
+                    && self.definitions.get(id).is_none_or(|rebuilt| {
+                        rebuilt.len() <= digest.len() && is_same_digest(rebuilt, &digest)
                     })
             });
             if !fits {
@@ -301,7 +304,7 @@ impl Retold {
                 ]),
                 None => None,
             };
-            let stored = RetoldOutage {
+            let stored = RebuiltOutage {
                 endpoint: r.get(1)?,
                 cause: r.get(2)?,
                 begin: [r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?],

@@ -1,9 +1,9 @@
-//! A config's surroundings in memory. The crate's own tests, those beside it and the fuzz targets
+//! A config's inputs in memory. The crate's own tests, those beside it and the fuzz targets
 //! include this file, each in a module that knows the trait.
 
 use std::path::{Path, PathBuf};
 
-use super::Surroundings;
+use super::ConfigInputs;
 
 type Names<'t> = Box<dyn Fn(&Path) -> Result<Vec<PathBuf>, String> + 't>;
 type Texts<'t> = Box<dyn Fn(&Path) -> Result<String, String> + 't>;
@@ -54,7 +54,7 @@ impl<'t> InMemory<'t> {
     }
 }
 
-impl Surroundings for InMemory<'_> {
+impl ConfigInputs for InMemory<'_> {
     fn read(&self, path: &Path) -> Result<String, String> {
         if path == self.name {
             return Ok(self.text.clone());

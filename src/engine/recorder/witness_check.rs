@@ -1,4 +1,4 @@
-//! Failures wait here until the witnesses are heard.
+//! Failures wait here until the witnesses have answered.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork};
 
 /// The witnesses, and who waits for them.
 #[derive(Default)]
-pub(super) struct WitnessGate {
+pub(super) struct WitnessCheck {
     pub witnesses: Witnesses,
     /// Who they are.
     pub set: WitnessesEvent,
@@ -17,9 +17,9 @@ pub(super) struct WitnessGate {
     pub held: BTreeSet<usize>,
 }
 
-impl WitnessGate {
+impl WitnessCheck {
     /// What is known of the prober itself about this probe.
-    pub fn own(&self, tracked: &TrackedEndpoint, seq: u64, probed: &Probed) -> OwnFaults {
+    pub fn own_faults(&self, tracked: &TrackedEndpoint, seq: u64, probed: &Probed) -> OwnFaults {
         let network = match self.witnesses.verdict(probed.start, probed.end) {
             Some(NetworkVerdict::Works) => OwnNetwork::Works,
             Some(NetworkVerdict::Fails) => OwnNetwork::Fails(self.witnesses.reason_against()),
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::engine::recorder::Confirming;
     use crate::judgement::fault::HeldUp;
-    use crate::kind::run::Report;
+    use crate::kind::run::ProbeReport;
     use crate::words::{Ms, Outcome, PhaseTimes, ProbeTrigger, Reason};
 
     fn probed(start: Ms, end: Ms) -> Probed {
@@ -52,7 +52,7 @@ mod tests {
             due: Some(start),
             start,
             end,
-            report: Box::new(Report {
+            report: Box::new(ProbeReport {
                 outcome: Outcome::Up(Box::default()),
                 phases: PhaseTimes::default(),
                 duration_us: 0,
@@ -66,38 +66,44 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_knows_definition_and_network_of_each_probe() {
+    fn the_check_knows_definition_and_network_of_each_probe() {
         let mut recorder = recorder("1h");
         recorder.tracked[0].void_before = 3;
         let tracked = &recorder.tracked[0];
-        let mut gate = WitnessGate::default();
-        let own = gate.own(tracked, 2, &probed(100, 200));
+        let mut check = WitnessCheck::default();
+        let own = check.own_faults(tracked, 2, &probed(100, 200));
         assert_eq!(own.definition, InForce::Replaced);
         assert_eq!(
             (own.network, own.held_up),
             (OwnNetwork::Works, Some(HeldUp::Overrun))
         );
-        gate.witnesses = Witnesses::new(1, None);
-        let own = gate.own(tracked, 3, &probed(100, 200));
+        check.witnesses = Witnesses::new(1, None);
+        let own = check.own_faults(tracked, 3, &probed(100, 200));
         assert_eq!(
             (own.definition, own.network),
             (InForce::Yes, OwnNetwork::Open)
         );
-        let round = gate.witnesses.begin_due(300).expect("due");
+        let round = check.witnesses.begin_due(300).expect("due");
         let silent = Outcome::Unmeasured {
             reason: Reason::LocalNetwork,
             detail: String::new(),
         };
-        let _ = gate.witnesses.hear(round, 0, &silent, 310);
+        let _ = check.witnesses.take_answer(round, 0, &silent, 310);
         let lost = OwnNetwork::Fails(Reason::LocalNetwork);
-        assert_eq!(gate.own(tracked, 3, &probed(100, 200)).network, lost);
         assert_eq!(
-            gate.own(tracked, 3, &probed(400, 500)).network,
+            check.own_faults(tracked, 3, &probed(100, 200)).network,
+            lost
+        );
+        assert_eq!(
+            check.own_faults(tracked, 3, &probed(400, 500)).network,
             lost,
             "it ran meanwhile"
         );
-        gate.witnesses.end();
+        check.witnesses.end();
         let ended = OwnNetwork::Fails(Reason::NotRunning);
-        assert_eq!(gate.own(tracked, 3, &probed(400, 500)).network, ended);
+        assert_eq!(
+            check.own_faults(tracked, 3, &probed(400, 500)).network,
+            ended
+        );
     }
 }

@@ -19,7 +19,7 @@ pub type Member = (String, UtcMs);
 
 /// A component with what it was called before.
 #[derive(Debug, Clone)]
-pub struct Lineage<'r> {
+pub struct ComponentLineage<'r> {
     history: &'r ComponentHistory,
     moves: &'r Moves,
     component: &'r str,
@@ -30,7 +30,7 @@ pub struct Lineage<'r> {
     pub apart: Spans,
 }
 
-impl<'r> Lineage<'r> {
+impl<'r> ComponentLineage<'r> {
     /// What became of the time in which a component had no member, as far as its members were in
     /// service then.
     pub fn of(
@@ -228,14 +228,14 @@ mod tests {
         ComponentEvent, ConfigEvent, DaemonStartedEvent, EndpointAddedEvent,
         EndpointComponentEvent, exported,
     };
-    use crate::history::retelling::Retelling;
+    use crate::history::in_memory::InMemoryHistory;
     use crate::judgement::timeline::Combine;
     use crate::words::Name;
 
     const FIRST: UtcMs = 1_000_000;
 
     /// `list`: (when, kind, endpoint, component or what it was before -> component).
-    fn told(list: &[(UtcMs, &str, &str, &str)]) -> HistoryReader {
+    fn history(list: &[(UtcMs, &str, &str, &str)]) -> HistoryReader {
         let sha256 = "x".to_owned();
         let mut events = vec![
             EventDraft::general(1, 0, DaemonStartedEvent::default()),
@@ -274,7 +274,7 @@ mod tests {
                 }
             });
         }
-        Retelling::of(None, &exported(events)).expect("told")
+        InMemoryHistory::of(None, &exported(events)).expect("readable")
     }
 
     fn named(list: &[(&str, UtcMs)]) -> Vec<Member> {
@@ -283,14 +283,18 @@ mod tests {
             .collect()
     }
 
-    fn of<'r>(told: &'r HistoryReader, component: &'r str, members: &'r [Member]) -> Lineage<'r> {
-        Lineage::of(told, component, members).expect("read")
+    fn of<'r>(
+        reader: &'r HistoryReader,
+        component: &'r str,
+        members: &'r [Member],
+    ) -> ComponentLineage<'r> {
+        ComponentLineage::of(reader, component, members).expect("read")
     }
 
     #[test]
     fn a_component_that_was_renamed_goes_on_with_its_past_and_its_combination() {
         let moved = FIRST + 900_000;
-        let told = told(&[
+        let reader = history(&[
             (FIRST, "component", "shop", "parallel"),
             (FIRST, "endpoint_added", "a", "shop"),
             (FIRST, "endpoint_added", "b", "shop"),
@@ -300,14 +304,14 @@ mod tests {
             (moved + 60_000, "endpoint_added", "later", "shop"),
         ]);
         let members = named(&[("a", FIRST), ("b", FIRST)]);
-        let lineage = of(&told, "store", &members);
+        let lineage = of(&reader, "store", &members);
         assert_eq!(lineage.apart.as_slice(), []);
         assert_eq!(
             lineage.outside(&members[0]).as_slice(),
             [],
             "what is later called shop is another"
         );
-        let versions = lineage.versions().expect("told");
+        let versions = lineage.versions().expect("readable");
         let combines: Vec<_> = versions.iter().map(|(at, v)| (*at, v.combine)).collect();
         assert_eq!(
             combines,
@@ -318,16 +322,16 @@ mod tests {
     #[test]
     fn there_and_back_again_is_no_hole() {
         let (there, back) = (FIRST + 300_000, FIRST + 600_000);
-        let told = told(&[
+        let reader = history(&[
             (FIRST, "endpoint_added", "a", "shop"),
             (there, "endpoint_component", "a", "shop -> store"),
             (back, "endpoint_component", "a", "store -> shop"),
         ]);
         let members = named(&[("a", FIRST)]);
-        let lineage = of(&told, "shop", &members);
+        let lineage = of(&reader, "shop", &members);
         assert_eq!(lineage.outside(&members[0]).as_slice(), []);
         let members = named(&[("a", FIRST)]);
-        let lineage = of(&told, "store", &members);
+        let lineage = of(&reader, "store", &members);
         assert_eq!(
             lineage.outside(&members[0]).as_slice(),
             [Span::new(back, EVER)],
@@ -364,14 +368,14 @@ mod tests {
             ];
             list.push((moved, "endpoint_component", "a", "shop -> store"));
             list.extend([more].into_iter().filter(|m| m.1 != "endpoint_added"));
-            let told = told(&list);
+            let reader = history(&list);
             let members: &[(&str, UtcMs)] = if why.contains("attic") {
                 &[("a", FIRST), ("b", FIRST)]
             } else {
                 &[("a", FIRST)]
             };
             let members = named(members);
-            let lineage = of(&told, "store", &members);
+            let lineage = of(&reader, "store", &members);
             assert_eq!(lineage.apart.as_slice(), [Span::new(FIRST, moved)], "{why}");
             assert_eq!(
                 lineage.outside(&members[0]).as_slice(),
@@ -384,20 +388,20 @@ mod tests {
     #[test]
     fn who_joins_others_brings_no_past_and_a_component_that_is_new_has_none() {
         let moved = FIRST + 900_000;
-        let told = told(&[
+        let reader = history(&[
             (FIRST, "endpoint_added", "a", "shop"),
             (FIRST + 10, "endpoint_added", "b", "attic"),
             (moved, "endpoint_component", "a", "shop -> attic"),
         ]);
         let members = named(&[("a", FIRST), ("b", FIRST + 10)]);
-        let lineage = of(&told, "attic", &members);
+        let lineage = of(&reader, "attic", &members);
         assert_eq!(
             lineage.outside(&members[0]).as_slice(),
             [Span::new(-EVER, moved)]
         );
         assert_eq!(lineage.apart.as_slice(), [], "others made it up");
         let members = named(&[("a", FIRST)]);
-        let lineage = of(&told, "shop", &members);
+        let lineage = of(&reader, "shop", &members);
         assert_eq!(
             (lineage.earlier.len(), lineage.apart.as_slice()),
             (0, &[][..]),

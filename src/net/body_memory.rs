@@ -33,13 +33,13 @@ const VALUE_BYTES: usize = 64;
 const UNIT: usize = 1024;
 
 #[derive(Debug)]
-pub struct Budget {
+pub struct BodyMemory {
     bodies: Arc<Semaphore>,
     decoded: Arc<Semaphore>,
     values: Arc<Semaphore>,
 }
 
-impl Default for Budget {
+impl Default for BodyMemory {
     fn default() -> Self {
         let of = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
         Self {
@@ -50,11 +50,11 @@ impl Default for Budget {
     }
 }
 
-/// A share of the memory, given back when it is dropped. Nothing where the budget is gone, which
+/// A share of the memory, given back when it is dropped. Nothing where the semaphore is gone, which
 /// ends with its thread.
 pub type Share = Option<OwnedSemaphorePermit>;
 
-impl Budget {
+impl BodyMemory {
     /// Room for a body of at most `limit` bytes to be undone in.
     pub async fn decoded(&self, limit: u64) -> Share {
         share(
@@ -90,13 +90,13 @@ enum IncomingState {
 impl Incoming {
     /// Before more is read of a body that may become `most` bytes long, of which `kept` are here.
     /// Waiting is the prober's own time.
-    pub async fn more(&mut self, budget: &Budget, trace: &Trace, (kept, most): (usize, u64)) {
+    pub async fn more(&mut self, memory: &BodyMemory, trace: &Trace, (kept, most): (usize, u64)) {
         match self.state {
             IncomingState::Small if kept > SMALL_BODY => {
                 trace.enter(Stage::Judging);
                 let began = Instant::now();
                 self.share = share(
-                    &budget.bodies,
+                    &memory.bodies,
                     usize::try_from(most).unwrap_or(BODIES),
                     BODIES,
                 )
@@ -165,41 +165,41 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_fit_waits_and_what_is_larger_than_all_runs_alone() {
-        let budget = Budget::default();
-        let first = budget.values(VALUES / 2).await;
-        let second = budget.values(VALUES / 2).await;
+        let memory = BodyMemory::default();
+        let first = memory.values(VALUES / 2).await;
+        let second = memory.values(VALUES / 2).await;
         assert!(
-            timeout(Duration::from_millis(20), budget.values(1))
+            timeout(Duration::from_millis(20), memory.values(1))
                 .await
                 .is_err()
         );
         drop(first);
-        assert!(budget.values(1).await.is_some());
+        assert!(memory.values(1).await.is_some());
         assert!(
-            timeout(Duration::from_millis(20), budget.values(usize::MAX))
+            timeout(Duration::from_millis(20), memory.values(usize::MAX))
                 .await
                 .is_err()
         );
         drop(second);
-        assert!(budget.values(usize::MAX).await.is_some());
+        assert!(memory.values(usize::MAX).await.is_some());
     }
 
     #[tokio::test]
     async fn what_turns_out_small_leaves_room_for_others() {
-        let budget = Budget::default();
-        let mut first = budget.decoded(u64::MAX).await;
+        let memory = BodyMemory::default();
+        let mut first = memory.decoded(u64::MAX).await;
         assert!(
-            timeout(Duration::from_millis(20), budget.decoded(1))
+            timeout(Duration::from_millis(20), memory.decoded(1))
                 .await
                 .is_err()
         );
         shrink(&mut first, 1000);
-        assert!(budget.decoded(DECODED as u64 - 1024).await.is_some());
+        assert!(memory.decoded(DECODED as u64 - 1024).await.is_some());
     }
 
     #[tokio::test]
     async fn a_large_body_waits_for_room_and_a_slow_one_gives_its_room_back() {
-        let budget = Budget::default();
+        let memory = BodyMemory::default();
         let trace = Trace::begin();
         let (mut first, mut second, mut small) = (
             Incoming::default(),
@@ -207,8 +207,8 @@ mod tests {
             Incoming::default(),
         );
         let all = BODIES as u64;
-        first.more(&budget, &trace, (SMALL_BODY + 1, all)).await;
-        small.more(&budget, &trace, (SMALL_BODY, all)).await;
+        first.more(&memory, &trace, (SMALL_BODY + 1, all)).await;
+        small.more(&memory, &trace, (SMALL_BODY, all)).await;
         assert!(
             small.held(SMALL_BODY).is_none(),
             "a small one asks for nothing"
@@ -216,7 +216,7 @@ mod tests {
         assert!(
             timeout(
                 Duration::from_millis(20),
-                second.more(&budget, &trace, (SMALL_BODY + 1, all))
+                second.more(&memory, &trace, (SMALL_BODY + 1, all))
             )
             .await
             .is_err()
@@ -226,12 +226,12 @@ mod tests {
         assert!(first.share.is_some(), "not slow yet");
         assert!(timeout(SLOW, first.turns_slow()).await.is_ok());
         assert!(timeout(SLOW, first.turns_slow()).await.is_err(), "once");
-        first.more(&budget, &trace, (SMALL_BODY + 3, all)).await;
+        first.more(&memory, &trace, (SMALL_BODY + 3, all)).await;
         assert!(first.held(SMALL_BODY).is_none());
         assert!(
             timeout(
                 Duration::from_millis(20),
-                second.more(&budget, &trace, (SMALL_BODY + 1, all))
+                second.more(&memory, &trace, (SMALL_BODY + 1, all))
             )
             .await
             .is_ok()
@@ -242,12 +242,12 @@ mod tests {
 
     #[tokio::test]
     async fn peers_that_send_nothing_hold_up_a_queue_for_a_moment_each() {
-        let (budget, all) = (Budget::default(), BODIES as u64);
+        let (memory, all) = (BodyMemory::default(), BODIES as u64);
         let began = Instant::now();
         let mut held = Vec::new();
         for _ in 0..5 {
             let (trace, mut incoming) = (Trace::begin(), Incoming::default());
-            let waits = incoming.more(&budget, &trace, (SMALL_BODY + 1, all));
+            let waits = incoming.more(&memory, &trace, (SMALL_BODY + 1, all));
             match held.last_mut() {
                 Some(last) => drop(tokio::join!(waits, Incoming::turns_slow(last))),
                 None => waits.await,

@@ -1,4 +1,4 @@
-//! Tells the history what is not as it was told last: config, terms, components, witnesses, limits,
+//! Records what is not as it was recorded last: config, terms, components, witnesses, limits,
 //! cadences.
 
 use super::definitions::Definitions;
@@ -10,14 +10,15 @@ use crate::words::Ms;
 
 impl Recorder {
     /// What the history holds, at the start.
-    pub fn restore_definitions(&mut self, told: Definitions) {
-        self.definitions.told = told;
+    pub fn restore_definitions(&mut self, recorded: Definitions) {
+        self.definitions.recorded = recorded;
     }
 
-    /// Tells what is not as it was told last. What finds no room is told with the next reload.
-    pub fn tell_definitions(&mut self, present: &Definitions, now: Ms) {
-        self.tell_prober(present, now);
-        if self.definitions.told.config != present.config
+    /// Records what is not as it was recorded last. What finds no room is recorded with the next
+    /// reload.
+    pub fn record_definitions(&mut self, present: &Definitions, now: Ms) {
+        self.record_prober(present, now);
+        if self.definitions.recorded.config != present.config
             && self.event(
                 now,
                 ConfigEvent {
@@ -25,43 +26,51 @@ impl Recorder {
                 },
             ) == Kept::Yes
         {
-            self.definitions.told.config.clone_from(&present.config);
+            self.definitions.recorded.config.clone_from(&present.config);
         }
-        if self.definitions.told.terms != present.terms
-            || self.definitions.told.sealed != present.sealed
+        if self.definitions.recorded.terms != present.terms
+            || self.definitions.recorded.encrypted_terms != present.encrypted_terms
         {
             let identities = present.identities.iter();
             let terms = TermsEvent {
                 added: present
                     .terms
-                    .difference(&self.definitions.told.terms)
+                    .difference(&self.definitions.recorded.terms)
                     .cloned()
                     .collect(),
                 gone: self
                     .definitions
-                    .told
+                    .recorded
                     .terms
                     .difference(&present.terms)
                     .cloned()
                     .collect(),
                 of: identities
-                    .filter(|(c, _)| !self.definitions.told.identities.contains_key(*c))
+                    .filter(|(c, _)| !self.definitions.recorded.identities.contains_key(*c))
                     .map(|(c, identity)| (c.clone(), identity.clone()))
                     .collect(),
-                sealed: present.sealed.clone(),
+                sealed: present.encrypted_terms.clone(),
             };
             if self.event(now, terms) == Kept::Yes {
-                self.definitions.told.terms.clone_from(&present.terms);
-                self.definitions.told.sealed.clone_from(&present.sealed);
+                self.definitions.recorded.terms.clone_from(&present.terms);
                 self.definitions
-                    .told
+                    .recorded
+                    .encrypted_terms
+                    .clone_from(&present.encrypted_terms);
+                self.definitions
+                    .recorded
                     .identities
                     .extend(present.identities.clone());
             }
         }
+        self.record_components(present, now);
+    }
+
+    /// Records components that are gone, new, or combined otherwise.
+    fn record_components(&mut self, present: &Definitions, now: Ms) {
         let gone: Vec<String> = self
             .definitions
-            .told
+            .recorded
             .components
             .keys()
             .filter(|id| !present.components.contains_key(*id))
@@ -69,44 +78,44 @@ impl Recorder {
             .collect();
         for id in gone {
             if self.event(now, ComponentEvent::gone(&id)) == Kept::Yes {
-                self.definitions.told.components.remove(&id);
+                self.definitions.recorded.components.remove(&id);
             }
         }
         for (id, definition) in &present.components {
-            if self.definitions.told.components.get(id) == Some(definition) {
+            if self.definitions.recorded.components.get(id) == Some(definition) {
                 continue;
             }
             if self.event(now, ComponentEvent::declared(id, *definition)) == Kept::Yes {
                 self.definitions
-                    .told
+                    .recorded
                     .components
                     .insert(id.clone(), *definition);
             }
         }
     }
 
-    /// Tells witnesses and limits: what may turn a failure into unknown time.
-    fn tell_prober(&mut self, present: &Definitions, now: Ms) {
+    /// Records witnesses and limits: what may turn a failure into unknown time.
+    fn record_prober(&mut self, present: &Definitions, now: Ms) {
         if let Some(witnesses) = &present.witnesses
-            && self.definitions.told.witnesses != present.witnesses
+            && self.definitions.recorded.witnesses != present.witnesses
             && self.event(now, witnesses.clone()) == Kept::Yes
         {
-            self.definitions.told.witnesses = Some(witnesses.clone());
+            self.definitions.recorded.witnesses = Some(witnesses.clone());
         }
         if let Some(limits) = &present.limits
-            && self.definitions.told.limits != present.limits
+            && self.definitions.recorded.limits != present.limits
             && self.event(now, limits.clone()) == Kept::Yes
         {
-            self.definitions.told.limits = Some(limits.clone());
+            self.definitions.recorded.limits = Some(limits.clone());
         }
     }
 
-    /// Tells the cadence of an endpoint; what finds no room is told with the next batch.
-    pub fn tell_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
+    /// Records the cadence of an endpoint; what finds no room is recorded with the next batch.
+    pub fn record_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
         let cadence = EndpointCadenceEvent::from(cadence);
         let event = EventDraft::of_endpoint(self.who(index), now, self.utc(now), cadence);
         if self.push_event(event.clone()) == Kept::No {
-            self.definitions.cadences_untold.push(event);
+            self.definitions.cadences_unrecorded.push(event);
         }
     }
 }
@@ -121,10 +130,10 @@ mod tests {
     use crate::history::event::{ComponentDefinition, LimitsEvent, WitnessesEvent};
 
     #[test]
-    fn only_what_is_not_as_it_was_told_is_told() {
+    fn only_what_is_not_as_it_was_recorded_is_recorded() {
         let mut recorder = recorder("1s");
-        let told = |recorder: &mut Recorder, present: &Definitions| {
-            recorder.tell_definitions(present, 5);
+        let recorded = |recorder: &mut Recorder, present: &Definitions| {
+            recorder.record_definitions(present, 5);
             let events = recorder.close_batch(Stamp::default()).events;
             events
                 .into_iter()
@@ -139,7 +148,7 @@ mod tests {
             components: [("shop".to_owned(), series)].into(),
             ..Definitions::default()
         };
-        let first = told(&mut recorder, &present);
+        let first = recorded(&mut recorder, &present);
         assert_eq!(
             first,
             [
@@ -148,32 +157,32 @@ mod tests {
                 json!({"component": "shop", "combine": "series", "in_service_from_ms": null})
             ]
         );
-        assert!(told(&mut recorder, &present).is_empty());
+        assert!(recorded(&mut recorder, &present).is_empty());
         present.terms = ["t2".to_owned(), "t3".to_owned()].into();
         present.components = [("db".to_owned(), series)].into();
-        let second = told(&mut recorder, &present);
+        let second = recorded(&mut recorder, &present);
         assert_eq!(second[0], json!({"added": ["t3"], "gone": ["t1"]}));
         assert_eq!(second[1], json!({"component": "shop", "gone": true}));
         assert_eq!(second.len(), 3);
-        // A build that carries the text tells it once of terms that are on record already.
-        present.sealed = Some("s1".into());
+        // A build that carries the text records it once of terms that are on record already.
+        present.encrypted_terms = Some("s1".into());
         present.identities = [
             ("t2".to_owned(), "i".to_owned()),
             ("t3".to_owned(), "j".to_owned()),
         ]
         .into();
         assert_eq!(
-            told(&mut recorder, &present),
+            recorded(&mut recorder, &present),
             [json!({"added": [], "gone": [], "of": {"t2": "i", "t3": "j"}, "sealed": "s1"})]
         );
-        assert!(told(&mut recorder, &present).is_empty());
+        assert!(recorded(&mut recorder, &present).is_empty());
     }
 
     #[test]
-    fn witnesses_and_limits_are_told_when_they_are_not_as_told_last() {
+    fn witnesses_and_limits_are_recorded_when_they_are_not_as_recorded_last() {
         let mut recorder = recorder("1s");
-        let told = |recorder: &mut Recorder, present: &Definitions| {
-            recorder.tell_definitions(present, 5);
+        let recorded = |recorder: &mut Recorder, present: &Definitions| {
+            recorder.record_definitions(present, 5);
             let events = recorder.close_batch(Stamp::default()).events;
             let kinds = events.iter().map(|e| e.event.kind());
             kinds
@@ -185,20 +194,20 @@ mod tests {
             limits: Some(LimitsEvent::default()),
             ..Definitions::default()
         };
-        assert_eq!(told(&mut recorder, &present), ["witnesses", "limits"]);
-        assert!(told(&mut recorder, &present).is_empty());
+        assert_eq!(recorded(&mut recorder, &present), ["witnesses", "limits"]);
+        assert!(recorded(&mut recorder, &present).is_empty());
         present.limits = Some(LimitsEvent {
             max_in_flight: Some(1),
             ..LimitsEvent::default()
         });
-        assert_eq!(told(&mut recorder, &present), ["limits"]);
+        assert_eq!(recorded(&mut recorder, &present), ["limits"]);
         present.witnesses = Some(WitnessesEvent {
             quorum: Some(2),
             ..WitnessesEvent::default()
         });
-        assert_eq!(told(&mut recorder, &present), ["witnesses"]);
+        assert_eq!(recorded(&mut recorder, &present), ["witnesses"]);
         // A start goes on from what the history holds.
         recorder.restore_definitions(present.clone());
-        assert!(told(&mut recorder, &present).is_empty());
+        assert!(recorded(&mut recorder, &present).is_empty());
     }
 }

@@ -9,7 +9,7 @@ use super::read::Extent;
 use super::reader::HistoryReader;
 use super::seals::{Unit, UnitKind, column, tallies_digest};
 use super::tally::{tally_longest_blind, tally_results};
-use super::{HistoryError, state_place, unsealed};
+use super::{HistoryError, state_place, without_checksum};
 use crate::judgement::rules::Rules;
 use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{Span, Spans};
@@ -24,7 +24,7 @@ pub struct Tally {
 
 /// Which tallies are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum WhichTallies {
     /// Those that an event vouches for: they do not change any more.
     Sealed,
     /// Those of hours that are not over as well.
@@ -38,7 +38,7 @@ impl HistoryReader {
         &self,
         endpoint: &str,
         period: Span,
-        which: Which,
+        which: WhichTallies,
     ) -> Result<Vec<Tally>, HistoryError> {
         let Some(id) = self.id_of(endpoint)? else {
             return Ok(Vec::new());
@@ -47,8 +47,8 @@ impl HistoryReader {
             return Ok(Vec::new());
         }
         let seals = match which {
-            Which::Sealed => Some(self.seals()?),
-            Which::All => None,
+            WhichTallies::Sealed => Some(self.seals()?),
+            WhichTallies::All => None,
         };
         let mut stored: HashMap<Unit, Vec<u8>> = HashMap::new();
         for kind in UnitKind::ALL {
@@ -101,12 +101,13 @@ impl HistoryReader {
         period: Span,
     ) -> Result<Ms, HistoryError> {
         let calendar = self.calendar()?;
-        let told = self.cadences(endpoint)?;
+        let cadences = self.cadences(endpoint)?;
         let until = |k: usize| {
-            told.get(k + 1)
+            cadences
+                .get(k + 1)
                 .map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at))
         };
-        let in_force = told
+        let in_force = cadences
             .iter()
             .enumerate()
             .filter(|(k, (from, ..))| calendar.utc(*from) < period.to && until(*k) > period.from);
@@ -125,8 +126,8 @@ impl HistoryReader {
         period: Span,
     ) -> Result<Ms, HistoryError> {
         let calendar = self.calendar()?;
-        let stored = self.tallies(endpoint, period, Which::All)?;
-        let told = stored
+        let stored = self.tallies(endpoint, period, WhichTallies::All)?;
+        let measured = stored
             .iter()
             .map(|t| tally_longest_blind(&t.body))
             .try_fold(0, |longest: Ms, one| one.map(|one| longest.max(one)));
@@ -134,9 +135,9 @@ impl HistoryReader {
             .span()
             .cut(period)
             .map_or(0, |_| extent.blind_lately);
-        Ok(told
+        Ok(measured
             .filter(|_| !stored.is_empty() || lately > 0)
-            .map_or(extent.longest_blind, |told| told.max(lately)))
+            .map_or(extent.longest_blind, |measured| measured.max(lately)))
     }
 
     /// The results of single slots that start inside a period, by their start.
@@ -144,7 +145,7 @@ impl HistoryReader {
         &self,
         endpoint: &str,
         period: Span,
-        which: Which,
+        which: WhichTallies,
     ) -> Result<Vec<(UtcMs, bool)>, HistoryError> {
         let Some(id) = self.id_of(endpoint)? else {
             return Ok(Vec::new());
@@ -154,7 +155,7 @@ impl HistoryReader {
             .iter()
             .flat_map(|t| tally_results(&t.body))
             .collect();
-        if which == Which::All {
+        if which == WhichTallies::All {
             let mut statement = self.connection().prepare_cached(
                 "SELECT at, ok FROM result WHERE endpoint = ?1 AND at >= ?2 AND at < ?3",
             )?;
@@ -217,7 +218,7 @@ impl HistoryReader {
         while let Some(r) = rows.next()? {
             let (name, component, bytes): (String, String, Vec<u8>) =
                 (r.get(1)?, r.get(2)?, r.get(4)?);
-            let judge = unsealed(&bytes, &state_place(r.get(0)?, r.get(3)?))
+            let judge = without_checksum(&bytes, &state_place(r.get(0)?, r.get(3)?))
                 .and_then(|bytes| decode_with(bytes).ok());
             let (Some((cadence, judge)), Ok(name), Ok(component)) =
                 (judge, Name::new(&name), Name::new(&component))

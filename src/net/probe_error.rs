@@ -1,5 +1,5 @@
 //! How a probe ends early: the endpoint is to blame (a cause) or the prober is (a reason). The
-//! errno tables stand here.
+//! errno tables are here.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -10,18 +10,18 @@ use crate::words::{Cause, Reason};
 
 /// Ends a probe before it is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Halt {
+pub enum ProbeError {
     Down(Cause, String),
     Unmeasured(Reason, String),
 }
 
-impl Halt {
+impl ProbeError {
     pub fn down(cause: Cause, detail: impl Into<String>) -> Self {
-        Halt::Down(cause, detail.into())
+        ProbeError::Down(cause, detail.into())
     }
 
     pub fn unmeasured(reason: Reason, detail: impl Into<String>) -> Self {
-        Halt::Unmeasured(reason, detail.into())
+        ProbeError::Unmeasured(reason, detail.into())
     }
 }
 
@@ -66,16 +66,16 @@ pub fn is_broadcast(address: IpAddr) -> bool {
 
 /// An error that socket(), bind(), connect() or send() itself returned for a peer. What the network
 /// answered is left to the caller: on loopback, a call returns that as well.
-pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
+pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<ProbeError> {
     if let Some(reason) = local_reason(error) {
-        return Some(Halt::unmeasured(reason, format!("{what}: {error}")));
+        return Some(ProbeError::unmeasured(reason, format!("{what}: {error}")));
     }
     match error.raw_os_error()? {
-        libc::EPERM | libc::EACCES => Some(Halt::unmeasured(
+        libc::EPERM | libc::EACCES => Some(ProbeError::unmeasured(
             Reason::Permission,
             format!("{what}: {error}"),
         )),
-        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => Some(Halt::unmeasured(
+        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => Some(ProbeError::unmeasured(
             Reason::LocalNetwork,
             format!("{what}: {error}: this host has no way there"),
         )),
@@ -84,12 +84,12 @@ pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
         | libc::EPROTONOSUPPORT
         | libc::ESOCKTNOSUPPORT
         | libc::ENODEV
-        | libc::ENXIO => Some(Halt::unmeasured(
+        | libc::ENXIO => Some(ProbeError::unmeasured(
             Reason::LocalNetwork,
             format!("{what}: {error}: this host does not support such an address"),
         )),
         // A blackhole route, or a source address from which no way leads there.
-        libc::EINVAL if !has_no_zone(to) => Some(Halt::unmeasured(
+        libc::EINVAL if !has_no_zone(to) => Some(ProbeError::unmeasured(
             Reason::LocalNetwork,
             format!("{what}: {error}: a route or the source address of this host forbids it"),
         )),
@@ -118,9 +118,9 @@ fn is_unreachable(errno: Option<i32>) -> bool {
 }
 
 /// An error that arrived from the network for a connection attempt.
-pub fn connect_error(error: &io::Error) -> Halt {
+pub fn connect_error(error: &io::Error) -> ProbeError {
     if let Some(reason) = local_reason(error) {
-        return Halt::unmeasured(reason, format!("connect: {error}"));
+        return ProbeError::unmeasured(reason, format!("connect: {error}"));
     }
     let cause = match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Cause::ConnectRefused,
@@ -130,14 +130,14 @@ pub fn connect_error(error: &io::Error) -> Halt {
         errno if is_unreachable(errno) => Cause::ConnectUnreachable,
         _ => Cause::ConnectReset,
     };
-    Halt::down(cause, format!("connect: {error}"))
+    ProbeError::down(cause, format!("connect: {error}"))
 }
 
 /// An error while reading from or writing to a connection that stood; `end` names what a clean end
 /// of stream means.
-pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
+pub fn stream_error(error: &io::Error, end: Cause) -> ProbeError {
     if let Some(reason) = local_reason(error) {
-        return Halt::unmeasured(reason, format!("connection: {error}"));
+        return ProbeError::unmeasured(reason, format!("connection: {error}"));
     }
     if let Some(inner) = error
         .get_ref()
@@ -154,12 +154,12 @@ pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
     // The TLS layer's text ends with the address of its own manual.
     let text = error.to_string();
     let text = text.split(": https://").next().unwrap_or_default();
-    Halt::down(cause, format!("connection: {text}"))
+    ProbeError::down(cause, format!("connection: {text}"))
 }
 
 /// The cause behind an error of the TLS layer. What was wrong with a certificate stands in the
 /// verifier's verdict.
-fn of_tls(error: &rustls::Error) -> Halt {
+fn of_tls(error: &rustls::Error) -> ProbeError {
     use rustls::Error as E;
     match error {
         E::AlertReceived(
@@ -171,10 +171,10 @@ fn of_tls(error: &rustls::Error) -> Halt {
             | AlertDescription::CertificateRevoked
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnsupportedCertificate,
-        ) => Halt::down(Cause::TlsClientAuth, format!("tls: {error}")),
+        ) => ProbeError::down(Cause::TlsClientAuth, format!("tls: {error}")),
         E::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
-        ) => Halt::down(
+        ) => ProbeError::down(
             Cause::TlsHandshake,
             format!(
                 "tls: {error}: the server shares no cipher suite with this prober, which offers \
@@ -183,15 +183,17 @@ fn of_tls(error: &rustls::Error) -> Halt {
                  refuse it say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
             ),
         ),
-        E::AlertReceived(AlertDescription::ProtocolVersion) | E::PeerIncompatible(_) => Halt::down(
-            Cause::TlsHandshake,
-            format!(
-                "tls: {error}: the server offers no version of TLS that this prober accepts (1.2 \
-                    and 1.3, or min_version). A server that has only TLS 1.1 or older \
-                 is too old: browsers say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
-            ),
-        ),
-        _ => Halt::down(Cause::TlsHandshake, format!("tls: {error}")),
+        E::AlertReceived(AlertDescription::ProtocolVersion) | E::PeerIncompatible(_) => {
+            ProbeError::down(
+                Cause::TlsHandshake,
+                format!(
+                    "tls: {error}: the server offers no version of TLS that this prober accepts \
+                        (1.2 and 1.3, or min_version). A server that has only TLS 1.1 or older is \
+                        too old: browsers say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
+                ),
+            )
+        }
+        _ => ProbeError::down(Cause::TlsHandshake, format!("tls: {error}")),
     }
 }
 
@@ -216,12 +218,12 @@ mod tests {
             assert!(
                 matches!(
                     own_call(&error, "socket", peer()),
-                    Some(Halt::Unmeasured(..))
+                    Some(ProbeError::Unmeasured(..))
                 ),
                 "{error}"
             );
             assert!(
-                matches!(connect_error(&error), Halt::Unmeasured(..)),
+                matches!(connect_error(&error), ProbeError::Unmeasured(..)),
                 "{error}"
             );
         }
@@ -250,7 +252,7 @@ mod tests {
             assert!(
                 matches!(
                     own_call(&error, "connect", peer()),
-                    Some(Halt::Unmeasured(Reason::LocalNetwork, _))
+                    Some(ProbeError::Unmeasured(Reason::LocalNetwork, _))
                 ),
                 "{error}"
             );
@@ -261,7 +263,7 @@ mod tests {
         assert_eq!(own_call(&invalid, "connect", link_local(0)), None);
         assert!(matches!(
             connect_error(&invalid),
-            Halt::Down(Cause::ConnectUnreachable, _)
+            ProbeError::Down(Cause::ConnectUnreachable, _)
         ));
         assert!(own_call(&invalid, "connect", link_local(2)).is_some());
         assert_eq!(
@@ -281,7 +283,7 @@ mod tests {
             let error = io::Error::from_raw_os_error(errno);
             assert!(matches!(
                 connect_error(&error),
-                Halt::Down(Cause::ConnectUnreachable, _)
+                ProbeError::Down(Cause::ConnectUnreachable, _)
             ));
         }
     }
@@ -298,21 +300,21 @@ mod tests {
             assert!(
                 matches!(
                     own_call(&error, "connect", peer()),
-                    Some(Halt::Unmeasured(found, _)) if found == reason
+                    Some(ProbeError::Unmeasured(found, _)) if found == reason
                 ),
                 "{error}"
             );
             assert!(
                 matches!(
                     connect_error(&error),
-                    Halt::Down(Cause::ConnectUnreachable, _)
+                    ProbeError::Down(Cause::ConnectUnreachable, _)
                 ),
                 "{error}"
             );
             assert!(
                 matches!(
                     stream_error(&error, Cause::ConnectReset),
-                    Halt::Down(Cause::ConnectUnreachable, _)
+                    ProbeError::Down(Cause::ConnectUnreachable, _)
                 ),
                 "{error}"
             );

@@ -1,4 +1,4 @@
-//! What a stub carries of the tables: later events rest on it.
+//! What a prune record carries of the tables: later events rest on it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{EventRow, Retold, RetoldOutage, window_id};
+use super::{EventRow, RebuiltOutage, RebuiltTables, window_id};
 use crate::history::HistoryError;
 use crate::history::seals::Unit;
 
@@ -17,12 +17,13 @@ struct Carried {
     ids: HashMap<String, i64>,
     names: BTreeMap<i64, BTreeSet<String>>,
     in_service: HashMap<i64, bool>,
-    /// Stubs of earlier builds do not have it.
+    /// Prune records of earlier builds do not have it.
     #[serde(default, deserialize_with = "null_as_default")]
     added: BTreeMap<i64, i64>,
     components: HashMap<i64, String>,
     #[serde(default, deserialize_with = "readable")]
     definitions: BTreeMap<i64, String>,
+    /// `basis` of the tables, under the name that stored records have.
     #[serde(default, deserialize_with = "readable")]
     told: Vec<Value>,
     #[serde(default, deserialize_with = "readable")]
@@ -51,7 +52,7 @@ fn readable<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
-impl Retold {
+impl RebuiltTables {
     /// What later events rest on: everything but spans and outages that are over.
     pub fn carried(&self) -> Map<String, Value> {
         let rows = |table: &str| self.spans.get(table).cloned().unwrap_or_default();
@@ -67,7 +68,7 @@ impl Retold {
             added: self.added.clone(),
             components: self.components.clone(),
             definitions: self.definitions.clone(),
-            told: self.told.clone(),
+            told: self.basis.clone(),
             cadences: self.cadences.clone(),
             outages: open
                 .map(|(seq, o)| (*seq, o.endpoint, o.cause.clone(), o.begin))
@@ -84,42 +85,43 @@ impl Retold {
         }
     }
 
-    /// Begins where a stub ends. `None` where it cannot be read.
+    /// Begins where a prune record ends. `None` where it cannot be read.
     pub fn resting_on(carried: &Value) -> Option<Self> {
         let carried = Carried::deserialize(carried.as_object()?).ok()?;
-        let mut told = Self {
+        let mut tables = Self {
             ids: carried.ids,
             names: carried.names,
             in_service: carried.in_service,
             added: carried.added,
             components: carried.components,
             definitions: carried.definitions,
-            told: carried.told,
+            basis: carried.told,
             cadences: carried.cadences,
             ..Self::default()
         };
         for (seq, endpoint, cause, begin) in carried.outages {
-            let outage = RetoldOutage {
+            let outage = RebuiltOutage {
                 endpoint,
                 cause,
                 begin,
                 end: None,
             };
-            told.outages.insert(seq, outage);
-            told.open.insert(endpoint, seq);
+            tables.outages.insert(seq, outage);
+            tables.open.insert(endpoint, seq);
         }
         for (seq, kind, label, tallies, sum) in carried.seals {
             let unit = Unit::of_seal(|key| (key == kind).then(|| label.clone()))?;
-            told.seals.push((seq, unit, tallies, sum));
+            tables.seals.push((seq, unit, tallies, sum));
         }
-        told.spans.insert("clock", carried.clock);
-        told.spans.insert("window", carried.window);
-        told.spans.insert("correction", carried.correction);
-        told.spans.insert("recording", carried.recording);
-        Some(told)
+        tables.spans.insert("clock", carried.clock);
+        tables.spans.insert("window", carried.window);
+        tables.spans.insert("correction", carried.correction);
+        tables.spans.insert("recording", carried.recording);
+        Some(tables)
     }
 
-    /// Writes what a stub carries into the tables of a history in memory; endpoints by name.
+    /// Writes what a prune record carries into the tables of a history in memory; endpoints by
+    /// name.
     pub fn put(self, transaction: &Transaction) -> Result<HashMap<String, i64>, HistoryError> {
         for (name, id) in &self.ids {
             let component = self.components.get(id).unwrap_or(name);
