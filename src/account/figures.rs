@@ -18,6 +18,7 @@ use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
+use crate::judgement::maintenance::AHEAD_MS;
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::record::{Declared, OPEN};
 use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
@@ -423,19 +424,22 @@ pub fn timeline_json(
     reader: &HistoryReader,
     parts: &[Part],
     period: Span,
+    now: UtcMs,
 ) -> Result<Value, HistoryError> {
-    let (period, components, windows) = timeline_parts(reader, parts, period)?;
+    let (period, components, windows) = timeline_parts(reader, parts, period, now)?;
     Ok(json!(ShownTimeline::of(period, &components, &windows)))
 }
 
 /// What it is made of: the period that is settled, its components, and the windows that were
-/// declared.
+/// declared, up to [`AHEAD_MS`] after now.
 pub fn timeline_parts(
     reader: &HistoryReader,
     parts: &[Part],
     period: Span,
+    now: UtcMs,
 ) -> Result<(Span, Vec<RecordedComponent>, Vec<Declared>), HistoryError> {
-    let windows = maintenance(reader, parts, period)?;
+    let foreseen = Span::new(period.from, period.to.min(now + AHEAD_MS));
+    let windows = maintenance(reader, parts, foreseen)?;
     let (period, mut components) = components(reader, parts, period, WhichTallies::All)?;
     say_not_seen(reader, parts, &mut components, period, None)?;
     Ok((period, components, windows))

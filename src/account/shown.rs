@@ -202,7 +202,7 @@ impl ShownSpan {
 }
 
 impl ShownWindow {
-    fn of(window: &Declared) -> Self {
+    pub fn of(window: &Declared) -> Self {
         Self {
             id: window.id.clone(),
             from: instant(window.from),

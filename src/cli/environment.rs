@@ -31,7 +31,7 @@ use crate::words::people;
 const MOST_NAMES: usize = 64;
 /// For all of them together.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
-/// For a daemon that has the port to answer.
+/// For a daemon that has the port to answer, all of it.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Everything that a start with this state directory would lack here.
@@ -82,11 +82,23 @@ fn listener(address: SocketAddr) -> Option<String> {
 /// Whether what listens there answers as a daemon does.
 fn is_probity(address: SocketAddr) -> bool {
     let asked = || -> std::io::Result<String> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
         let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
-        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        stream.set_write_timeout(Some(ANSWER_WITHIN))?;
         stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer)?;
+        let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+        // A neighbour may send a byte now and then, without an end.
+        while answer.len() < piece.len() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            stream.set_read_timeout(Some(left))?;
+            match stream.read(&mut piece)? {
+                0 => break,
+                count => answer.extend_from_slice(&piece[..count]),
+            }
+        }
         Ok(String::from_utf8_lossy(&answer).into_owned())
     };
     let answer = asked().unwrap_or_default();

@@ -73,7 +73,8 @@ fn timeline(place: &StateArgs, from: Option<&str>, to: Option<&str>) -> Exit {
             Some(plan) => grouped(&reader, plan, &extents),
             None => grouped(&reader, &crate::config::plan::Plan::empty(), &extents),
         }?;
-        timeline_json(&reader, &parts, Span::new(from, to))
+        let now = Clock::Real.read().utc_ms;
+        timeline_json(&reader, &parts, Span::new(from, to), now)
     });
     match value {
         Ok(value) => {

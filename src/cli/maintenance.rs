@@ -8,7 +8,7 @@ use super::{control, given, instants, local, print};
 use crate::account::shown::ShownSpan;
 use crate::daemon::control::messages::{ControlCommand, NewWindow, WindowAdded, WindowCancelled};
 use crate::daemon::exit::Exit;
-use crate::judgement::maintenance::Stored;
+use crate::judgement::maintenance::{AHEAD_MS, Stored};
 use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
 use crate::words::{Name, UtcMs, format_utc, people};
@@ -131,7 +131,7 @@ struct ListedWindow<'s> {
 }
 
 fn listed(all: &[Stored], now: UtcMs) -> Vec<ListedWindow<'_>> {
-    let ahead = Span::new(now, now + 400 * 86_400_000);
+    let ahead = Span::new(now, now + AHEAD_MS);
     let one = |stored| ListedWindow {
         stored,
         definition: stored.window.to_json(),

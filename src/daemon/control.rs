@@ -32,8 +32,7 @@ use crate::history::event::{AnnotationEvent, ExclusionEvent};
 use crate::history::prune::prepare;
 use crate::history::schema;
 use crate::history::writer::Writer;
-use crate::judgement::maintenance::{Origin, Stored, Window};
-use crate::judgement::sla::record::OPEN;
+use crate::judgement::maintenance::{AHEAD_MS, Origin, Stored, Window};
 use crate::judgement::timeline::{Span, Sums};
 use crate::net::apart;
 use crate::net::clock::Clock;
@@ -181,7 +180,7 @@ impl ControlState {
             .for_each(|(before, now)| replace(&mut window.components, before, now));
         let at = now();
         let next = window
-            .occurrences(Span::new(at, OPEN.min(at + 400 * 86_400_000)))
+            .occurrences(Span::new(at, at + AHEAD_MS))
             .into_iter()
             .next();
         let next = next

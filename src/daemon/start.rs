@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::zones;
 use crate::net::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
-use crate::net::config_files::{Files, Unread, WithoutSecrets};
+use crate::net::config_files::{FILE_LIMIT, Files, Unread, WithoutSecrets};
+use crate::net::guarded;
 use crate::serve::listener::bind;
 use crate::words::UtcMs;
 
@@ -85,7 +87,7 @@ pub fn state_directory(plan: &Plan, config: &Path) -> PathBuf {
 
 /// The same of a config with faults, as far as its text says it: to ask the daemon that runs.
 pub fn likely_state_directory(config: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let text = text_of(config).unwrap_or_default();
     let named = state_dir_in(&text).map(PathBuf::from);
     let given = std::env::var_os("STATE_DIRECTORY");
     directory_of(named.as_deref(), given.as_deref(), config)
@@ -93,8 +95,16 @@ pub fn likely_state_directory(config: &Path) -> PathBuf {
 
 /// And the address at which the daemon listens that runs; nothing where the text does not say it.
 pub fn likely_listen_address(config: &Path) -> Option<SocketAddr> {
-    let text = std::fs::read_to_string(config).ok()?;
+    let text = text_of(config)?;
     listen_in(&text)?.parse().ok()
+}
+
+/// Of a file; a named pipe would make us wait for whoever writes to it.
+fn text_of(config: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = guarded::open(config).ok()?;
+    file.take(FILE_LIMIT).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// The config's, else the service manager's, else that of an installed config, else beside us

@@ -82,6 +82,9 @@ const DAYS: [(&str, Weekday); 7] = [
     ("Sun", Weekday::Sunday),
 ];
 
+/// How far ahead occurrences are looked for: a window that repeats has no last one.
+pub const AHEAD_MS: i64 = 400 * 86_400_000;
+
 impl Window {
     pub fn concerns(&self, endpoint: &str, component: &str) -> bool {
         let names = |list: &[Name], name: &str| list.iter().any(|n| n.as_str() == name);
@@ -92,6 +95,11 @@ impl Window {
 
     /// Every occurrence that touches a span.
     pub fn occurrences(&self, within: Span) -> Vec<Span> {
+        self.touching([within, within])
+    }
+
+    /// Every occurrence that touches both spans. It is looked for only where both are near.
+    fn touching(&self, both: [Span; 2]) -> Vec<Span> {
         let at = |start: DateTime| {
             let from = self
                 .start_instant
@@ -99,25 +107,21 @@ impl Window {
                 .unwrap_or_else(|| instant(start, &self.zone));
             Span::new(from, from + self.duration as i64)
         };
+        let touches = |s: &Span| both.iter().all(|span| s.cut(*span).is_some());
         if self.every.is_empty() {
-            return vec![at(self.start)]
-                .into_iter()
-                .filter(|s| s.cut(within).is_some())
-                .collect();
+            return Some(at(self.start)).filter(touches).into_iter().collect();
         }
+        let [one, other] = both;
         let reach = (self.duration / 86_400_000 + 2) as i64;
-        let earliest = day_of(within.from, &self.zone)
+        let earliest = day_of(one.from.max(other.from), &self.zone)
             .checked_sub(reach.days())
             .unwrap_or(self.start.date());
         let mut day = earliest.max(self.start.date());
-        let last = day_of(within.to, &self.zone);
+        let last = day_of(one.to.min(other.to), &self.zone);
         let mut list = Vec::new();
         while day <= last {
             if self.every.contains(&day.weekday()) {
-                list.extend(
-                    Some(at(day.to_datetime(self.start.time())))
-                        .filter(|s| s.cut(within).is_some()),
-                );
+                list.extend(Some(at(day.to_datetime(self.start.time()))).filter(touches));
             }
             let Ok(next) = day.checked_add(1.day()) else {
                 break;
@@ -197,24 +201,22 @@ impl Stored {
     /// Its occurrences in a span, as far as it was declared before and not ended by then: never
     /// time past.
     pub fn in_force(&self, within: Span) -> Vec<Span> {
-        let force = Span::new(self.recorded, self.ended.unwrap_or(OPEN));
-        self.window
-            .occurrences(within)
-            .into_iter()
-            .filter_map(|s| s.cut(force)?.cut(within))
-            .collect()
+        let force = self.force();
+        let touching = self.window.touching([within, force]).into_iter();
+        touching.filter_map(|s| s.cut(force)?.cut(within)).collect()
+    }
+
+    fn force(&self) -> Span {
+        Span::new(self.recorded, self.ended.unwrap_or(OPEN))
     }
 
     /// Its occurrences as contracts read them. `components`: those whose every endpoint the window
     /// concerns.
     pub fn declared(&self, within: Span, components: Option<Vec<String>>) -> Vec<Declared> {
-        let force = Span::new(self.recorded, self.ended.unwrap_or(OPEN));
-        let whole = self
-            .window
-            .occurrences(within)
-            .into_iter()
-            .filter_map(|s| s.cut(force));
-        whole
+        let force = self.force();
+        let touching = self.window.touching([within, force]).into_iter();
+        touching
+            .filter_map(|s| s.cut(force))
             .map(|s| Declared {
                 id: Some(self.window.id.to_string()),
                 from: s.from,
@@ -480,6 +482,37 @@ mod tests {
                 .in_force(all)
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn occurrences_are_looked_for_only_while_a_window_is_in_force() {
+        let stored = |ended: Option<&str>| Stored {
+            window: window("2026-12-01T23:00", "UTC", &DAYS.map(|(_, d)| d), 120),
+            recorded: utc("2026-12-10T00:30:00Z"),
+            ended: ended.map(utc),
+            by: "x".into(),
+            origin: Origin::Config,
+        };
+        let all = Span::new(0, utc("2036-01-01T00:00:00Z"));
+        let cancelled = stored(Some("2026-12-12T23:30:00Z"));
+        let found = cancelled.window.touching([all, cancelled.force()]);
+        assert_eq!(found.len(), 4, "of the nights of four days: {found:?}");
+        let told: Vec<[String; 2]> = cancelled
+            .declared(all, None)
+            .iter()
+            .map(|d| [d.from, d.to].map(|at| format_utc(at)[5..16].to_owned()))
+            .collect();
+        let cut = [
+            ["12-10T00:30", "12-10T01:00"],
+            ["12-10T23:00", "12-11T01:00"],
+            ["12-11T23:00", "12-12T01:00"],
+            ["12-12T23:00", "12-12T23:30"],
+        ];
+        assert_eq!(told, cut);
+        // One that touches a period only before it was recorded is told as before.
+        let night = Span::new(0, utc("2026-12-10T00:00:00Z"));
+        assert_eq!(stored(None).declared(night, None).len(), 1);
+        assert!(stored(None).in_force(night).is_empty());
     }
 
     #[test]

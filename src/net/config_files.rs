@@ -13,7 +13,7 @@ use crate::judgement::zones::Zones;
 use crate::words::people;
 
 /// Larger files are no config of ours.
-const FILE_LIMIT: u64 = 64 << 20;
+pub const FILE_LIMIT: u64 = 64 << 20;
 
 pub struct Files;
 

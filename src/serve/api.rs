@@ -6,9 +6,9 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::listener::making::{Unmade, write_list};
+use super::listener::making::{Unmade, write_list, write_lists};
 use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of, timeline_parts};
-use crate::account::shown::{ShownComponent, ShownTimeline};
+use crate::account::shown::{ShownComponent, ShownTimeline, ShownWindow};
 use crate::engine::board::{Board, Entry, LastProbe};
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;
@@ -276,15 +276,21 @@ pub fn timeline(
     reader: &HistoryReader,
     board: &Board,
     period: Span,
+    now: UtcMs,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
-    let (period, components, windows) = timeline_parts(reader, &parts_of(reader, board)?, period)?;
-    let frame = json!(ShownTimeline::of(period, &[], &windows));
+    let parts = parts_of(reader, board)?;
+    let (period, components, windows) = timeline_parts(reader, &parts, period, now)?;
+    let frame = json!(ShownTimeline::of(period, &[], &[]));
     Ok(move |out: &mut dyn Write| {
-        write_list(
+        let mut components = components.iter().map(|c| json!(ShownComponent::of(c)));
+        let mut windows = windows.iter().map(|w| json!(ShownWindow::of(w)));
+        write_lists(
             out,
             &frame,
-            "components",
-            components.iter().map(|c| json!(ShownComponent::of(c))),
+            &mut [
+                ("components", &mut components),
+                ("maintenance", &mut windows),
+            ],
         )
     })
 }

@@ -360,7 +360,8 @@ async fn timeline(
     }
     json(
         ask(state, &line, move |state, reader| {
-            Ok(api::timeline(reader, &state.board, Span::new(from, to))?)
+            let period = Span::new(from, to);
+            Ok(api::timeline(reader, &state.board, period, now())?)
         })
         .await,
     )

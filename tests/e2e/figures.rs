@@ -79,6 +79,47 @@ async fn what_is_not_seen_is_one_figure_on_every_surface() {
     assert_eq!(exported["components"][0]["not_seen_below_ms"], ms);
 }
 
+/// A window that repeats has no last occurrence; what is asked for does not decide how many are
+/// made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeline_tells_of_maintenance_at_most_400_days_ahead() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!(
+        "{QUICK}[[endpoint]]\nname = \"shop\"\nprobe.tcp = \"127.0.0.1:{}\"\n[[maintenance]]\nid \
+            = \"w\"\nstart = \"2020-01-05T02:00\"\ntime_zone = \"UTC\"\nduration = \"2h\"\nevery \
+            = [\"Sun\"]\nreason = \"patches\"\n",
+        closed_port()
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("shop", "down").await;
+    let format = probity::words::format_utc;
+    let day = 86_400_000;
+    let now = probity::net::clock::Clock::Real.read().utc_ms;
+    let (_, state) = place(directory.path());
+    let from = format(now);
+    let exported = |to: &str| -> Value {
+        let period = ["--from", &from, "--to", to];
+        let args = [&["export", "timeline", "--state-dir", &state], &period[..]].concat();
+        serde_json::from_str(&told(&args)).expect("JSON")
+    };
+    for (days, least, most) in [(40, 5, 6), (3650, 57, 58)] {
+        let to = format(now + days * day);
+        let path = format!("/api/v1/timeline?from={from}&to={to}");
+        let of_api = daemon.json(&path).await;
+        for timeline in [of_api, exported(&to)] {
+            let windows = timeline["maintenance"].as_array().expect("a list");
+            assert!(
+                (least..=most).contains(&windows.len()),
+                "{days}: {} windows",
+                windows.len()
+            );
+            let last = windows.last().and_then(|w| w["from"].as_str());
+            assert!(last <= Some(&format(now + 401 * day)), "{last:?}");
+            assert!(timeline["to"].as_str() < Some(&format(now + day)));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_excluded_outage_is_marked_wherever_it_is_listed() {
     let directory = tempfile::tempdir().expect("a directory");

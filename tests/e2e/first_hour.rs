@@ -1,10 +1,12 @@
 //! What an operator meets in the first hour: files of the wrong owner, backups that cannot be made,
 //! a config that is refused, and what `check` says of this host.
 
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use super::cli::probity;
 use super::daemon::{Daemon, QUICK, run, write_config};
@@ -396,6 +398,40 @@ fn check_says_what_a_start_on_this_host_would_meet() {
     let both = config.to_str().expect("UTF-8");
     let (code, said) = at_the_shell(directory.path(), &["check", both, "--config", both]);
     assert_eq!(code, Some(64), "{said}");
+}
+
+/// It never ends its answer: a byte each 100 ms, for ten seconds.
+#[test]
+fn check_does_not_wait_for_a_neighbour_that_drips() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = taken.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut stream in taken.incoming().flatten() {
+            let gap = Some(Duration::from_millis(100));
+            stream.set_read_timeout(gap).expect("set");
+            let mut dripped = 0;
+            while dripped < 100 && stream.write_all(b"x").is_ok() {
+                dripped += 1;
+                let _ = stream.read(&mut [0; 1024]);
+            }
+        }
+    });
+    let config = write_config(directory.path(), port, &one_endpoint());
+    let began = std::time::Instant::now();
+    let (code, said) = at_the_shell(
+        directory.path(),
+        &["check", config.to_str().expect("UTF-8")],
+    );
+    assert!(
+        code == Some(0) && said.contains("another program listens"),
+        "{code:?} {said}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

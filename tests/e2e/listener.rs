@@ -1,7 +1,9 @@
 //! The daemon's own listener against clients that it must bound: each cap by real sockets.
 
-use std::iter::repeat;
+use std::iter::{repeat, repeat_n};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::daemon::{Daemon, http, write_config};
 use super::program::program_after;
 use super::serve::{closed_port, send_apart};
+use super::waiting::until;
 
 /// Longer than any wait of these tests should be.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -755,6 +758,74 @@ async fn slow_readers_that_were_prompt_before_take_no_place_from_a_scraper() {
     let answer = asked(&daemon, 200, GET_OWN).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     drop(readers);
+}
+
+/// Asks ahead without a pause, takes each answer, and comes back when its connection is ended. It
+/// counts itself when it has been answered for the first time.
+async fn asks_ahead(from: u8, port: u16, answered: Arc<AtomicUsize>) {
+    let mut is_new = true;
+    let batch = b"HEAD /runbook HTTP/1.1\r\nHost: a\r\n\r\n".repeat(300);
+    loop {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind(SocketAddr::from(([127, 0, 0, from], 0)))
+            .expect("bound");
+        let Ok(mut stream) = socket.connect(([127, 0, 0, 1], port).into()).await else {
+            continue;
+        };
+        let (mut read, mut write) = stream.split();
+        let asking = async { while write.write_all(&batch).await.is_ok() {} };
+        let taking = async {
+            let mut piece = [0; 65536];
+            while read.read(&mut piece).await.is_ok_and(|count| count > 0) {
+                answered.fetch_add(usize::from(std::mem::take(&mut is_new)), Ordering::Relaxed);
+            }
+        };
+        tokio::select! {
+            () = asking => {}
+            () = taking => {}
+        }
+    }
+}
+
+/// Thirteen addresses held all 512 places so: no connection was ever between two requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_sent_ahead_shut_out_no_trusted_peer_and_no_scraper() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(
+        directory.path(),
+        "max_connections = 32\nmax_connections_per_peer = 8\ntrusted = [\"127.0.0.9\"]",
+    )
+    .await;
+    for from in [200, 20] {
+        let answer = asked(&daemon, from, GET_OWN).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    // Strangers take what is not kept, and one of good standing what is.
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut busy = Vec::new();
+    for (peers, each, all) in [(2..6, 7, 28), (20..21, 4, 32)] {
+        for from in peers.flat_map(|from| repeat_n(from, each)) {
+            busy.push(tokio::spawn(asks_ahead(
+                from,
+                daemon.port,
+                answered.clone(),
+            )));
+        }
+        until(
+            PATIENCE,
+            || "not each has a place".into(),
+            || async { answered.load(Ordering::Relaxed) == all },
+        )
+        .await;
+    }
+    for (from, who) in [(9, "a trusted peer"), (200, "a scraper")] {
+        for n in 0..10 {
+            let answer = asked(&daemon, from, GET_OWN).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{who}, {n}: {answer}");
+        }
+    }
+    busy.iter().for_each(|one| one.abort());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,7 +34,12 @@ fn told(output: Output) -> (Option<i32>, String) {
 
 /// How a daemon ends that should not start, within ten seconds.
 fn started(config: &Path) -> (Option<i32>, String) {
-    let child = run(config)
+    ended(run(config))
+}
+
+/// What a command says that ends by itself soon.
+fn ended(mut command: Command) -> (Option<i32>, String) {
+    let child = command
         .stderr(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -45,7 +50,7 @@ fn started(config: &Path) -> (Option<i32>, String) {
         .recv_timeout(std::time::Duration::from_secs(10))
         .unwrap_or_else(|_| {
             sh(&format!("kill -9 {pid}"));
-            panic!("it has started")
+            panic!("it goes on")
         });
     told(output.expect("ended"))
 }
@@ -662,6 +667,14 @@ async fn a_named_pipe_is_no_file_and_makes_nobody_wait() {
             "{}: {code:?} {said}",
             file.display()
         );
+        // Commands that ask the daemon look for its place in a config that cannot be read.
+        for (name, code) in [("reload", 69), ("status", 78)] {
+            let mut command = program();
+            command.arg(name).arg("--config").arg(&main);
+            if *file == main {
+                assert_eq!(ended(command).0, Some(code), "{name}");
+            }
+        }
         std::fs::remove_file(file).expect("removed");
         std::fs::write(file, text).expect("put back");
         set(file, 0o600);

@@ -275,11 +275,10 @@ impl Written {
         let (sent, kind) = (&args.sent, kind.as_str());
         for header in &sent.header {
             let Some((name, value)) = header.split_once(':') else {
-                return Err(given::out_of_range(
-                    "header",
-                    header,
-                    "'Name: value', such as 'Accept: text/html'",
-                ));
+                // Without the text: it may hold a secret.
+                return Err(usage(format_args!(
+                    "a --header has no colon. Write 'Name: value', such as 'Accept: text/html'"
+                )));
             };
             let (name, value) = (name.trim(), value.trim());
             let key = format!("probe.{kind}.headers.{}", toml(name));

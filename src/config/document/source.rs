@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::secret::names::is_secret_name;
 use crate::judgement::zones::Zones;
 use crate::words::is_invisible;
 
@@ -62,8 +61,7 @@ impl ConfigInputs for OneText<'_> {
     }
 }
 
-/// All faults, a paragraph each, with the line that is meant and their number: for a person at a
-/// terminal.
+/// All faults, a paragraph each, with the key that is meant and their number: for a person.
 pub fn show_faults(faults: &[Fault]) -> String {
     summed(faults, |fault| fault.shown(&fault.excerpt))
 }
@@ -89,8 +87,8 @@ pub struct Fault {
     pub column: usize,
     pub problem: String,
     pub advice: String,
-    /// The line with a caret under the column, for a terminal. Empty where there is none, or where
-    /// it may hold a secret.
+    /// The line with a caret under the column, for a person. Its value is left out unless the
+    /// problem quotes it. Empty where there is none.
     #[serde(skip)]
     pub excerpt: String,
 }
@@ -229,15 +227,6 @@ impl Source {
         self.hidden.borrow_mut().extend(lines);
     }
 
-    /// The line that begins the table of a line, from 1.
-    fn table_of(&self, line: usize) -> &str {
-        let before = self.text.lines().take(line);
-        before
-            .filter(|text| text.trim_start().starts_with('['))
-            .last()
-            .unwrap_or_default()
-    }
-
     pub fn take_faults(&self) -> Vec<Fault> {
         let mut faults = self.faults.take();
         let hidden = self.hidden.borrow();
@@ -247,47 +236,59 @@ impl Source {
                 .checked_sub(1)
                 .and_then(|n| self.line_starts.get(n));
             let line = start.and_then(|start| self.text.get(*start..)?.lines().next());
-            let table = self.table_of(fault.line);
-            let line = line.filter(|line| {
-                !hidden.contains(&fault.line)
-                    && !may_be_secret(line)
-                    && (!line.contains("://") || is_about_targets(table, line))
-            });
-            if let Some(line) = line {
-                fault.excerpt = excerpt(line, (fault.line, fault.column));
+            let line = line.filter(|_| !hidden.contains(&fault.line));
+            let before = start.map_or("", |start| &self.text[..*start]);
+            if let Some(line) = line.filter(|_| !is_inside_a_text(before)) {
+                fault.excerpt = excerpt(line, (fault.line, fault.column), &fault.problem);
             }
         }
         faults
     }
 }
 
-/// Whether a URL in this line is the target of a probe. Those of receivers are secrets as a whole,
-/// also where a key is misspelt or a quote is missing.
-fn is_about_targets(table: &str, line: &str) -> bool {
-    let tables = ["endpoint", "group", "defaults", "witness"];
-    line.contains("probe") || tables.iter().any(|name| table.contains(name))
+/// Whether a text of several lines, which may be a secret, is open at the end of this.
+fn is_inside_a_text(before: &str) -> bool {
+    let count = |quotes| before.matches(quotes).count();
+    count("\"\"\"") % 2 == 1 || count("'''") % 2 == 1
 }
 
-/// Whether a line looks as if a secret were written in it: a key that says so, or the user or the
-/// query of a URL.
-fn may_be_secret(line: &str) -> bool {
-    let mut words = line.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
-    let has_address = |rest: &str| rest.contains(['@', '?']);
-    words.any(is_secret_name)
-        || line
-            .split_once("://")
-            .is_some_and(|(_, rest)| has_address(rest))
+/// What is shown of a line, and its caret: the head of a table, or a key. Its value may be a
+/// secret, whatever the key is, and is shown only where the problem quotes all of it.
+fn without_secrets(line: &str, column: usize, problem: &str) -> Option<(String, usize)> {
+    let is_name = |c: char| c.is_alphanumeric() || "_-.".contains(c) || c.is_whitespace();
+    let is_head = |c: char| is_name(c) || "[]".contains(c);
+    if line.trim_start().starts_with('[') {
+        return Some((line.to_owned(), column)).filter(|_| line.chars().all(is_head));
+    }
+    let (key, value) = line.split_once('=')?;
+    // Without the blank it may be the end of a secret in base64.
+    let is_key = key.ends_with(char::is_whitespace) && !key.trim().is_empty();
+    if !is_key || !key.chars().all(is_name) {
+        return None;
+    }
+    let value = value.trim().trim_matches(['"', '\'']);
+    let is_quoted = ["`", "\""]
+        .iter()
+        .any(|mark| problem.contains(&format!("{mark}{value}{mark}")));
+    if is_quoted {
+        return Some((line.to_owned(), column));
+    }
+    let most = key.chars().count() + 3;
+    Some((format!("{key}= \u{2026}"), column.min(most)))
 }
 
 /// A line with its number, and a caret under the column. Of a long one, what is around the caret.
-fn excerpt(line: &str, (number, column): (usize, usize)) -> String {
+fn excerpt(line: &str, (number, column): (usize, usize), problem: &str) -> String {
     const WIDTH: usize = 80;
     const BEFORE: usize = 50;
     let visible = |c: char| if is_invisible(c) { ' ' } else { c };
-    let length = line.chars().count();
-    if column > length + 1 || line.trim().is_empty() {
+    if column > line.chars().count() + 1 {
         return String::new();
     }
+    let Some((line, column)) = without_secrets(line, column, problem) else {
+        return String::new();
+    };
+    let length = line.chars().count();
     let skipped = if length > WIDTH {
         column.saturating_sub(BEFORE)
     } else {
@@ -334,21 +335,21 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shown(text: &str, at: usize) -> String {
+    fn shown(text: &str, at: usize, problem: &str) -> String {
         let source = Source::new(Path::new("a.toml"), text.into());
-        source.fault(&(at..at + 1), "wrong", "Mend it.");
+        source.fault(&(at..at + 1), problem, "Mend it.");
         show_faults(&source.take_faults())
     }
 
     #[test]
     fn a_fault_shows_its_line_with_a_caret_under_the_column() {
         assert_eq!(
-            shown("a = 1\n\tö = \"x\" # y  \n", 12),
-            "a.toml:2:6: wrong\n  2 |  ö = \"x\" # y\n    |      ^\n    Mend it.\n1 fault in the \
-                config"
+            shown("a = 1\n\tö = \"x\"  \n", 12, "wrong: \"x\""),
+            "a.toml:2:6: wrong: \"x\"\n  2 |  ö = \"x\"\n    |      ^\n    Mend it.\n1 fault in \
+                the config"
         );
-        let long = format!("a = \"{}!{}\"", "x".repeat(200), "y".repeat(200));
-        let text = shown(&long, 205);
+        let long = format!("{}!{}", "x".repeat(100), "y".repeat(100));
+        let text = shown(&format!("a = \"{long}\""), 105, &format!("wrong: `{long}`"));
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].chars().count() < 90, "{text}");
         let at = |line: &str, c| line.chars().position(|found| found == c);
@@ -358,7 +359,20 @@ mod tests {
             "{text}"
         );
         // The end of the text, and a file as a whole.
-        assert!(!shown("a = \"\n\n", 6).contains('|'));
+        assert!(!shown("a = \"\n\n", 6, "wrong").contains('|'));
+        // A head, a key, and a value that is not quoted.
+        for (text, at, lines) in [
+            (" [sla.s]", 1, "  1 |  [sla.s]\n    |  ^\n"),
+            ("kye = \"hunter2\"", 0, "  1 | kye = …\n    | ^\n"),
+            (
+                "kye = { a = \"hunter2\" }",
+                14,
+                "  1 | kye = …\n    |       ^\n",
+            ),
+        ] {
+            let text = shown(text, at, "wrong: `hunter`");
+            assert!(text.contains(lines), "{text}");
+        }
     }
 
     #[test]
@@ -368,8 +382,20 @@ mod tests {
             "headers = { X-Api-Key = \"hunter2\" }",
             "url = \"https://u:hunter2@shop.example/\"",
             "url = \"https://shop.example/?x=hunter2\"",
+            "probe.tcp = \"u:hunter2@h\"",
+            "probe.http = \"https://shop.example/#hunter2\"",
+            "tokn = \"hunter2\"",
+            "[listen] # hunter2",
+            "tokn \"hunter2\"",
+            "\"hunter2\"",
+            "hunter2=",
+            "a = 1 # hunter2",
         ] {
-            assert!(!shown(line, 3).contains("hunter2"), "{line}");
+            let text = shown(line, 3, "wrong: `u:***@h`");
+            assert!(!text.contains("hunter2"), "{line}");
+        }
+        for text in ["k = \"\"\"\nhunter2 = b\n", "k = '''\nhunter2 = b\n"] {
+            assert!(!shown(text, 9, "wrong").contains("hunter2"), "{text}");
         }
         let source = Source::new(
             Path::new("a.toml"),
@@ -381,7 +407,7 @@ mod tests {
         let faults = source.take_faults();
         assert_eq!(
             show_faults(&faults),
-            "a.toml:1:1: wrong\n  1 | a = 1\n    | ^\na.toml:3:3: wrong\n2 faults in the config"
+            "a.toml:1:1: wrong\n  1 | a = …\n    | ^\na.toml:3:3: wrong\n2 faults in the config"
         );
         assert_eq!(
             show_faults_only(&faults),

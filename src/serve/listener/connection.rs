@@ -94,7 +94,8 @@ impl Connection {
                 ahead = Vec::new();
             }
             phase = ConnectionPhase::Idle;
-            // Pipelined requests take turns with other connections.
+            // Pipelined requests take turns with other connections, and keep no place.
+            self.connections.enters(self.seat, ConnectionPhase::Ahead);
             tokio::task::yield_now().await;
         }
     }

@@ -178,18 +178,29 @@ pub fn write_list(
     out: &mut dyn Write,
     frame: &Value,
     key: &str,
-    items: impl Iterator<Item = Value>,
+    mut items: impl Iterator<Item = Value>,
 ) -> Result<(), Unmade> {
-    let mut items = Some(items);
+    write_lists(out, frame, &mut [(key, &mut items)])
+}
+
+/// A list of an answer with its key.
+type KeyedItems<'i> = (&'i str, &'i mut dyn Iterator<Item = Value>);
+
+/// The same of an object with several long lists.
+pub fn write_lists(
+    out: &mut dyn Write,
+    frame: &Value,
+    lists: &mut [KeyedItems],
+) -> Result<(), Unmade> {
     let mut before = "{";
     for (name, value) in frame.as_object().into_iter().flatten() {
         out.write_all(before.as_bytes())?;
         before = ",";
         serde_json::to_writer(&mut *out, name)?;
         out.write_all(b":")?;
-        match items.take_if(|_| name == key) {
+        match lists.iter_mut().find(|(key, _)| name == key) {
             None => serde_json::to_writer(&mut *out, value)?,
-            Some(items) => write_items(out, items)?,
+            Some((_, items)) => write_items(out, items)?,
         }
     }
     Ok(out.write_all(b"}\n")?)

@@ -7,7 +7,9 @@
 //! Whoever does not read could keep all places otherwise, with an address for each. So a connection
 //! whose answer is late, because its reader does not take it, makes room as well, and before those
 //! that wait, but not for a stranger. Where there is none of these, one that has been answered for
-//! more than a second makes room for a peer of a better standing.
+//! more than a second without a pause makes room for a peer of a better standing, and for an equal
+//! that has no connection where its own peer has several. Requests that were sent ahead keep no
+//! place from known peers: between two of them a connection makes room as one that waits.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -27,8 +29,11 @@ const GOOD_CONNECTIONS: usize = 8;
 const BAD_FOR_MS: Ms = 60_000;
 /// One in so many places is kept.
 const KEPT: usize = 8;
-/// An answer that takes longer waits for its reader.
+/// An answer that takes longer waits for its reader; answers one after the other without a pause
+/// are one.
 const SLOW_MS: Ms = 1000;
+/// Who asks for the next answer sooner has made no pause.
+const PAUSE_MS: Ms = 100;
 /// An answer that has waited for its reader for so long, in sum, is late.
 pub const LATE_MS: Ms = 50;
 
@@ -37,6 +42,8 @@ pub const LATE_MS: Ms = 50;
 pub enum ConnectionPhase {
     /// Between two requests.
     Idle,
+    /// Between two requests, the next of which was sent before the last was answered.
+    Ahead,
     /// Has not sent a whole head yet.
     Unfinished,
     /// Its request is being answered.
@@ -53,6 +60,8 @@ struct Seat<H> {
     asker: Asker,
     phase: ConnectionPhase,
     since_ms: Ms,
+    /// Since when it has been answered without a pause; nothing before its first request.
+    busy_ms: Option<Ms>,
     pace: ReaderPace,
     /// What ends the connection.
     handle: Option<H>,
@@ -120,11 +129,13 @@ impl<H> ConnectionTable<H> {
         now_ms: Ms,
     ) -> Result<Admitted<H>, Refusal> {
         let mut asker = self.asker(peer, now_ms);
-        if let Some(standing) = trusted {
+        let own = self.peers.get(&peer).map_or(0, |known| known.open);
+        // With this one it has too many.
+        let many = (own >= GOOD_CONNECTIONS).then_some(PeerStanding::Unknown);
+        if let Some(standing) = trusted.or(many) {
             (asker.standing, asker.since_ms) = (standing, 0);
         }
         let standing = asker.standing;
-        let own = self.peers.get(&peer).map_or(0, |known| known.open);
         let kept = if standing == PeerStanding::Unknown {
             bounds.connections / KEPT
         } else {
@@ -138,7 +149,7 @@ impl<H> ConnectionTable<H> {
         } else if self.seats.len() >= (bounds.connections - kept).max(1) {
             Some(
                 self.who_makes_room(own, standing)
-                    .or_else(|| self.who_reads_slowly(standing, now_ms))
+                    .or_else(|| self.who_takes_long(own, standing, now_ms))
                     .ok_or(Refusal::Connections)?,
             )
         } else {
@@ -152,6 +163,7 @@ impl<H> ConnectionTable<H> {
                 asker,
                 phase: ConnectionPhase::Unfinished,
                 since_ms: now_ms,
+                busy_ms: None,
                 pace: ReaderPace::InTime,
                 handle: None,
             },
@@ -181,9 +193,18 @@ impl<H> ConnectionTable<H> {
             self.asker(before.peer, now_ms)
         };
         if let Some(seat) = self.seats.get_mut(&seat) {
+            if seat.phase == ConnectionPhase::Idle
+                && now_ms.saturating_sub(seat.since_ms) >= PAUSE_MS
+            {
+                seat.busy_ms = None;
+            }
             (seat.phase, seat.since_ms, seat.asker) = (phase, now_ms, asker);
-            if phase == ConnectionPhase::Idle {
-                seat.pace = ReaderPace::InTime;
+            match phase {
+                ConnectionPhase::Idle => seat.pace = ReaderPace::InTime,
+                ConnectionPhase::Answering => {
+                    seat.busy_ms.get_or_insert(now_ms);
+                }
+                ConnectionPhase::Ahead | ConnectionPhase::Unfinished => {}
             }
         }
     }
@@ -286,12 +307,17 @@ impl<H> ConnectionTable<H> {
     /// first, of the peer with the most, of the one that became prompt last, the one that has
     /// waited longest. Never one of a peer that has fewer connections, or a better standing.
     fn who_makes_room(&self, own: usize, standing: PeerStanding) -> Option<u64> {
-        let is_late =
-            |seat: &Seat<H>| standing > PeerStanding::Unknown && seat.pace == ReaderPace::Late;
-        let waiting = self.seats.iter().filter(|(_, seat)| {
-            (seat.phase != ConnectionPhase::Answering || is_late(seat))
-                && seat.asker.standing <= standing
-        });
+        let makes_room = |seat: &Seat<H>| match seat.phase {
+            ConnectionPhase::Idle | ConnectionPhase::Unfinished => true,
+            // For a stranger only the two above do.
+            _ if standing == PeerStanding::Unknown => false,
+            ConnectionPhase::Ahead => true,
+            ConnectionPhase::Answering => seat.pace == ReaderPace::Late,
+        };
+        let waiting = self
+            .seats
+            .iter()
+            .filter(|(_, seat)| makes_room(seat) && seat.asker.standing <= standing);
         let with_open = waiting.map(|(id, seat)| {
             (
                 id,
@@ -316,17 +342,30 @@ impl<H> ConnectionTable<H> {
         .map(|(id, ..)| *id)
     }
 
-    /// Of those of a lower standing that are being answered, the one that has taken longest, if it
-    /// has taken long.
-    fn who_reads_slowly(&self, standing: PeerStanding, now_ms: Ms) -> Option<u64> {
-        let is_slow = |seat: &Seat<H>| {
-            seat.phase == ConnectionPhase::Answering
-                && seat.asker.standing < standing
-                && now_ms.saturating_sub(seat.since_ms) >= SLOW_MS
+    /// Of those of a lower standing that are being answered, the one that has taken longest without
+    /// a pause, if it has taken long. For the only connection of a known peer also one of an equal
+    /// that has others.
+    fn who_takes_long(&self, own: usize, standing: PeerStanding, now_ms: Ms) -> Option<u64> {
+        let has_others = |seat: &Seat<H>| {
+            let known = self.peers.get(&seat.asker.peer);
+            known.is_some_and(|known| known.open > 1)
         };
-        let slow = self.seats.iter().filter(|(_, seat)| is_slow(seat));
-        slow.min_by_key(|(id, seat)| (seat.asker.standing, seat.since_ms, **id))
-            .map(|(id, _)| *id)
+        let is_only = own == 0 && standing > PeerStanding::Unknown;
+        let may = |seat: &Seat<H>| {
+            seat.asker.standing < standing
+                || is_only && seat.asker.standing == standing && has_others(seat)
+        };
+        let busy = self.seats.iter().filter_map(|(id, seat)| {
+            let since = seat
+                .busy_ms
+                .filter(|_| seat.phase == ConnectionPhase::Answering)?;
+            (may(seat) && now_ms.saturating_sub(since) >= SLOW_MS).then_some((
+                seat.asker.standing,
+                since,
+                *id,
+            ))
+        });
+        busy.min().map(|(.., id)| id)
     }
 
     fn longest_waiting_of(&self, peer: Peer) -> Option<u64> {
@@ -337,7 +376,9 @@ impl<H> ConnectionTable<H> {
             .map(|(id, _)| *id)
     }
 
-    /// The record of a peer; one without a connection makes room, the longest unseen first.
+    /// The record of a peer; one without a connection makes room. First one that is not prompt, the
+    /// longest unseen; of those that are, the one that has been for the shortest time: newcomers,
+    /// however many, make nobody unknown who has scraped for longer.
     fn remember(&mut self, peer: Peer, now_ms: Ms) -> &mut PeerRecord {
         if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&peer) {
             let useless = |known: &PeerRecord| {
@@ -351,7 +392,13 @@ impl<H> ConnectionTable<H> {
                 .peers
                 .iter()
                 .filter(|(_, known)| known.open == 0)
-                .min_by_key(|(peer, known)| (known.good_ms, **peer));
+                .min_by_key(|(peer, known)| {
+                    let prompt = known.prompt_ms;
+                    let lasting =
+                        prompt.filter(|(_, last)| now_ms.saturating_sub(*last) < GOOD_FOR_MS);
+                    let proven_ms = lasting.map(|(first, last)| last - first);
+                    (proven_ms, known.good_ms, **peer)
+                });
             if self.peers.len() >= MOST_PEERS
                 && let Some(oldest) = oldest.map(|(peer, _)| *peer)
             {
@@ -561,7 +608,8 @@ mod tests {
             .collect();
         assert_eq!(
             standings,
-            [vec![PeerStanding::Good; 9], vec![PeerStanding::Unknown]].concat()
+            [vec![PeerStanding::Good; 8], vec![PeerStanding::Unknown; 2]].concat(),
+            "the new one counts"
         );
     }
 
@@ -673,6 +721,93 @@ mod tests {
         table.was_prompt(peer(2), 31 + GOOD_FOR_MS);
         let after = table.asker(peer(2), 31 + GOOD_FOR_MS).since_ms;
         assert_eq!(after, 31 + GOOD_FOR_MS, "it was too long ago");
+    }
+
+    #[test]
+    fn requests_sent_ahead_keep_no_place_from_a_known_peer() {
+        let mut table = ConnectionTable::default();
+        for n in 1..=4 {
+            if n != 2 {
+                table.was_prompt(peer(n), 0);
+            }
+            let seat = seated(&mut table, peer(n), 0);
+            table.enters(seat, ConnectionPhase::Answering, 0);
+        }
+        table.was_prompt(peer(9), 0);
+        assert!(admit(&mut table, peer(9), None, FOUR, 500).is_err());
+        let ahead = *table.seats.keys().nth(1).expect("a seat");
+        table.enters(ahead, ConnectionPhase::Ahead, 500);
+        let stranger = admit(&mut table, peer(8), None, FOUR, 500);
+        assert_eq!(stranger, Err(Refusal::Connections));
+        let (_, displaced) = admit(&mut table, peer(9), None, FOUR, 500).expect("a place");
+        assert_eq!(displaced, Some(peer(2)), "between two of its requests");
+    }
+
+    #[test]
+    fn answers_without_a_pause_are_one_long_answer() {
+        let trusted = Some(PeerStanding::Trusted);
+        let taken = |pause_ms| {
+            let mut table = ConnectionTable::default();
+            for n in 1..=4 {
+                let seat = seated(&mut table, peer(n), 0);
+                for at in [0, 300, 600, 900, 1200] {
+                    table.enters(seat, ConnectionPhase::Answering, at);
+                    table.enters(seat, ConnectionPhase::Idle, at + 290 - pause_ms);
+                    table.enters(seat, ConnectionPhase::Unfinished, at + 290);
+                }
+                table.enters(seat, ConnectionPhase::Answering, 1490);
+            }
+            admit(&mut table, peer(9), trusted, FOUR, 1500).map(|(_, displaced)| displaced)
+        };
+        assert_eq!(taken(PAUSE_MS - 1), Ok(Some(peer(1))));
+        assert_eq!(taken(PAUSE_MS), Err(Refusal::Connections));
+    }
+
+    #[test]
+    fn a_known_peer_without_a_connection_takes_one_of_an_equal_that_has_several() {
+        let prompt = |pairs: bool| {
+            let mut table = ConnectionTable::default();
+            for n in 1..=4 {
+                let who = peer(if pairs { n / 2 } else { n });
+                table.was_prompt(who, 0);
+                let seat = seated(&mut table, who, 0);
+                table.enters(seat, ConnectionPhase::Answering, u64::from(n));
+            }
+            table.was_prompt(peer(9), 0);
+            table
+        };
+        let mut table = prompt(true);
+        assert!(admit(&mut table, peer(9), None, FOUR, 999).is_err());
+        let stranger = admit(&mut table, peer(8), None, FOUR, 5000);
+        assert_eq!(stranger, Err(Refusal::Connections));
+        let (seat, displaced) = admit(&mut table, peer(9), None, FOUR, 5000).expect("a place");
+        assert_eq!(displaced, Some(peer(1)), "peers 0 and 2 have one each");
+        table.enters(seat, ConnectionPhase::Answering, 5000);
+        assert!(
+            admit(&mut table, peer(9), None, FOUR, 9000).is_err(),
+            "it has one"
+        );
+        assert!(admit(&mut prompt(false), peer(9), None, FOUR, 9000).is_err());
+    }
+
+    #[test]
+    fn newcomers_do_not_make_a_scraper_unknown_that_has_been_prompt_for_longer() {
+        let mut table: ConnectionTable<()> = ConnectionTable::default();
+        for at in [0, 15_000, 30_000] {
+            table.was_prompt(peer(1), at);
+        }
+        for n in 0..2 * MOST_PEERS as u32 {
+            table.behaved_well(peer(100 + n), 40_000);
+        }
+        assert_eq!(table.standing(peer(1), 40_001), PeerStanding::Prompt);
+        for at in [40_000, 45_000] {
+            for n in 0..2 * MOST_PEERS as u32 {
+                table.was_prompt(peer(100 + n), at);
+            }
+        }
+        assert!(table.peers.len() <= MOST_PEERS);
+        assert_eq!(table.asker(peer(1), 45_001).since_ms, 0);
+        assert_eq!(table.standing(peer(1), 45_001), PeerStanding::Prompt);
     }
 
     #[test]
