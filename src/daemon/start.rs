@@ -31,6 +31,7 @@ use crate::judgement::maintenance::Stored;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::zones;
+use crate::net::bounded;
 use crate::net::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::config_files::{Files, Unread, WithoutSecrets};
 use crate::serve::listener::bind;
@@ -85,15 +86,19 @@ pub fn state_directory(plan: &Plan, config: &Path) -> PathBuf {
 
 /// The same of a config with faults, as far as its text says it: to ask the daemon that runs.
 pub fn likely_state_directory(config: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let text = text_of(config).unwrap_or_default();
     let named = state_dir_in(&text).map(PathBuf::from);
     let given = std::env::var_os("STATE_DIRECTORY");
     directory_of(named.as_deref(), given.as_deref(), config)
 }
 
+fn text_of(config: &Path) -> Option<String> {
+    String::from_utf8(bounded::of_this_host(config).ok()?).ok()
+}
+
 /// And the address at which the daemon listens that runs; nothing where the text does not say it.
 pub fn likely_listen_address(config: &Path) -> Option<SocketAddr> {
-    let text = std::fs::read_to_string(config).ok()?;
+    let text = text_of(config)?;
     listen_in(&text)?.parse().ok()
 }
 

@@ -6,6 +6,7 @@
 mod above;
 pub mod apart;
 pub mod authorities;
+pub mod bounded;
 pub mod budget;
 pub mod certificate;
 pub mod clock;
