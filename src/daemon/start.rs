@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +31,7 @@ use crate::judgement::maintenance::Stored;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::zones;
+use crate::net::bounded;
 use crate::net::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::config_files::{FILE_LIMIT, Files, Unread, WithoutSecrets};
 use crate::net::guarded;
@@ -93,18 +93,16 @@ pub fn likely_state_directory(config: &Path) -> PathBuf {
     directory_of(named.as_deref(), given.as_deref(), config)
 }
 
+/// Of a file; a named pipe would make us wait for whoever writes to it.
+fn text_of(config: &Path) -> Option<String> {
+    let file = guarded::open(config).ok()?;
+    String::from_utf8(bounded::bytes(&file, FILE_LIMIT).ok()?).ok()
+}
+
 /// And the address at which the daemon listens that runs; nothing where the text does not say it.
 pub fn likely_listen_address(config: &Path) -> Option<SocketAddr> {
     let text = text_of(config)?;
     listen_in(&text)?.parse().ok()
-}
-
-/// Of a file; a named pipe would make us wait for whoever writes to it.
-fn text_of(config: &Path) -> Option<String> {
-    let mut text = String::new();
-    let file = guarded::open(config).ok()?;
-    file.take(FILE_LIMIT).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 /// The config's, else the service manager's, else that of an installed config, else beside us

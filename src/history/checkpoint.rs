@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::HistoryError;
 use super::chain::{canonical, hex, sha256};
+use crate::net::bounded;
 use crate::net::files::{Readers, put};
 
 /// The key's file in the state directory.
@@ -72,7 +73,7 @@ impl Signer {
             path: path.display().to_string(),
             why,
         };
-        match std::fs::read_to_string(&path) {
+        match key_text(&path) {
             Ok(text) => Self::from_hex(&text).map_err(unusable),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut seed = [0; 32];
@@ -88,7 +89,7 @@ impl Signer {
 
     /// The key that a state directory keeps, if it has one.
     pub fn kept(directory: &Path) -> Option<Self> {
-        std::fs::read_to_string(directory.join(KEY_FILE))
+        key_text(&directory.join(KEY_FILE))
             .ok()
             .and_then(|text| Self::from_hex(&text).ok())
     }
@@ -161,6 +162,11 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
         .collect()
+}
+
+fn key_text(path: &Path) -> std::io::Result<String> {
+    let text = bounded::of_this_host(path)?;
+    String::from_utf8(text).map_err(|_| std::io::ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]

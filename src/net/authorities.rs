@@ -7,7 +7,6 @@
 //! and whoever verifies against them blames no endpoint.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +18,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::guarded;
+use super::{bounded, guarded};
 use crate::config::plan::probe::CaFile;
 
 /// Certificates of one store, ready to verify against.
@@ -163,6 +162,11 @@ impl Places {
             .map(|f| (Some(f.as_path()), None))
             .chain(self.directories.iter().map(|d| (None, Some(d.as_path()))));
         for (file, directory) in places {
+            let too_large = too_large(file, directory);
+            if !too_large.is_empty() {
+                problems.extend(too_large);
+                continue;
+            }
             let found = rustls_native_certs::load_certs_from_paths(file, directory);
             problems.extend(found.errors.iter().map(ToString::to_string));
             certificates.extend(found.certs);
@@ -175,6 +179,22 @@ impl Places {
             .map(|why| format!("the system's trust store ({}): {why}", self.shown()));
         roots
     }
+}
+
+/// Files of a place that are larger than any store, and why each is not read.
+fn too_large(file: Option<&Path>, directory: Option<&Path>) -> Vec<String> {
+    let inside = directory
+        .and_then(|directory| std::fs::read_dir(directory).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    let paths = file.map(Path::to_path_buf).into_iter().chain(inside);
+    let refused = |path: PathBuf| {
+        let found = std::fs::metadata(&path).ok().filter(|m| m.is_file())?;
+        let why = bounded::refused(found.len(), bounded::OF_THIS_HOST)?;
+        Some(format!("{}: {why}", path.display()))
+    };
+    paths.filter_map(refused).collect()
 }
 
 /// All stores of one daemon.
@@ -386,17 +406,20 @@ fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
 
 /// What is in a file now, if that is something else: others must not be able to put it there.
 fn read_guarded(path: &Path, before: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    let mut file = guarded::open(path)?;
-    let mut read = || {
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        Ok((file.metadata()?, text))
+    let file = guarded::open(path)?;
+    let opened = file.metadata().map_err(|why| why.to_string())?;
+    let guarded = guarded::file(path, &opened);
+    // Of what others can change, no more is read than tells that it is as it was.
+    let limit = match &guarded {
+        Ok(()) => bounded::OF_THIS_HOST,
+        Err(why) if opened.len() != before.len() as u64 => return Err(why.clone()),
+        Err(_) => before.len() as u64,
     };
-    let (opened, text) = read().map_err(|why: std::io::Error| why.to_string())?;
+    let text = bounded::bytes(&file, limit).map_err(|why| why.to_string())?;
     if text == before {
         return Ok(None);
     }
-    guarded::file(path, &opened).map(|()| Some(text))
+    guarded.map(|()| Some(text))
 }
 
 #[cfg(test)]
@@ -564,6 +587,60 @@ mod tests {
             ),
             (2, &None)
         );
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read_and_the_modes_are_looked_at_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let own = directory.path().join("own.pem");
+        let first = authority();
+        std::fs::write(&own, &first).expect("written");
+        let file = CaFile {
+            path: own.clone(),
+            pem: Arc::from(first.as_str()),
+        };
+        // The same file as the system's bundle, and in its directory.
+        let authorities = Authorities::at(Places {
+            file: Some(own.clone()),
+            directories: vec![directory.path().to_owned()],
+        });
+        let problems = || {
+            authorities.look(std::slice::from_ref(&file));
+            (
+                authorities.system().problem.clone().unwrap_or_default(),
+                authorities
+                    .of_file(&file)
+                    .problem
+                    .clone()
+                    .unwrap_or_default(),
+            )
+        };
+        assert_eq!(problems(), Default::default());
+        let grown = std::fs::File::options()
+            .write(true)
+            .open(&own)
+            .expect("there");
+        // Sparse: it takes no room.
+        grown.set_len(300 << 20).expect("grown");
+        let (system, of_file) = problems();
+        for why in [&system, &of_file] {
+            assert!(
+                why.contains("own.pem: it has 300 MiB, and the limit is 16 MiB"),
+                "{why}"
+            );
+        }
+        let mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&own, mode).expect("set");
+        };
+        mode(0o646);
+        assert!(problems().1.contains("lets every user change it"));
+        mode(0o644);
+        grown.set_len(first.len() as u64).expect("shortened");
+        assert_eq!(problems(), Default::default());
+        // Others could change it, and did not.
+        mode(0o646);
+        assert_eq!(problems(), Default::default());
     }
 
     #[test]

@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::Metadata;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{guarded, sys, zone_data};
+use super::{bounded, guarded, sys, zone_data};
 use crate::config::ConfigInputs;
 use crate::judgement::zones::Zones;
 use crate::words::people;
@@ -226,19 +225,11 @@ impl ConfigInputs for Files {
 
 /// The text of a file that nobody else can change; `look` sees what was opened.
 fn text(path: &Path, look: impl FnOnce(&Metadata)) -> Result<String, String> {
-    let mut bytes = Vec::new();
     let file = guarded::open(path)?;
     let opened = file.metadata().map_err(|e| e.to_string())?;
     guarded::file(path, &opened)?;
     look(&opened);
-    // A buffer that grows leaves copies behind, and it may be a secret's.
-    bytes.reserve_exact(opened.len().min(FILE_LIMIT) as usize + 1);
-    file.take(FILE_LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(format!("the limit is {FILE_LIMIT} bytes"));
-    }
+    let bytes = bounded::bytes(&file, FILE_LIMIT).map_err(|e| e.to_string())?;
     let text = String::from_utf8(bytes)
         .map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
     match text.find('\0') {

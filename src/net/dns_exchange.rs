@@ -109,7 +109,8 @@ async fn over_udp(
 ) -> Exchange {
     let socket = match DatagramSocket::connected(server, None, ASKING) {
         Ok(socket) => socket,
-        Err(err) => return Exchange::Local(err),
+        Err(ProbeError::Down(Cause::ConnectRefused, _)) => return Exchange::Refused,
+        Err(halt) => return Exchange::Local(halt),
     };
     if let Err(error) = socket.send(query).await {
         return failed(&error, server);
@@ -168,6 +169,9 @@ async fn over_tcp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Ex
     match run.await {
         Ok(reply) => match answers(query, &reply) {
             Ok(()) => Exchange::Answer(reply),
+            Err(Wrong::Id) if reply.len() < 2 => {
+                Exchange::Invalid("it is shorter than a header".into())
+            }
             Err(Wrong::Id) => Exchange::Invalid("the answer is to another question".into()),
             Err(Wrong::Message(why)) => Exchange::Invalid(why.into()),
         },

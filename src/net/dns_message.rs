@@ -120,14 +120,14 @@ pub fn name_at(message: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
 /// Why bytes do not answer a question.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// They answer another, by their id.
+    /// They answer another, by their id, or are too short to have one.
     Id,
     Message(&'static str),
 }
 
 /// Whether these bytes answer the question: id, direction, and the question where it is repeated.
 pub fn answers(question: &[u8], reply: &[u8]) -> Result<(), Wrong> {
-    if reply.len() >= 2 && reply.get(..2) != question.get(..2) {
+    if reply.get(..2) != question.get(..2) {
         return Err(Wrong::Id);
     }
     if reply.len() < HEADER {
@@ -414,6 +414,11 @@ mod tests {
         assert!(matches!(answers(&asked, &reply), Err(Wrong::Message(_))));
         reply[0] = 8;
         assert_eq!(answers(&asked, &reply), Err(Wrong::Id));
+        // Who does not know the id can send these, too.
+        assert_eq!(answers(&asked, &[]), Err(Wrong::Id));
+        assert_eq!(answers(&asked, &[7]), Err(Wrong::Id));
+        let short = Wrong::Message("it is shorter than a header");
+        assert_eq!(answers(&asked, &[7, 9]), Err(short));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! ICMP echo: one socket for each family, requests and the replies that belong to them.
 //!
 //! A datagram ICMP socket is taken where the system allows it, else a raw one. Replies are matched
-//! by a random token in the payload, so that neither a reused sequence number nor another process
-//! can answer for an endpoint. Arrival is stamped by the kernel.
+//! by a random token in the payload and by the address that was asked, so that neither a reused
+//! sequence number nor another process or host can answer for an endpoint. Arrival is stamped by the kernel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ impl Echoes {
         let socket = self.socket(to.ip())?;
         let token = fastrand::u64(..);
         let (sender, receiver) = oneshot::channel();
-        let _waiting = socket.wait(token, sender);
+        let _waiting = socket.wait(token, to.ip(), sender);
         let request = request(to.ip(), socket.next_sequence(), token, size);
         if trace.stage() == Stage::Idle {
             trace.enter(Stage::Reply(Cause::IcmpTimeout));
@@ -118,7 +118,8 @@ pub struct Reply {
     pub hop_limit: Option<u8>,
 }
 
-type WaitingEchoes = Rc<RefCell<HashMap<u64, oneshot::Sender<EchoAnswer>>>>;
+/// By their tokens: who was asked, and who waits for the reply.
+type WaitingEchoes = Rc<RefCell<HashMap<u64, (IpAddr, oneshot::Sender<EchoAnswer>)>>>;
 
 struct EchoSocket {
     socket: Rc<AsyncFd<Socket>>,
@@ -179,8 +180,8 @@ impl EchoSocket {
         }))
     }
 
-    fn wait(&self, token: u64, sender: oneshot::Sender<EchoAnswer>) -> Forget {
-        self.waiting.borrow_mut().insert(token, sender);
+    fn wait(&self, token: u64, asked: IpAddr, sender: oneshot::Sender<EchoAnswer>) -> Forget {
+        self.waiting.borrow_mut().insert(token, (asked, sender));
         Forget {
             waiting: self.waiting.clone(),
             token,
@@ -218,11 +219,24 @@ async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: WaitingEchoes, f
             hop_limit = packet.get(8).copied();
             packet = ip_payload(packet);
         }
-        if let Some((token, reply)) = understood(packet, family, received.arrived_ns, hop_limit)
-            && let Some(sender) = waiting.borrow_mut().remove(&token)
-        {
-            let _ = sender.send(reply);
+        if let Some((token, heard)) = understood(packet, family, received.arrived_ns, hop_limit) {
+            give(&waiting, token, heard, received.from.map(|from| from.ip()));
         }
+    }
+}
+
+/// To the probe that waits for it. A reply counts from the address that was asked; of a group, from
+/// each member. Errors come from any router.
+fn give(waiting: &WaitingEchoes, token: u64, heard: EchoAnswer, from: Option<IpAddr>) {
+    let mut waiting = waiting.borrow_mut();
+    let is_of = |asked: IpAddr| match heard {
+        EchoAnswer::Reply(_) => asked.is_multicast() || from == Some(asked.to_canonical()),
+        EchoAnswer::Unreachable(_) => true,
+    };
+    if waiting.get(&token).is_some_and(|(asked, _)| is_of(*asked))
+        && let Some((_, sender)) = waiting.remove(&token)
+    {
+        let _ = sender.send(heard);
     }
 }
 
@@ -339,5 +353,32 @@ mod tests {
         ));
         assert!(understood(&[0, 0, 0], v4, None, None).is_none());
         assert!(understood(&[], v4, None, None).is_none());
+    }
+
+    #[test]
+    fn a_reply_counts_from_the_address_that_was_asked_and_an_error_from_any() {
+        let reply = || {
+            EchoAnswer::Reply(Reply {
+                arrived_ns: None,
+                hop_limit: None,
+            })
+        };
+        let unreachable = || EchoAnswer::Unreachable("unreachable".into());
+        let (asked, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let group = IpAddr::from([224, 0, 0, 1]);
+        for (asked, heard, from, counts) in [
+            (asked, reply(), Some(other), false),
+            (asked, reply(), None, false),
+            (asked, reply(), Some(asked), true),
+            (asked, unreachable(), Some(other), true),
+            (group, reply(), Some(other), true),
+        ] {
+            let waiting = WaitingEchoes::default();
+            let (sender, mut receiver) = oneshot::channel();
+            waiting.borrow_mut().insert(7, (asked, sender));
+            give(&waiting, 7, heard, from);
+            assert_eq!(receiver.try_recv().is_ok(), counts, "{asked} {from:?}");
+            assert_eq!(waiting.borrow().is_empty(), counts, "it goes on waiting");
+        }
     }
 }

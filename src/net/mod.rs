@@ -8,6 +8,7 @@ mod above;
 pub mod apart;
 pub mod authorities;
 pub mod body_memory;
+pub mod bounded;
 pub mod certificate;
 pub mod clock;
 pub mod clock_trust;

@@ -4,7 +4,9 @@
 //! No name server is asked: an answer of one could be forged, and a start would wait for it.
 
 use std::net::IpAddr;
+use std::path::Path;
 
+use super::bounded;
 use super::config_files::Files;
 use super::networks::{Network, network_of};
 use super::resolver_files::{Paths, parse_hosts, parse_resolv_conf};
@@ -14,7 +16,7 @@ use crate::config::ConfigInputs;
 /// case, without a dot at the end.
 pub fn own_names() -> Vec<String> {
     let paths = Paths::default();
-    let read = |path| std::fs::read(path).unwrap_or_default();
+    let read = |path: &Path| bounded::of_this_host(path).unwrap_or_default();
     names(
         &Files.host_name(),
         &read(&paths.hosts),
@@ -24,7 +26,7 @@ pub fn own_names() -> Vec<String> {
 
 /// Whether a name is this host's own, or one that its hosts file leads to loopback alone.
 pub fn is_named_so(name: &str) -> bool {
-    let hosts = std::fs::read(Paths::default().hosts).unwrap_or_default();
+    let hosts = bounded::of_this_host(&Paths::default().hosts).unwrap_or_default();
     own_names().iter().any(|own| own.eq_ignore_ascii_case(name)) || leads_to_loopback(&hosts, name)
 }
 

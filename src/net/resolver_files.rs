@@ -16,7 +16,7 @@ use hickory_proto::rr::Name;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::{apart, sys};
+use super::{apart, bounded, sys};
 
 /// How often resolv.conf and hosts are looked at for changes.
 const REREAD_AFTER: Duration = Duration::from_secs(5);
@@ -212,7 +212,7 @@ fn look_at(path: &Path) -> Look {
 /// A file that is not there is empty. That it cannot be read now (no descriptor is left, say) tells
 /// nothing of what is in it.
 fn read_if_there(path: &Path) -> Result<Vec<u8>, String> {
-    match std::fs::read(path) {
+    match bounded::of_this_host(path) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("{}: {error}", path.display())),

@@ -10,6 +10,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use tokio::io::unix::AsyncFd;
@@ -215,12 +216,11 @@ pub fn stamp_arrivals(fd: BorrowedFd) {
     switch_on(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
 }
 
-/// One datagram or piece of a stream: its length, its sender when the socket is unconnected, its
-/// arrival (CLOCK_REALTIME, ns).
+/// One datagram: its length, its sender, its arrival (CLOCK_REALTIME, ns).
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
     pub length: usize,
-    pub from: Option<std::net::IpAddr>,
+    pub from: Option<SocketAddr>,
     pub arrived_ns: Option<u64>,
     /// The IP time to live or hop limit, where the socket was asked to tell.
     pub hop_limit: Option<u8>,
@@ -261,11 +261,13 @@ pub fn receive(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<Received> {
         match i32::from(storage.ss_family) {
             libc::AF_INET => {
                 let v4: libc::sockaddr_in = std::ptr::read((&raw const storage).cast());
-                Some(std::net::IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes()))
+                let address = IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes());
+                Some((address, u16::from_be(v4.sin_port)).into())
             }
             libc::AF_INET6 => {
                 let v6: libc::sockaddr_in6 = std::ptr::read((&raw const storage).cast());
-                Some(std::net::IpAddr::from(v6.sin6_addr.s6_addr))
+                let address = IpAddr::from(v6.sin6_addr.s6_addr);
+                Some((address, u16::from_be(v6.sin6_port)).into())
             }
             _ => None,
         }
@@ -534,7 +536,7 @@ mod tests {
             .expect("sent");
         let mut buffer = [0; 16];
         let got = receive(receiver.as_fd(), &mut buffer).expect("there");
-        assert_eq!((got.length, got.from), (5, Some([127, 0, 0, 1].into())));
+        assert_eq!((got.length, got.from), (5, sender.local_addr().ok()));
         let arrived = got.arrived_ns.expect("stamped");
         assert!(arrived + 1_000_000 >= before && arrived <= KernelClock::Realtime.now_ns());
         assert_eq!(
@@ -715,10 +717,7 @@ mod tests {
                 .expect("sent");
             let mut buffer = [0; 16];
             let got = receive(receiver.as_fd(), &mut buffer).expect("there");
-            assert_eq!(
-                (got.length, got.from),
-                (16, sender.local_addr().ok().map(|a| a.ip()))
-            );
+            assert_eq!((got.length, got.from), (16, sender.local_addr().ok()));
             assert!(got.hop_limit.is_some_and(|hops| hops > 0), "{address}");
         }
     }

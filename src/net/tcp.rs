@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::probe_error::{ProbeError, connect_error, own_call};
 use super::sys::{self, KernelClock};
-use crate::words::Reason;
+use crate::words::{Cause, Reason};
 
 /// A connection, and when it came to be.
 pub struct TcpConnection {
@@ -44,6 +44,27 @@ fn has_no_address_for(to: SocketAddr) -> bool {
 /// Opens one connection; what connect() itself returns is told apart from what the network answers
 /// later.
 pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnection, ProbeError> {
+    open_from(to, source.map(|source| SocketAddr::new(source, 0))).await
+}
+
+/// Whether these are the same address and port: as its own peer, a socket has found nobody.
+pub fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    let plain = |at: SocketAddr| (at.ip().to_canonical(), at.port());
+    plain(one) == plain(other)
+}
+
+/// The kernel gave a socket the port that it asks, as nobody listens there: it has met itself.
+pub fn own_end(at: SocketAddr) -> ProbeError {
+    ProbeError::down(
+        Cause::ConnectRefused,
+        format!("the port is closed: this host chose {at} as its own end"),
+    )
+}
+
+async fn open_from(
+    to: SocketAddr,
+    source: Option<SocketAddr>,
+) -> Result<TcpConnection, ProbeError> {
     let domain = if to.is_ipv6() {
         Domain::IPV6
     } else {
@@ -61,7 +82,7 @@ pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnectio
     let _ = socket.set_tcp_nodelay(true);
     if let Some(source) = source {
         socket
-            .bind(&SocketAddr::new(source, 0).into())
+            .bind(&source.into())
             .map_err(|e| ours(e, "bind to the source address"))?;
     }
     let asked_ns = KernelClock::Boottime.now_ns();
@@ -87,6 +108,11 @@ pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnectio
             return Err(connect_error(&error));
         }
     }
+    if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
+        && is_same(local, peer)
+    {
+        return Err(own_end(peer));
+    }
     // Where nothing was sent again, the kernel's own round trip is when the answer came, not when
     // we woke.
     let now_ns = KernelClock::Boottime.now_ns();
@@ -103,4 +129,21 @@ pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnectio
         at_ns: kernel_ns.min(now_ns),
         rtt_us: known.map(|facts| facts.rtt_us),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_itself_says_that_nobody_listens() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let at = free.local_addr().expect("bound");
+        drop(free);
+        let halt = open_from(at, Some(at)).await.err();
+        assert!(
+            matches!(&halt, Some(ProbeError::Down(Cause::ConnectRefused, why)) if why.contains("own end")),
+            "{halt:?}"
+        );
+    }
 }

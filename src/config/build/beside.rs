@@ -8,6 +8,7 @@ use url::{Position, Url};
 use super::builder::Builder;
 use super::probe::{is_header_name, is_sendable, is_set_by_prober};
 use crate::config::document::common::DAY_MS;
+use crate::config::document::problem::problem;
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{Secret, secret};
 use crate::config::document::tree::{Item, Layers, Section};
@@ -123,7 +124,7 @@ impl Builder<'_> {
                 if !is_header_name(k) {
                     section.source.fault(
                         &span,
-                        format!("invalid header name `{k}`"),
+                        problem!("invalid header name `{k}`"),
                         "Use letters, digits and hyphens.",
                     );
                 }
@@ -211,7 +212,7 @@ fn is_web_address(section: &Section, address: &Secret) -> bool {
     if !is_one {
         section.source.fault(
             &section.span,
-            format!(
+            problem!(
                 "the secret url of `{}` is not an http or https URL",
                 section.path
             ),

@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::builder::Builder;
 use crate::config::document::common::{cadence, dial, labels};
+use crate::config::document::problem::problem;
 use crate::config::document::secret::by_host::{HostMasks, host_key};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::tree::{Item, Layers, Section};
@@ -91,7 +92,7 @@ impl Builder<'_> {
                 match item.name() {
                     Some(old) if configured.contains(&old) => {
                         item.fault(
-                            format!(
+                            problem!(
                                 "`{old}` is still configured, so its history cannot continue under \
                                     another name"
                             ),
@@ -99,7 +100,7 @@ impl Builder<'_> {
                         );
                     }
                     Some(old) if !old_names.insert(old.clone()) => item.fault(
-                        format!("two endpoints are renamed from `{old}`"),
+                        problem!("two endpoints are renamed from `{old}`"),
                         "Only one of them can continue its history.",
                     ),
                     _ => {}
@@ -107,7 +108,7 @@ impl Builder<'_> {
             }
             if !names.insert(draft.name.clone()) {
                 draft.at.fault(
-                    format!("duplicate endpoint name `{}`", draft.name),
+                    problem!("duplicate endpoint name `{}`", draft.name),
                     "Each endpoint needs a name of its own; it is the identity of its history.",
                 );
             }
@@ -199,7 +200,7 @@ impl Builder<'_> {
         let address = draft.address.as_ref().or(long.as_ref()).or(short);
         let Some(address) = address else {
             draft.at.fault(
-                format!("the endpoint `{}` has no address", draft.name),
+                problem!("the endpoint `{}` has no address", draft.name),
                 format!("Add probe.{}.{key} = \"...\".", kind.as_str()),
             );
             return None;
@@ -249,7 +250,7 @@ fn component(draft: &Draft, components: &BTreeMap<Name, Component>) -> Option<Na
             Some(near) => format!("Did you mean \"{near}\"?"),
             None => format!("Declare it: [component.{name}]"),
         };
-        item.fault(format!("the component `{name}` is not declared"), advice);
+        item.fault(problem!("the component `{name}` is not declared"), advice);
     }
     Some(name)
 }
@@ -268,7 +269,7 @@ fn kind(draft: &Draft, probes: &Layers) -> Option<Kind> {
             section.end();
         }
         draft.at.fault(
-            format!("the endpoint `{}` has no probe", draft.name),
+            problem!("the endpoint `{}` has no probe", draft.name),
             format!(
                 "Add one, as in probe.http = \"https://...\" or probe.tcp = \"host:port\". The \
                         kinds of probe are {}.",
@@ -290,7 +291,7 @@ fn kind(draft: &Draft, probes: &Layers) -> Option<Kind> {
     }
     if own.path == "defaults.probe" {
         draft.at.fault(
-            format!(
+            problem!(
                 "the endpoint `{}` does not say which kind of probe it is",
                 draft.name
             ),
@@ -299,7 +300,7 @@ fn kind(draft: &Draft, probes: &Layers) -> Option<Kind> {
     } else {
         own.source.fault(
             &own.span,
-            format!(
+            problem!(
                 "the endpoint `{}` has {} kinds of probe",
                 draft.name,
                 kinds.len()
@@ -367,7 +368,7 @@ pub(in crate::config) fn group_drafts<'a>(
     let Some(targets) = section.section("targets") else {
         section.source.fault(
             &section.span,
-            format!("`{}` has no targets", section.path),
+            problem!("`{}` has no targets", section.path),
             format!(
                 "Add [{}.targets] with lines of name = \"address\".",
                 section.path
@@ -380,13 +381,13 @@ pub(in crate::config) fn group_drafts<'a>(
             if ENDPOINT_KEYS.contains(&key) {
                 targets.source.fault(
                     &span,
-                    format!("the key `{key}` has landed under `{}`", targets.path),
+                    problem!("the key `{key}` has landed under `{}`", targets.path),
                     "Put it above the targets' header, into the group's own table.",
                 );
             } else {
                 targets.source.fault(
                     &span,
-                    format!("the name `{key}.…` has dots and is not quoted"),
+                    problem!("the name `{key}.…` has dots and is not quoted"),
                     "Quote it: \"login.example\" = \"https://login.example/\".",
                 );
             }
@@ -397,7 +398,7 @@ pub(in crate::config) fn group_drafts<'a>(
         if looks_like_key {
             targets.source.fault(
                 &span,
-                format!("the key `{key}` has landed under `{}`", targets.path),
+                problem!("the key `{key}` has landed under `{}`", targets.path),
                 "Put it above the targets' header, into the group's own table.",
             );
             continue;
@@ -415,7 +416,7 @@ pub(in crate::config) fn group_drafts<'a>(
             }),
             Err(error) => targets.source.fault(
                 &span,
-                format!("this cannot be a name: {error}"),
+                problem!("this cannot be a name: {error}"),
                 "Use printable characters.",
             ),
         }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::config::document::common::{DAY_MS, socket_address};
+use crate::config::document::problem::problem;
 use crate::config::document::secret::{Secret, secret};
 use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
@@ -68,7 +69,7 @@ fn allowed_host(item: &Item) -> Option<String> {
     let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     if name != ANY_HOST && !is_address && !is_host_name(&name) {
         item.fault(
-            format!(
+            problem!(
                 "invalid host name `{}` in `{}`",
                 text.escape_debug(),
                 item.path
@@ -96,7 +97,7 @@ fn token(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
     }
     if !TOKEN_LENGTH.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
         item.fault(
-            format!(
+            problem!(
                 "the secret `{}` is not 16 to 1024 printable characters without blanks",
                 item.path
             ),
@@ -112,7 +113,7 @@ fn network(item: &Item) -> Option<AddressPrefix> {
     let network = AddressPrefix::parse(&text);
     if network.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "invalid network `{}` in `{}`",
                 text.escape_debug(),
                 item.path

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::config::contract::values::time_zone;
 use crate::config::contract::words::DAYS;
 use crate::config::document::common::{calendar_instant, is_id};
+use crate::config::document::problem::problem;
 use crate::config::document::tree::{Item, Layers, Section};
 use crate::judgement::maintenance::Window;
 use crate::judgement::sla::calendar::instant;
@@ -29,7 +30,7 @@ pub(in crate::config) fn windows(
         if list.iter().any(|w| w.id == one.id) {
             section.source.fault(
                 &section.span,
-                format!("duplicate maintenance window `{}`", one.id),
+                problem!("duplicate maintenance window `{}`", one.id),
                 "Give each [[maintenance]] an id of its own.",
             );
         }
@@ -59,7 +60,7 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
     for key in ["every", "components", "endpoints"] {
         if let Some(item) = section.item(key).filter(|i| i.list().is_empty()) {
             item.fault(
-                format!("`{}` is an empty list", item.path),
+                problem!("`{}` is an empty list", item.path),
                 "Name one, or leave the key out.",
             );
         }
@@ -92,7 +93,7 @@ fn required<'a>(section: &Section<'a>, key: &'static str, example: &str) -> Opti
     if item.is_none() {
         section.source.fault(
             &section.span,
-            format!("a [[maintenance]] without `{key}`"),
+            problem!("a [[maintenance]] without `{key}`"),
             format!("Add {example}."),
         );
     }
@@ -103,7 +104,7 @@ fn window_id(item: &Item) -> Option<Name> {
     let text = item.text()?;
     if !is_id(&text) {
         item.fault(
-            format!("`{}` cannot be a window's id", text.escape_debug()),
+            problem!("`{}` cannot be a window's id", text.escape_debug()),
             "Ids are made of a-z, 0-9, _ and -.",
         );
     }
@@ -119,7 +120,7 @@ fn named(item: Option<Item>, known: &[&str], noun: &str) -> Vec<Name> {
                 Some(near) => format!("Did you mean \"{near}\"?"),
                 None => format!("Name a configured {noun}."),
             };
-            one.fault(format!("there is no {noun} `{name}`"), advice);
+            one.fault(problem!("there is no {noun} `{name}`"), advice);
         }
         list.push(name);
     }
@@ -132,7 +133,7 @@ fn begin(item: &Item, zone: &TimeZone) -> Option<Begin> {
     let found = civil(&text, zone);
     if found.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid time",
                 item.path,
                 text.escape_debug()

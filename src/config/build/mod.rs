@@ -7,6 +7,8 @@ mod documented;
 mod endpoint;
 mod listen;
 pub mod maintenance;
+#[cfg(test)]
+mod planted;
 pub mod probe;
 pub mod tls;
 
@@ -27,6 +29,7 @@ use super::document::common::{cadence, calendar_instant, combination, dial, is_i
 use super::document::source::{ConfigInputs, Fault, Source};
 use super::document::tree::{Item, Layers, Section};
 use super::plan::*;
+use crate::config::document::problem::{Problem, problem};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::timeline::Combine;
 use crate::judgement::zones::{self, ZoneSource};
@@ -102,14 +105,8 @@ fn key_in(text: &str, table: &str, key: &str) -> Option<String> {
 fn read_all(path: &Path, inputs: &dyn ConfigInputs) -> Result<Vec<Source>, Vec<Fault>> {
     let text = inputs.read(path).map_err(|why| {
         let advice = "Name another with --config, or start from config/quickstart.toml.".to_owned();
-        vec![Fault {
-            file: path.display().to_string(),
-            line: 0,
-            column: 0,
-            problem: format!("the config cannot be read: {why}"),
-            advice,
-            excerpt: String::new(),
-        }]
+        let problem = problem!("the config cannot be read: {why}");
+        vec![Fault::of_file(path, problem, advice)]
     })?;
     let main = Source::new(path, text);
     let included = included(&main, inputs);
@@ -127,7 +124,7 @@ fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
             Ok(found) => found,
             Err(why) => {
                 pattern.fault(
-                    format!("`{text}` cannot be included: {why}"),
+                    problem!("`{text}` cannot be included: {why}"),
                     "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.",
                 );
                 continue;
@@ -136,7 +133,7 @@ fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
         for one in found {
             if one == main.path || sources.iter().any(|s| s.path == one) {
                 pattern.fault(
-                    format!("`{}` is read twice", one.display()),
+                    problem!("`{}` is read twice", one.display()),
                     "Include each file once, and not the main file.",
                 );
                 continue;
@@ -144,7 +141,7 @@ fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
             match inputs.read(&one) {
                 Ok(text) => sources.push(Source::new(&one, text)),
                 Err(why) => pattern.fault(
-                    format!("`{}` cannot be included: {why}", one.display()),
+                    problem!("`{}` cannot be included: {why}", one.display()),
                     "Make it readable, or remove it.",
                 ),
             }
@@ -154,7 +151,7 @@ fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
 }
 
 /// The parser's message in our words where a common slip is behind it.
-fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
+fn explained(message: &str, source: &Source, at: usize) -> (Problem, String) {
     let line_start = source
         .text
         .get(..at)
@@ -173,10 +170,13 @@ fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
         } else {
             "Keep one of them."
         };
-        return (format!("this key appears twice ({message})"), advice.into());
+        return (
+            problem!("this key appears twice ({message})"),
+            advice.into(),
+        );
     }
     (
-        format!("this is not TOML: {message}"),
+        problem!("this is not TOML: {message}"),
         "Quote strings and names with dots, and put each key on its own line.".into(),
     )
 }
@@ -197,7 +197,7 @@ fn drafts<'a>(top: &Layers<'a>, defaults: &Layers<'a>) -> Vec<Draft<'a>> {
             if !is_id(id) {
                 group.source.fault(
                     &span,
-                    format!("`{}` cannot be a group's id", id.escape_debug()),
+                    problem!("`{}` cannot be a group's id", id.escape_debug()),
                     "Ids are made of a-z, 0-9, _ and -.",
                 );
             }
@@ -266,7 +266,7 @@ impl Builder<'_> {
             if !names.insert(receiver.name.clone()) {
                 section.source.fault(
                     &section.span,
-                    format!("duplicate receiver `{}`", receiver.name),
+                    problem!("duplicate receiver `{}`", receiver.name),
                     "Give each [[notify]] a name of its own.",
                 );
             }
@@ -317,7 +317,7 @@ impl Builder<'_> {
             match self.inputs.system_zones() {
                 Ok(found) => zones::choose(found),
                 Err(why) => item.fault(
-                    format!("the system's zone data cannot be used: {why}"),
+                    problem!("the system's zone data cannot be used: {why}"),
                     "Install the system's time zone database (tzdata), or set zone_data \
                         = \"bundled\".",
                 ),
@@ -349,7 +349,7 @@ impl Builder<'_> {
                     Ok(name) if is_id(id) && components.contains_key(&name) => {
                         section.source.fault(
                             &span,
-                            format!("duplicate component `{id}`"),
+                            problem!("duplicate component `{id}`"),
                             "Keep one of its tables: they do not mix.",
                         );
                     }
@@ -365,7 +365,7 @@ impl Builder<'_> {
                     }
                     _ => section.source.fault(
                         &span,
-                        format!("`{}` cannot be a component's id", id.escape_debug()),
+                        problem!("`{}` cannot be a component's id", id.escape_debug()),
                         "Ids are made of a-z, 0-9, _ and -; the text for people is `title`.",
                     ),
                 }
@@ -398,7 +398,7 @@ impl Builder<'_> {
                 .any(|e: &Arc<Endpoint>| e.name == draft.name)
             {
                 draft.at.fault(
-                    format!("duplicate witness `{}`", draft.name),
+                    problem!("duplicate witness `{}`", draft.name),
                     "Give each witness a name of its own.",
                 );
             }
@@ -626,6 +626,18 @@ mod tests {
 
     pub(super) fn example() -> InMemory<'static> {
         with_the_examples_files("example.toml", include_str!("../../../config/example.toml"))
+    }
+
+    #[test]
+    fn a_file_of_certificates_has_a_limit() {
+        let held = "#".repeat((16 << 20) + 1);
+        let text = "[[endpoint]]\nname = \"a\"\nprobe.tls.address = \"a.example:443\"\n\
+                    probe.tls.tls.ca_file = \"a.pem\"\n";
+        let faults = load("t".as_ref(), &holding(text, &held)).expect_err("too large");
+        assert_eq!(
+            faults[0].problem,
+            "`a.pem` has more than 16 MiB, which is the limit"
+        );
     }
 
     fn keys(value: &DeValue, into: &mut HashSet<String>) {

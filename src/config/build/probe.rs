@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::config::document::problem::problem;
 use crate::config::document::source::Source;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Pattern;
@@ -25,7 +26,7 @@ pub fn is_set_by_prober(name: &str, own: &[&str], source: &Source, span: &Range<
     if is_own {
         source.fault(
             span,
-            format!("the header `{name}` is set by the prober itself"),
+            problem!("the header `{name}` is set by the prober itself"),
             "Leave it out.",
         );
     }
@@ -37,7 +38,7 @@ pub fn is_sendable(item: Option<&Item>, value: &str) -> bool {
     let is_fine = !value.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f);
     if let (Some(item), false) = (item, is_fine) {
         item.fault(
-            format!("the secret `{}` has control characters", item.path),
+            problem!("the secret `{}` has control characters", item.path),
             "Its source must hold one line of printable characters.",
         );
     }
@@ -73,7 +74,7 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
                 .unwrap_or_default()
                 .to_owned();
             item.fault(
-                format!("invalid regular expression in `{}`: {last}", item.path),
+                problem!("invalid regular expression in `{}`: {last}", item.path),
                 "Use the syntax of the Rust regex crate; it has no look-around and no \
                     back-references.",
             );

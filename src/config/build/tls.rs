@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use crate::config::document::problem::problem;
 use crate::config::document::secret::{Secret, secret};
 use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
@@ -124,7 +125,7 @@ fn expiring(item: &Item) -> Option<Expiring> {
         Some(percent) => Some(Expiring::Share(percent)),
         None => {
             item.fault(
-                format!("invalid share `{percent}%` in `{}`", item.path),
+                problem!("invalid share `{percent}%` in `{}`", item.path),
                 "Write a whole percentage of the certificate's lifetime, from \"1%\" to \"99%\", \
                     or a duration such as \"14d\".",
             );
@@ -174,14 +175,14 @@ fn fit(
     }
     let Ok(der) = PrivateKeyDer::from_pem_slice(key_pem.reveal().as_bytes()) else {
         key.fault(
-            format!("the secret `{}` holds no private key in PEM form", key.path),
+            problem!("the secret `{}` holds no private key in PEM form", key.path),
             "Its source must hold -----BEGIN PRIVATE KEY----- lines.",
         );
         return None;
     };
     if let Err(why) = CertifiedKey::from_der(certificates, der, &aws_lc_rs::default_provider()) {
         chain.fault(
-            format!("`{}` and `{}` do not fit: {why}", chain.path, key.path),
+            problem!("`{}` and `{}` do not fit: {why}", chain.path, key.path),
             "Give the key that the first certificate of the file was made for.",
         );
         return None;
@@ -196,7 +197,7 @@ fn authorities(item: &Item, inputs: &dyn ConfigInputs) -> Option<CaFile> {
     for (n, certificate) in certificates.into_iter().enumerate() {
         if let Err(why) = roots.add(certificate) {
             item.fault(
-                format!(
+                problem!(
                     "certificate {} of `{}` cannot be trusted: {why}",
                     n + 1,
                     item.path
@@ -208,6 +209,9 @@ fn authorities(item: &Item, inputs: &dyn ConfigInputs) -> Option<CaFile> {
     }
     Some(CaFile { path, pem })
 }
+
+/// Bytes of a file of certificates: the daemon reads no larger one again while it runs.
+const LARGEST: usize = 16 << 20;
 
 /// The certificates of a file that a key names, one at least.
 fn certificates(
@@ -221,19 +225,26 @@ fn certificates(
         Ok(text) => text,
         Err(why) => {
             item.fault(
-                format!("`{path}` cannot be read: {why}"),
+                problem!("`{path}` cannot be read: {why}"),
                 "Make it readable for the daemon's user.",
             );
             return None;
         }
     };
+    if text.len() > LARGEST {
+        item.fault(
+            problem!("`{path}` has more than 16 MiB, which is the limit"),
+            ADVICE,
+        );
+        return None;
+    }
     let mut list = Vec::new();
     for one in CertificateDer::pem_slice_iter(text.as_bytes()) {
         match one {
             Ok(certificate) => list.push(certificate),
             Err(_) => {
                 item.fault(
-                    format!(
+                    problem!(
                         "certificate {} of `{path}` is damaged: it is not valid PEM",
                         list.len() + 1
                     ),
@@ -244,7 +255,10 @@ fn certificates(
         }
     }
     if list.is_empty() {
-        item.fault(format!("`{path}` holds no certificate in PEM form"), ADVICE);
+        item.fault(
+            problem!("`{path}` holds no certificate in PEM form"),
+            ADVICE,
+        );
         return None;
     }
     Some((Arc::from(text), list))
@@ -254,7 +268,7 @@ fn server_name(item: &Item) -> Option<String> {
     let text = item.text()?;
     if rustls::pki_types::ServerName::try_from(text.as_str()).is_err() {
         item.fault(
-            format!("`{}` is not a valid server name", item.path),
+            problem!("`{}` is not a valid server name", item.path),
             "Write a host name or an IP address.",
         );
         return None;

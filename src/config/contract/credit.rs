@@ -2,6 +2,7 @@
 
 use super::values::*;
 use super::words::{AGGREGATE, MEASURED_FROM};
+use crate::config::document::problem::problem;
 use crate::config::document::tree::{Item, Section};
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::{Exact, whole};
@@ -32,7 +33,7 @@ pub(super) fn credit(section: &Section) -> Option<Credit> {
         other => {
             section.source.fault(
                 &section.span,
-                format!("unknown credit model `{}`", other.escape_debug()),
+                problem!("unknown credit model `{}`", other.escape_debug()),
                 "The models are linear, tiers, per_downtime and multiple.",
             );
             None

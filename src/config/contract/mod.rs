@@ -20,6 +20,7 @@ use self::words::{BEFORE_IN_SERVICE, UNKNOWN};
 use super::document::common::is_id;
 use super::document::source::{ConfigInputs, Fault, Source};
 use super::document::tree::{Item, Layers, Section};
+use crate::config::document::problem::problem;
 use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::Exact;
@@ -47,21 +48,15 @@ const DAEMON_TABLES: [&str; 15] = [
 pub fn load_contracts(path: &Path, inputs: &dyn ConfigInputs) -> Result<Contracts, Vec<Fault>> {
     let text = inputs.read(path).map_err(|why| {
         let advice = "Name a file with [sla.NAME] tables.".to_owned();
-        vec![Fault {
-            file: path.display().to_string(),
-            line: 0,
-            column: 0,
-            problem: format!("the contract cannot be read: {why}"),
-            advice,
-            excerpt: String::new(),
-        }]
+        let problem = problem!("the contract cannot be read: {why}");
+        vec![Fault::of_file(path, problem, advice)]
     })?;
     let source = Source::new(path, text);
     let (tree, errors) = DeTable::parse_recoverable(&source.text);
     for error in errors {
         source.fault(
             &error.span().unwrap_or(0..0),
-            format!("this is not TOML: {}", error.message()),
+            problem!("this is not TOML: {}", error.message()),
             "Quote strings and put each key on its own line.",
         );
     }
@@ -98,7 +93,7 @@ pub(super) fn contracts(top: &Layers, declared: Option<&[&str]>) -> Contracts {
             if name.is_none() {
                 table.source.fault(
                     &span,
-                    format!("`{}` cannot be a contract's id", id.escape_debug()),
+                    problem!("`{}` cannot be a contract's id", id.escape_debug()),
                     "Ids are made of a-z, 0-9, _ and -.",
                 );
             }
@@ -114,7 +109,7 @@ pub(super) fn contracts(top: &Layers, declared: Option<&[&str]>) -> Contracts {
                     if versions.iter().any(|c| c.valid_from == contract.valid_from) {
                         section.source.fault(
                             &section.span,
-                            format!(
+                            problem!(
                                 "two versions of the contract `{}` start on the same day",
                                 contract.name
                             ),
@@ -235,7 +230,7 @@ fn tenant(section: &Section, contracts: &[Contract], declared: Option<&[&str]>) 
         let name = i.name()?;
         if !contracts.iter().any(|c| c.name == name) {
             i.fault(
-                format!("unknown contract `{name}`"),
+                problem!("unknown contract `{name}`"),
                 format!("Declare it: [sla.{name}]."),
             );
         }
@@ -264,7 +259,7 @@ fn tenant(section: &Section, contracts: &[Contract], declared: Option<&[&str]>) 
     {
         section.source.fault(
             &section.span,
-            format!(
+            problem!(
                 "the contract `{}` names no currency for the tenant's fee",
                 contract.name
             ),

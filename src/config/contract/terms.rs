@@ -10,6 +10,7 @@ use toml::de::DeValue;
 
 use super::values::*;
 use super::words::{ANNOUNCEMENT, DAYS, OUTAGE_COUNT, TREAT};
+use crate::config::document::problem::problem;
 use crate::config::document::tree::{Item, Section};
 use crate::config::document::value::parse_duration;
 use crate::judgement::sla::calendar::{PeriodKind, ServiceHours};
@@ -69,7 +70,7 @@ fn weights_of(item: &Item, components: &[Name]) -> Option<Vec<Exact>> {
         if !components.iter().any(|c| c.as_str() == name) {
             table.source.fault(
                 &span,
-                format!("`{name}` has a weight but is not a component of the contract"),
+                problem!("`{name}` has a weight but is not a component of the contract"),
                 "Add it to components, or remove it.",
             );
         }
@@ -91,7 +92,7 @@ fn weights_of(item: &Item, components: &[Name]) -> Option<Vec<Exact>> {
     let sum = list.iter().fold(Exact::zero(), |sum, w| sum + w);
     if !sum.is_one() {
         item.fault(
-            format!("the weights sum to {}, not to 1", plain(&sum)),
+            problem!("the weights sum to {}, not to 1", plain(&sum)),
             "Make them sum to exactly 1.",
         );
     }
@@ -111,7 +112,7 @@ pub(super) fn period_kind(item: &Item) -> Option<PeriodKind> {
                 .filter(|ms| (3_600_000..=YEAR_MS).contains(ms));
             if length.is_none() {
                 item.fault(
-                    format!("`{}` is not a valid period", text.escape_debug()),
+                    problem!("`{}` is not a valid period", text.escape_debug()),
                     "Write calendar_month, calendar_quarter, calendar_year, or \"rolling 30d\" \
                         (an hour to 366 days).",
                 );
@@ -196,7 +197,7 @@ fn down_rule(item: &Item) -> Option<DownIf> {
         "any_fail" => Some(DownIf::AnyFail),
         other => {
             item.fault(
-                format!("`{}` is not a valid rule for slices", other.escape_debug()),
+                problem!("`{}` is not a valid rule for slices", other.escape_debug()),
                 "Write \"all_fail\", \"any_fail\" or { error_ratio_above = \"0.05\" }.",
             );
             None

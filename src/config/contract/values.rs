@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use num_traits::Zero;
 use toml::de::DeValue;
 
+use crate::config::document::problem::problem;
 use crate::config::document::tree::{Item, Section, nearest};
 use crate::judgement::sla::exact::{Exact, decimal, whole};
 use crate::judgement::zones;
@@ -22,7 +23,7 @@ pub(super) fn required<'a>(
     if item.is_none() {
         section.source.fault(
             &section.span,
-            format!("`{}` has no `{key}`", section.path),
+            problem!("`{}` has no `{key}`", section.path),
             format!("Add {example}."),
         );
     }
@@ -45,7 +46,7 @@ pub(super) fn word<T: Copy>(
 pub(super) fn number(item: &Item) -> Option<Exact> {
     if matches!(item.value, DeValue::Float(_) | DeValue::Integer(_)) {
         item.fault(
-            format!("`{}` is a number without quotes", item.path),
+            problem!("`{}` is a number without quotes", item.path),
             "Write decimals in quotes, so that they are exact: \"99.999\".",
         );
         return None;
@@ -54,7 +55,7 @@ pub(super) fn number(item: &Item) -> Option<Exact> {
     let value = decimal(&text);
     if value.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid decimal",
                 item.path,
                 text.escape_debug()
@@ -69,7 +70,7 @@ pub(super) fn percentage(item: &Item) -> Option<Exact> {
     let value = number(item)?;
     if value > whole(100) {
         item.fault(
-            format!("`{}` is over 100 percent", item.path),
+            problem!("`{}` is over 100 percent", item.path),
             "Write a percentage from 0 to 100: \"99.9\".",
         );
         return None;
@@ -81,7 +82,7 @@ pub(super) fn positive(item: &Item) -> Option<Exact> {
     let value = number(item)?;
     if value.is_zero() {
         item.fault(
-            format!("`{}` is zero", item.path),
+            problem!("`{}` is zero", item.path),
             "Write a number above zero.",
         );
         return None;
@@ -94,7 +95,7 @@ pub(super) fn currency(item: &Item) -> Option<String> {
     let is_code = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
     if !is_code {
         item.fault(
-            format!("`{}` is not a valid currency", text.escape_debug()),
+            problem!("`{}` is not a valid currency", text.escape_debug()),
             "Write its three letters (ISO 4217): \"EUR\".",
         );
     }
@@ -106,7 +107,7 @@ pub(in crate::config) fn time_zone(item: &Item) -> Option<TimeZone> {
     let zone = zones::zone(&text);
     if zone.is_none() {
         item.fault(
-            format!("unknown time zone `{}`", text.escape_debug()),
+            problem!("unknown time zone `{}`", text.escape_debug()),
             "Write a name of the IANA database: \"Europe/Helsinki\", \"UTC\".",
         );
     }
@@ -118,7 +119,7 @@ pub(super) fn day(item: &Item) -> Option<Date> {
     let day = text.parse::<Date>().ok().filter(|_| text.len() == 10);
     if day.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid date",
                 item.path,
                 text.escape_debug()
@@ -137,7 +138,7 @@ pub(super) fn time_of_day(item: &Item) -> Option<Time> {
     let time = text.parse::<Time>().ok().filter(|_| text.len() == 5);
     if time.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid time of day",
                 item.path,
                 text.escape_debug()
@@ -160,11 +161,11 @@ pub(super) fn names(item: &Item, declared: Option<&[&str]>) -> Vec<Name> {
                         its own."
                 ),
             };
-            one.fault(format!("unknown component `{name}`"), advice);
+            one.fault(problem!("unknown component `{name}`"), advice);
         }
         if list.contains(&name) {
             one.fault(
-                format!("`{name}` appears twice"),
+                problem!("`{name}` appears twice"),
                 "Name each component once.",
             );
             continue;
@@ -173,7 +174,7 @@ pub(super) fn names(item: &Item, declared: Option<&[&str]>) -> Vec<Name> {
     }
     if list.is_empty() {
         item.fault(
-            format!("`{}` names nothing", item.path),
+            problem!("`{}` names nothing", item.path),
             "Name at least one component.",
         );
     }

@@ -9,6 +9,7 @@ use url::ParseError;
 use super::secret::is_secret_name;
 use super::tree::Item;
 use super::zone;
+use crate::config::document::problem::problem;
 use crate::config::plan::probe::HostPort;
 
 /// A URL, and the zone of its host.
@@ -26,7 +27,7 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
         Ok(url) => url,
         Err(error) => {
             item.fault(
-                format!("invalid URL `{}`: {error}", without_secrets(text)),
+                problem!("invalid URL `{}`: {error}", without_secrets(text)),
                 advice_of_url(error),
             );
             return None;
@@ -36,7 +37,7 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
         let advice = "Start it with http:// or https://. Other protocols have kinds of their own, \
             such as probe.tcp and probe.dns.";
         item.fault(
-            format!("`{}` is not an http or https URL", without_secrets(text)),
+            problem!("`{}` is not an http or https URL", without_secrets(text)),
             advice,
         );
         return None;
@@ -50,14 +51,14 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
     };
     if let Some((why, advice)) = wrong_host(&host) {
         item.fault(
-            format!("the host of `{}` {why}", without_secrets(text)),
+            problem!("the host of `{}` {why}", without_secrets(text)),
             advice,
         );
         return None;
     }
     if parsed.port() == Some(0) {
         item.fault(
-            format!("`{}` has the port 0", without_secrets(text)),
+            problem!("`{}` has the port 0", without_secrets(text)),
             "Write the port that the server listens on.",
         );
         return None;
@@ -71,7 +72,7 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
                 and remove it from the URL."
         );
         item.fault(
-            format!("the URL holds a value of `{name}`, which is a secret by its name"),
+            problem!("the URL holds a value of `{name}`, which is a secret by its name"),
             advice,
         );
         return None;
@@ -119,7 +120,7 @@ pub fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<H
         HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
     let Some(parsed) = parsed else {
         item.fault(
-            format!("`{}` is not a host with a port", without_secrets(text)),
+            problem!("`{}` is not a host with a port", without_secrets(text)),
             advice_of_host_port(text),
         );
         return None;
@@ -130,7 +131,7 @@ pub fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<H
     };
     if let Some((why, advice)) = wrong_host(&parsed.host) {
         item.fault(
-            format!("the host of `{}` {why}", without_secrets(text)),
+            problem!("the host of `{}` {why}", without_secrets(text)),
             advice,
         );
         return None;
@@ -183,7 +184,7 @@ pub fn host(text: &str, item: &Item) -> Option<Arc<str>> {
             }
         };
         item.fault(
-            format!("`{}` is not a valid host", without_secrets(text)),
+            problem!("`{}` is not a valid host", without_secrets(text)),
             advice,
         );
         return None;
@@ -191,7 +192,7 @@ pub fn host(text: &str, item: &Item) -> Option<Arc<str>> {
     let host = in_ascii(plain);
     if let Some((why, advice)) = wrong_host(&host) {
         item.fault(
-            format!("the host `{}` {why}", without_secrets(text)),
+            problem!("the host `{}` {why}", without_secrets(text)),
             advice,
         );
         return None;

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use toml::de::DeValue;
 
 use super::tree::{Item, Layers};
+use crate::config::document::problem::problem;
 use crate::config::plan::*;
 use crate::judgement::rules::{
     CONFIRMATIONS_LIMIT, Cadence, INTERVAL_LIMIT, LATE_AFTER_LIMIT, RETRY_INTERVAL_LIMIT,
@@ -75,7 +76,7 @@ pub(in crate::config) fn labels(layers: &Layers) -> BTreeMap<String, String> {
             if name.len() > LONGEST_LABEL {
                 section.source.fault(
                     &span,
-                    format!(
+                    problem!(
                         "the name of a label is at most \
                     {LONGEST_LABEL} bytes long, this one has {}",
                         name.len()
@@ -87,20 +88,20 @@ pub(in crate::config) fn labels(layers: &Layers) -> BTreeMap<String, String> {
             if !is_label(name) {
                 section.source.fault(
                     &span,
-                    format!("`{}` cannot be a label", name.escape_debug()),
+                    problem!("`{}` cannot be a label", name.escape_debug()),
                     "Labels are made of a-z, A-Z, 0-9 and _, and start with a letter.",
                 );
             } else if TAKEN.contains(&name) {
                 section.source.fault(
                     &span,
-                    format!("the label `{name}` is set by Probity itself"),
+                    problem!("the label `{name}` is set by Probity itself"),
                     "Use another name.",
                 );
             }
             if let Some(text) = item.text() {
                 if !text.is_empty() && Name::new(&text).is_err() {
                     item.fault(
-                        format!("the label `{name}` is too long or has control characters"),
+                        problem!("the label `{name}` is too long or has control characters"),
                         "Use at most 200 printable bytes.",
                     );
                 }
@@ -110,7 +111,7 @@ pub(in crate::config) fn labels(layers: &Layers) -> BTreeMap<String, String> {
         if labels.len() > MOST_LABELS {
             section.source.fault(
                 &section.span,
-                format!("more than {MOST_LABELS} labels"),
+                problem!("more than {MOST_LABELS} labels"),
                 "Each is stored with every scrape; use fewer.",
             );
         }
@@ -124,7 +125,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
         let address = text.parse::<IpAddr>().ok();
         if address.is_none() {
             i.fault(
-                format!("`{}` is not a valid IP address", text.escape_debug()),
+                problem!("`{}` is not a valid IP address", text.escape_debug()),
                 "Write one of this host's IP addresses.",
             );
         }
@@ -142,7 +143,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
                 });
                 if server.is_none() {
                     i.fault(
-                        format!("`{}` is not a valid resolver", text.escape_debug()),
+                        problem!("`{}` is not a valid resolver", text.escape_debug()),
                         "Write \"system\", or a server's address: \"10.0.0.2\" or \"10.0.0.2:53\".",
                     );
                 }
@@ -167,7 +168,7 @@ pub(in crate::config) fn combination(item: &Item) -> Option<Combine> {
         section.end();
         if section.table.is_empty() {
             item.fault(
-                format!("`{}` is empty", item.path),
+                problem!("`{}` is empty", item.path),
                 "Write \"series\", \"parallel\" or { at_least = 2 }.",
             );
         }
@@ -231,7 +232,7 @@ fn bucket_us(item: &Item) -> Option<u64> {
     {
         if !(10..=300_000_000).contains(&us) {
             item.fault(
-                format!("`{}` = \"{text}\" is out of range", item.path),
+                problem!("`{}` = \"{text}\" is out of range", item.path),
                 "Allowed range: 10us to 5m.",
             );
             return None;
@@ -247,16 +248,19 @@ fn state_labels(layers: &Layers) -> Vec<String> {
         let Some(name) = one.text() else { continue };
         if TAKEN.contains(&name.as_str()) {
             one.fault(
-                format!("the label `{name}` is set by Probity itself"),
+                problem!("the label `{name}` is set by Probity itself"),
                 "Name a label of your endpoints.",
             );
         } else if !is_label(&name) {
             one.fault(
-                format!("`{name}` cannot be a label"),
+                problem!("`{name}` cannot be a label"),
                 "Name a label of your endpoints.",
             );
         } else if list.contains(&name) {
-            one.fault(format!("the label `{name}` appears twice"), "Name it once.");
+            one.fault(
+                problem!("the label `{name}` appears twice"),
+                "Name it once.",
+            );
         }
         list.push(name);
     }
@@ -276,7 +280,7 @@ pub(in crate::config) fn socket_address(item: &Item) -> Option<SocketAddr> {
     let address = text.parse().ok();
     if address.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid listen address",
                 item.path,
                 text.escape_debug()
@@ -293,7 +297,7 @@ pub(in crate::config) fn calendar_instant(item: &Item) -> Option<UtcMs> {
     let at = parse_utc(&text);
     if at.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid time",
                 item.path,
                 text.escape_debug()

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod common;
 pub mod expression;
+pub mod problem;
 pub mod search;
 pub mod secret;
 pub mod source;

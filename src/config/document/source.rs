@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::problem::Problem;
 use crate::judgement::zones::Zones;
 use crate::words::is_invisible;
 
@@ -87,6 +88,9 @@ pub struct Fault {
     pub column: usize,
     pub problem: String,
     pub advice: String,
+    /// What the problem is in the program's own words, for anybody: no value is in it.
+    #[serde(skip)]
+    pub kind: String,
     /// The line with a caret under the column, for a person. Its value is left out unless the
     /// problem quotes it. Empty where there is none.
     #[serde(skip)]
@@ -118,26 +122,26 @@ impl Fault {
 }
 
 impl Fault {
+    /// One of a file as a whole.
+    pub fn of_file(path: &Path, problem: Problem, advice: String) -> Self {
+        Self {
+            file: path.display().to_string(),
+            line: 0,
+            column: 0,
+            problem: problem.text,
+            advice,
+            kind: problem.kind,
+            excerpt: String::new(),
+        }
+    }
+
     /// Where it is and what kind of fault, without anything that the config says: for those who may
     /// not be able to read it.
     pub fn without_quotes(&self) -> String {
-        let place = match self.line {
-            0 => self.file.clone(),
-            line => format!("{}:{line}:{}", self.file, self.column),
-        };
-        let kind = |text: &str| text.split(": ").next().unwrap_or_default().to_owned();
-        let is_quote = ['`', '"'];
-        // What is quoted may hold quotes itself: from the first to the last of them nothing is
-        // shown, and nothing after one that is not closed.
-        let Some((before, rest)) = self.problem.split_once(is_quote) else {
-            return format!("{place}: {}", kind(&self.problem));
-        };
-        let is_closed = self.problem.matches(is_quote).count().is_multiple_of(2);
-        let after = rest.rsplit_once(is_quote).filter(|_| is_closed);
-        match (before.contains(": "), after) {
-            (true, _) => format!("{place}: {}", kind(before)),
-            (false, Some((_, after))) => format!("{place}: {before}\u{2026}{}", kind(after)),
-            (false, None) => format!("{place}: {before}\u{2026}"),
+        let (file, kind) = (&self.file, &self.kind);
+        match self.line {
+            0 => format!("{file}: {kind}"),
+            line => format!("{file}:{line}:{}: {kind}", self.column),
         }
     }
 }
@@ -200,11 +204,12 @@ impl Source {
     pub fn fault(
         &self,
         span: &Range<usize>,
-        problem: impl Into<String>,
+        problem: impl Into<Problem>,
         advice: impl Into<String>,
     ) {
         let (line, column) = self.position(span.start);
-        let (problem, advice) = (printable(&problem.into()), printable(&advice.into()));
+        let Problem { text, kind } = problem.into();
+        let (problem, advice) = (printable(&text), printable(&advice.into()));
         if self
             .reported
             .borrow_mut()
@@ -216,6 +221,7 @@ impl Source {
                 column,
                 problem,
                 advice,
+                kind,
                 excerpt: String::new(),
             });
         }
@@ -334,9 +340,11 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::document::problem::problem;
 
     fn shown(text: &str, at: usize, problem: &str) -> String {
         let source = Source::new(Path::new("a.toml"), text.into());
+        let problem = Problem::of(problem.to_owned(), "wrong");
         source.fault(&(at..at + 1), problem, "Mend it.");
         show_faults(&source.take_faults())
     }
@@ -419,41 +427,40 @@ mod tests {
 
     #[test]
     fn a_fault_is_told_without_what_the_config_says() {
-        let fault = |line, problem: &str| Fault {
-            file: "a.toml".into(),
-            line,
-            column: 3,
-            problem: problem.into(),
-            advice: "Write `hunter2`.".into(),
-            excerpt: "token = \"hunter2\"".into(),
+        let secret = "hunter2";
+        let told = |problem: Problem| {
+            let source = Source::new(Path::new("a.toml"), "\n\n\ntoken = \"hunter2\"\n".into());
+            source.fault(&(5..6), problem, "Write `hunter2`.");
+            source.take_faults()[0].without_quotes()
         };
-        let told = |line, problem: &str| fault(line, problem).without_quotes();
         assert_eq!(
-            told(4, "unknown key `hunter2` in `listen`"),
+            told(problem!("unknown key `{secret}` {}", "in `listen`")),
             "a.toml:4:3: unknown key \u{2026}"
         );
+        let of_file = problem!("the config cannot be read: /home/{secret}");
         assert_eq!(
-            told(0, "the config cannot be read: /home/hunter2"),
+            Fault::of_file(Path::new("a.toml"), of_file, String::new()).without_quotes(),
             "a.toml: the config cannot be read"
         );
-        assert_eq!(told(4, "an open `hunter2"), "a.toml:4:3: an open \u{2026}");
-        for value in [
-            "a\"hunter2\"b",
-            "a`hunter2`b",
-            "a: hunter2",
-            "`hunter2",
-            "x\"hunter2",
-        ] {
-            let said = told(4, &format!("invalid URL `{value}` of `e`"));
-            assert!(!said.contains("hunter2"), "{value}: {said}");
-        }
         assert_eq!(
-            told(
-                4,
-                "the secret `listen.token` cannot be read: /home/hunter2: denied"
-            ),
+            told(problem!(
+                "the secret `{}` cannot be read: /home/{secret}: denied",
+                "listen.token"
+            )),
             "a.toml:4:3: the secret \u{2026} cannot be read"
         );
+        // Whatever quotes the value has, and however long it is.
+        for value in [
+            "a\"hunter2\"b".to_owned(),
+            "a`hunter2`b".to_owned(),
+            "a: hunter2".to_owned(),
+            "`hunter2".to_owned(),
+            "x\"hunter2".to_owned(),
+            format!("hunter2{}\"", "hunter2".repeat(100)),
+        ] {
+            let said = told(problem!("invalid URL `{value}`: of `{}`", "e"));
+            assert_eq!(said, "a.toml:4:3: invalid URL \u{2026}", "{value}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::Source;
+use crate::config::document::problem::{Problem, problem};
 use crate::config::usual_ports;
 use crate::words::people::listed;
 
@@ -76,7 +77,7 @@ pub struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    pub fn fault(&self, problem: impl Into<String>, advice: impl Into<String>) {
+    pub fn fault(&self, problem: impl Into<Problem>, advice: impl Into<String>) {
         self.source.fault(&self.span, problem, advice);
     }
 
@@ -93,8 +94,9 @@ impl<'a> Item<'a> {
 
     /// A fault about the type of this value.
     pub fn wrong_type(&self, wanted: &str) {
+        let text = format!("`{}` is {}", self.path, with_article(self.value.type_str()));
         self.fault(
-            format!("`{}` is {}", self.path, with_article(self.value.type_str())),
+            Problem::of(text, "`{}` has a value of the wrong type"),
             format!("Expected: {wanted}."),
         );
     }
@@ -118,7 +120,7 @@ impl<'a> Item<'a> {
                     format!("[{}]", self.path)
                 };
                 self.fault(
-                    format!(
+                    problem!(
                         "`[[{}]]` is a list of tables where one table is meant",
                         self.path
                     ),
@@ -229,7 +231,7 @@ impl<'a> Section<'a> {
             DeValue::Table(_) => {
                 let path = self.path_of(key);
                 item.fault(
-                    format!("`[{path}]` is one table where a list of tables is meant"),
+                    problem!("`[{path}]` is one table where a list of tables is meant"),
                     format!("Write [[{path}]] with two brackets for each."),
                 );
                 Vec::new()
@@ -271,8 +273,11 @@ impl<'a> Section<'a> {
                     None => format!("Known here: {}.", known.join(", ")),
                 },
             };
-            self.source
-                .fault(&key.span(), format!("unknown key `{name}` {place}"), advice);
+            self.source.fault(
+                &key.span(),
+                problem!("unknown key `{name}` {place}"),
+                advice,
+            );
         }
     }
 }

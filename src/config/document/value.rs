@@ -4,6 +4,7 @@
 use toml::de::{DeInteger, DeValue};
 
 use super::tree::Item;
+use crate::config::document::problem::problem;
 use crate::judgement::rules::PPM;
 use crate::words::{Ms, Name, NameError};
 
@@ -49,7 +50,7 @@ impl Item<'_> {
             Some(n) => Some(n),
             None => {
                 self.fault(
-                    format!("`{}` is out of range", self.path),
+                    problem!("`{}` is out of range", self.path),
                     format!("Allowed range: {least} to {most}, whole numbers only."),
                 );
                 None
@@ -68,7 +69,7 @@ impl Item<'_> {
         let DeValue::String(text) = self.value else {
             if let DeValue::Integer(n) = self.value {
                 self.fault(
-                    format!("`{}` is a number without a unit", self.path),
+                    problem!("`{}` is a number without a unit", self.path),
                     format!(
                         "Write it with its unit, in quotes: \"{}s\" for seconds, \"{}ms\" for \
                         milliseconds.",
@@ -85,7 +86,7 @@ impl Item<'_> {
             Some(ms) if (least..=most).contains(&ms) => Some(ms),
             Some(_) => {
                 self.fault(
-                    format!("`{}` = \"{text}\" is out of range", self.path),
+                    problem!("`{}` = \"{text}\" is out of range", self.path),
                     format!(
                         "Allowed range: {} to {}.",
                         show_duration(least),
@@ -96,7 +97,7 @@ impl Item<'_> {
             }
             None => {
                 self.fault(
-                    format!("`{}` = \"{text}\" is not a valid duration", self.path),
+                    problem!("`{}` = \"{text}\" is not a valid duration", self.path),
                     "Write numbers with units ms, s, m, h, d: \"500ms\", \"30s\", \"1h30m\".",
                 );
                 None
@@ -117,7 +118,7 @@ impl Item<'_> {
             Some(b) => Some(b),
             None => {
                 self.fault(
-                    format!("`{}` is not a size in the allowed range", self.path),
+                    problem!("`{}` is not a size in the allowed range", self.path),
                     format!(
                         "Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.",
                         show_size(least),
@@ -147,7 +148,7 @@ impl Item<'_> {
             ("0", Some(ppm)) if ppm < PPM => Some(ppm),
             _ => {
                 self.fault(
-                    format!("`{}` = {text} is not a valid share", self.path),
+                    problem!("`{}` = {text} is not a valid share", self.path),
                     "Allowed range: 0 to below 1, such as 0.1.",
                 );
                 None
@@ -164,7 +165,10 @@ impl Item<'_> {
                     NameError::TooLong(_) => "Shorten it.",
                     NameError::Empty | NameError::Forbidden(_) => "Use printable characters.",
                 };
-                self.fault(format!("`{}` cannot be a name: {error}", self.path), advice);
+                self.fault(
+                    problem!("`{}` cannot be a name: {error}", self.path),
+                    advice,
+                );
                 None
             }
         }
@@ -186,7 +190,7 @@ impl Item<'_> {
             .map(|(word, _)| format!("\"{word}\""))
             .collect();
         self.fault(
-            format!("`{}` = \"{}\" is not known", self.path, text.escape_debug()),
+            problem!("`{}` = \"{}\" is not known", self.path, text.escape_debug()),
             format!("Allowed values: {}.", known.join(", ")),
         );
         None

@@ -3,6 +3,7 @@
 use super::spec::{Dns, DnsExpect};
 use crate::config::build::probe::{pattern, within};
 use crate::config::dns_question;
+use crate::config::document::problem::problem;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::{Recursion, Transport};
 
@@ -71,7 +72,7 @@ fn query_name(item: &Item, record: u16) -> Option<(String, Vec<u8>)> {
             let advice = "Write it as in \"shop.example\"; for type = \"PTR\" an address, as \
                 in \"192.0.2.1\", is accepted, too.";
             item.fault(
-                format!("invalid domain name `{}`: {why}", text.escape_debug()),
+                problem!("invalid domain name `{}`: {why}", text.escape_debug()),
                 advice,
             );
             None
@@ -84,7 +85,7 @@ fn record_type(item: &Item) -> Option<u16> {
     let number = dns_question::type_number(&text);
     if number.is_none() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` = \"{}\" is not a valid record type",
                 item.path,
                 text.escape_debug()

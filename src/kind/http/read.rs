@@ -6,6 +6,7 @@ use super::spec::*;
 use crate::config::build::probe::{is_header_name, is_sendable, is_set_by_prober, pattern, within};
 use crate::config::build::tls::{tls, tls_expect};
 use crate::config::document::expression::expression;
+use crate::config::document::problem::problem;
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{MaybeSecret, Secret, is_secret_name, maybe_secret, secret};
 use crate::config::document::source::ConfigInputs;
@@ -110,7 +111,7 @@ fn method(item: &Item) -> Option<String> {
         && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     if !is_token {
         item.fault(
-            format!("`{}` is not a valid HTTP method", item.path),
+            problem!("`{}` is not a valid HTTP method", item.path),
             "Write it in capitals: \"GET\", \"HEAD\", \"POST\".",
         );
         return None;
@@ -174,7 +175,7 @@ fn request_headers(layers: &Layers, inputs: &dyn ConfigInputs) -> Vec<(String, M
             if !is_header_name(name) {
                 section.source.fault(
                     &span,
-                    format!("invalid header name `{name}`"),
+                    problem!("invalid header name `{name}`"),
                     "Use letters, digits and hyphens.",
                 );
                 continue;
@@ -193,7 +194,7 @@ fn request_headers(layers: &Layers, inputs: &dyn ConfigInputs) -> Vec<(String, M
                     .any(|b| b < 0x20 && b != b'\t' || b == 0x7f)
                 {
                     item.fault(
-                        format!("the value of header `{name}` has control characters"),
+                        problem!("the value of header `{name}` has control characters"),
                         "Use printable characters.",
                     );
                     continue;
@@ -261,7 +262,7 @@ fn auth(layers: &Layers, inputs: &dyn ConfigInputs) -> Option<Auth> {
     section.end();
     if basic.is_some() == token.is_some() {
         item.fault(
-            format!("`{}` names no single way to authenticate", item.path),
+            problem!("`{}` names no single way to authenticate", item.path),
             "Write basic = { username = ..., password = ... } or bearer = ..., each secret from \
                 its source.",
         );
@@ -279,7 +280,7 @@ fn auth(layers: &Layers, inputs: &dyn ConfigInputs) -> Option<Auth> {
     if !basic.table.contains_key("password") {
         basic.source.fault(
             &basic.span,
-            format!("`{}` has no password", basic.path),
+            problem!("`{}` has no password", basic.path),
             "Add password = { file = \"...\" }.",
         );
     }
@@ -337,12 +338,15 @@ fn statuses(item: &Item, redirects: u32) -> StatusSet {
                 never_final(&one, range, redirects);
                 ranges.push(range);
             }
-            None => one.fault(format!("`{}` is not a valid status code", one.path), ADVICE),
+            None => one.fault(
+                problem!("`{}` is not a valid status code", one.path),
+                ADVICE,
+            ),
         }
     }
     if item.list().is_empty() {
         item.fault(
-            format!("`{}` is empty: no status could ever be right", item.path),
+            problem!("`{}` is empty: no status could ever be right", item.path),
             ADVICE,
         );
     }
@@ -353,7 +357,7 @@ fn statuses(item: &Item, redirects: u32) -> StatusSet {
 fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
     if from < 200 {
         item.fault(
-            format!(
+            problem!(
                 "`{}` expects an interim answer (1xx): the probe waits for the final one and \
                 asks for no other protocol",
                 item.path
@@ -367,7 +371,7 @@ fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
         .find(|c| redirects > 0 && (from..=to).contains(*c))
     {
         item.fault(
-            format!(
+            problem!(
                 "`{}` expects {code}, but redirects are followed: only the final status counts",
                 item.path
             ),
@@ -386,7 +390,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
         if !is_header_name(name) {
             section.source.fault(
                 &span,
-                format!("invalid header name `{name}`"),
+                problem!("invalid header name `{name}`"),
                 "Use letters, digits and hyphens.",
             );
             continue;
@@ -424,7 +428,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
                 table.end();
                 if table.table.is_empty() {
                     item.fault(
-                        format!("`{}` states no expectation of the header", item.path),
+                        problem!("`{}` states no expectation of the header", item.path),
                         "Write a text, true, false, or { matches = \"...\" }.",
                     );
                 }
@@ -449,7 +453,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
 fn body_rules(item: &Item) -> Vec<TextRule> {
     if matches!(item.value, DeValue::String(_)) {
         item.fault(
-            format!("`{}` does not say what to expect of the body", item.path),
+            problem!("`{}` does not say what to expect of the body", item.path),
             "Write body.contains = \"...\", or not_contains, matches, not_matches.",
         );
         return Vec::new();
@@ -482,7 +486,7 @@ fn searched_text(item: &Item) -> Option<String> {
     let text = item.text()?;
     if text.is_empty() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` is empty, and an empty text is in every body",
                 item.path
             ),

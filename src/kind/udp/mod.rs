@@ -10,6 +10,7 @@ use std::sync::Arc;
 use self::spec::{SentPart, Udp};
 use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::host_port;
+use crate::config::document::problem::problem;
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::source::ConfigInputs;
 use crate::config::document::tree::{Item, Layers};
@@ -42,7 +43,7 @@ impl ProbeTarget for UdpTarget {
         let address = host_port(text, at, None)?;
         if is_of_many(&address.host) {
             at.fault(
-                format!(
+                problem!(
                     "`{address}` is a multicast or broadcast address: each host answers from its \
                         own address"
                 ),

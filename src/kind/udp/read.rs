@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::spec::{Octets, SENT_LIMIT, SentPart, Udp, UdpExpect};
 use crate::config::build::probe::{pattern, within};
+use crate::config::document::problem::{Problem, problem};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::secret;
 use crate::config::document::source::ConfigInputs;
@@ -66,7 +67,7 @@ fn sent(item: &Item, inputs: &dyn ConfigInputs) -> Vec<SentPart> {
     }
     if parts.iter().map(|part| part.bytes().len()).sum::<usize>() > SENT_LIMIT {
         item.fault(
-            format!(
+            problem!(
                 "`{}` is longer than {SENT_LIMIT} bytes, the largest datagram of a probe",
                 item.path
             ),
@@ -106,7 +107,7 @@ fn octets(item: &Item) -> Option<Octets> {
         ),
         (Some(_), Some(_)) | (None, None) => {
             item.fault(
-                format!("`{}` does not say its bytes in one way", item.path),
+                problem!("`{}` does not say its bytes in one way", item.path),
                 "Write a text, { hex = \"...\" } or { base64 = \"...\" }.",
             );
             None
@@ -123,7 +124,8 @@ fn read(
     match bytes(&item.text()?) {
         Ok(bytes) => Some(bytes),
         Err(why) => {
-            item.fault(format!("`{}` {why}", item.path), advice);
+            let text = format!("`{}` {why}", item.path);
+            item.fault(Problem::of(text, "`{}` cannot be read as bytes"), advice);
             None
         }
     }
@@ -184,7 +186,7 @@ fn contained(item: &Item) -> Option<String> {
     let text = item.text()?;
     if text.is_empty() {
         item.fault(
-            format!(
+            problem!(
                 "`{}` is empty, and an empty text is in every answer",
                 item.path
             ),

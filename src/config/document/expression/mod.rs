@@ -22,6 +22,7 @@ use self::parts::parts;
 use self::walks::{MADE_LIMIT, made, repeated};
 use self::words::written;
 use super::tree::Item;
+use crate::config::document::problem::Problem;
 use crate::config::plan::probe::Cel;
 
 /// The longest expression, in bytes.
@@ -42,7 +43,11 @@ pub fn expression(item: &Item) -> Option<Cel> {
     match compiled(&text).and_then(deciding) {
         Ok(tree) => Some(Cel::new(text, tree)),
         Err((problem, advice)) => {
-            item.fault(format!("`{}` {problem}", item.path), advice);
+            let text = format!("`{}` {problem}", item.path);
+            item.fault(
+                Problem::of(text, "the expression of `{}` is refused"),
+                advice,
+            );
             None
         }
     }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 pub use self::names::is_secret_name;
 use super::source::{ConfigInputs, Source};
 use super::tree::Item;
+use crate::config::document::problem::problem;
 use toml::de::DeValue;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -107,7 +108,7 @@ pub fn secret(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
     if !matches!(item.value, DeValue::Table(_)) {
         item.source.hide(&item.span);
         item.fault(
-            format!(
+            problem!(
                 "`{}` is a secret and must not be written in the config",
                 item.path
             ),
@@ -123,7 +124,7 @@ pub fn secret(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
     section.end();
     let [(from, place)] = found.as_slice() else {
         item.fault(
-            format!("`{}` names no single source of its secret", item.path),
+            problem!("`{}` names no single source of its secret", item.path),
             ADVICE,
         );
         return None;
@@ -141,7 +142,7 @@ pub fn secret(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
         // As a file is that was cut while it was written.
         Ok(text) if text.chars().all(|c| c.is_whitespace() || c == '\0') => {
             place.fault(
-                format!("the secret `{}` is empty", item.path),
+                problem!("the secret `{}` is empty", item.path),
                 "Write the secret into its source, or remove the key.",
             );
             None
@@ -149,7 +150,7 @@ pub fn secret(item: &Item, inputs: &dyn ConfigInputs) -> Option<Secret> {
         Ok(text) => Some(Secret::new(text)),
         Err(why) => {
             place.fault(
-                format!("the secret `{}` cannot be read: {why}", item.path),
+                problem!("the secret `{}` cannot be read: {why}", item.path),
                 "Make it readable for the daemon's user, and run check as that user. A relative \
                     path begins at the folder of this file.",
             );
