@@ -20,6 +20,20 @@ const NEVER: [i64; 8] = [
     libc::SYS_io_uring_register,
 ];
 
+/// A kernel with x32 takes the calls of x86-64 under numbers with this bit, and some under others:
+/// execve, ptrace, process_vm_readv, process_vm_writev, execveat (syscall_64.tbl). To a filter, the
+/// two are one architecture.
+const X32_BIT: i64 = 0x4000_0000;
+const X32_OWN: [i64; 5] = [520, 521, 539, 540, 545];
+
+/// Every number under which a call can be reached that is never made.
+fn never() -> impl Iterator<Item = i64> {
+    let is_x32 = cfg!(target_arch = "x86_64");
+    let x32 = NEVER.into_iter().chain(X32_OWN);
+    let x32 = x32.map(|call| call | X32_BIT).filter(move |_| is_x32);
+    NEVER.into_iter().chain(x32)
+}
+
 /// From here on those calls are refused with EPERM, in every thread. The error says why a kernel
 /// does not take the filter.
 pub fn to_probing() -> Result<(), String> {
@@ -27,9 +41,8 @@ pub fn to_probing() -> Result<(), String> {
 }
 
 fn filter() -> Result<BpfProgram, String> {
-    let refused = NEVER
-        .iter()
-        .map(|call| (*call, Vec::new()))
+    let refused = never()
+        .map(|call| (call, Vec::new()))
         .collect::<BTreeMap<_, _>>();
     let arch = std::env::consts::ARCH
         .try_into()
@@ -48,6 +61,18 @@ fn filter() -> Result<BpfProgram, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_filter_names_execve_under_each_number_of_it() {
+        let filter = filter().expect("a filter");
+        let names = |number: i64| filter.iter().any(|step| i64::from(step.k) == number);
+        assert!(names(libc::SYS_execve));
+        if cfg!(target_arch = "x86_64") {
+            for number in [520, 545, 59, 322, 521, 539, 540, 425] {
+                assert!(names(0x4000_0000 | number), "{number}");
+            }
+        }
+    }
 
     #[test]
     fn a_confined_thread_starts_no_program_and_still_opens_files_and_sockets() {

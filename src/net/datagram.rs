@@ -92,8 +92,8 @@ impl DatagramSocket {
     }
 }
 
-/// What came before anything was asked answers nothing, whoever sent it, and would leave no room for
-/// the answer. No more than a queue can hold is looked at.
+/// What came before anything was asked answers nothing, and would leave no room for the answer. No
+/// more than a queue can hold is looked at.
 fn drop_queued(socket: BorrowedFd) {
     const MOST: usize = 4096;
     for _ in 0..MOST {

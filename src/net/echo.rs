@@ -2,7 +2,8 @@
 //!
 //! A datagram ICMP socket is taken where the system allows it, else a raw one. Replies are matched
 //! by a random token in the payload and by the address that was asked, so that neither a reused
-//! sequence number nor another process or host can answer for an endpoint. Arrival is stamped by the kernel.
+//! sequence number nor another process or host can answer for an endpoint. The kernel stamps the
+//! arrival.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

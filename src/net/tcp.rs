@@ -141,9 +141,9 @@ mod tests {
         let at = free.local_addr().expect("bound");
         drop(free);
         let halt = open_from(at, Some(at)).await.err();
-        assert!(
-            matches!(&halt, Some(ProbeError::Down(Cause::ConnectRefused, why)) if why.contains("own end")),
-            "{halt:?}"
-        );
+        let Some(ProbeError::Down(Cause::ConnectRefused, why)) = halt else {
+            panic!("{halt:?}");
+        };
+        assert!(why.contains("own end"), "{why}");
     }
 }

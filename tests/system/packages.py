@@ -18,7 +18,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import harness
@@ -115,6 +115,39 @@ def outages(machine: Machine) -> list[dict[str, Any]]:
     return list(json.loads(said)["outages"])
 
 
+CONTRACT = (
+    '[sla.test]\nobjective = "99"\nperiod = "calendar_month"\ntime_zone = "UTC"\n'
+    'components = ["refused"]\n'
+)
+
+
+def reports_are_the_owners(machine: Machine, configure: Callable[[str], None]) -> None:
+    """The unit of the reports leaves the history to its owner, and its own files, too."""
+    configure(CONFIG + CONTRACT)
+    machine.sh("systemctl", "reload", "probity")
+    drop_in = "/run/systemd/system/probity-report.service.d"
+    machine.sh("mkdir", "--parents", drop_in)
+    # There is no settled period yet.
+    now = (
+        "[Service]\nExecStart=\nExecStart=/usr/bin/probity sla report --provisional --period=%s "
+        "--config /etc/probity/probity.toml --output /var/lib/probity-reports\n"
+        % time.strftime("%Y-%m", time.gmtime())
+    )
+    machine.sh("sh", "-c", 'printf %s "$1" > "$2/now.conf"', "sh", now, drop_in)
+    machine.sh("systemctl", "daemon-reload")
+    machine.sh("systemctl", "start", "probity-report.service")
+    states = ["/var/lib/probity", "/var/lib/probity-reports"]
+    modes = machine.sh("stat", "--dereference", "--format", "%n %a %U", *states).stdout
+    assert modes.split("\n")[:2] == [state + " 700 probity" for state in states], modes
+    reports = machine.sh(
+        "find", "/var/lib/probity-reports/", "-type", "f", "-printf", "%m\n"
+    ).stdout
+    assert reports.split() and set(reports.split()) == {"600"}, reports
+    machine.sh("rm", "--recursive", drop_in)
+    machine.sh("systemctl", "daemon-reload")
+    configure(CONFIG)
+
+
 def test_the_debian_package_is_clean(d: str) -> str:
     argv = ["lintian", "--allow-root", "--tag-display-limit", "0", made("*.deb")]
     said = sh(*argv, ok=False)
@@ -170,6 +203,7 @@ def test_installed_upgraded_in_an_outage_removed_and_purged(d: str) -> str:
         assert [o["id"] for o in after] == [o["id"] for o in before], (before, after)
         assert after[0]["to"] is None, after
         machine.sh("probity", "history", "verify")
+        reports_are_the_owners(machine, configure)
         machine.sh("dpkg", "--remove", "probity")
         assert not machine.metrics()
         assert os.path.exists(os.path.join(root, "var/lib/probity/history.sqlite"))

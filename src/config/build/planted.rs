@@ -1,5 +1,5 @@
-//! What anybody is told of a config that was refused holds nothing that the config says: a marker is
-//! planted in each value of the example, one after the other.
+//! What anybody is told of a config that was refused holds nothing that the config says: a test
+//! plants markers in every value of the example.
 
 use super::load;
 use super::tests::with_the_examples_files;
