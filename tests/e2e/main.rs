@@ -45,6 +45,7 @@ mod room;
 mod schema;
 mod secrets;
 mod serve;
+mod settled_reports;
 mod sla;
 mod stamps;
 mod status;

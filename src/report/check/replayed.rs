@@ -1,7 +1,6 @@
 //! The history that the events of an export tell, in memory.
 
-use serde_json::{Map, Value};
-
+use super::journal::Event;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
 use crate::history::retelling::Retelling;
@@ -12,19 +11,22 @@ pub(crate) struct Replayed<'e> {
     pub reader: HistoryReader,
     /// What it was told of.
     pub stub: Option<&'e Stub>,
-    pub events: &'e [Map<String, Value>],
+    pub events: &'e [Event],
+    /// Those that were recorded after it, which it was not told of.
+    pub later: &'e [Event],
 }
 
 impl<'e> Replayed<'e> {
     pub(crate) fn of(
         stub: Option<&'e Stub>,
-        events: &'e [Map<String, Value>],
+        (events, later): (&'e [Event], &'e [Event]),
     ) -> Result<Self, Difference> {
         let reader = Retelling::of(stub, events).map_err(failed)?;
         Ok(Self {
             reader,
             stub,
             events,
+            later,
         })
     }
 }
