@@ -296,6 +296,7 @@ struct Verified {
     key: String,
     with_tallies: Option<bool>,
     with_terms: Option<bool>,
+    with_open_runs: Option<bool>,
     place: Option<String>,
     why: Option<String>,
     zone_data: ZonesOfBoth,
@@ -331,6 +332,7 @@ impl Verified {
             key: key.unwrap_or("-").to_owned(),
             with_tallies: None,
             with_terms: None,
+            with_open_runs: None,
             place: None,
             why: None,
             zone_data: ZonesOfBoth {
@@ -388,6 +390,7 @@ pub fn verify(
         (Ok(recomputed), Some(report)) => {
             verified.with_tallies = Some(recomputed.tallies);
             verified.with_terms = Some(recomputed.terms);
+            verified.with_open_runs = Some(recomputed.open_runs);
             print(json, &json!(verified), || {
                 follows(report, recomputed, &verified.key)
             });
@@ -429,8 +432,15 @@ fn follows(report: &ContractReport, recomputed: Recomputed, signed_by: &str) -> 
         },
         None => "its terms are on no record: they are what the signer says".to_owned(),
     };
+    let runs = match recomputed.open_runs {
+        true => "",
+        false => {
+            "; how much of an outage that goes on is certain is what the signer says until an \
+                event proves it: `down_lower_ms` and the upper bound rest on it"
+        }
+    };
     format!(
-        "every figure follows from the {} events{but}; {terms}; signed by {signed_by}\n",
+        "every figure follows from the {} events{but}; {terms}{runs}; signed by {signed_by}\n",
         report.events.last
     )
 }

@@ -135,6 +135,12 @@ fn earlier(terms: &str) -> Option<String> {
     terms.contains(SUPERSEDED).then(|| alone(terms))
 }
 
+/// Why a report can have no salt of earlier terms, where it has one.
+pub fn salt_of_none(shown: &ShownTerms) -> Option<&'static str> {
+    let is_none = shown.salt_earlier.is_some() && earlier(&shown.terms).is_none();
+    is_none.then_some("no later version was added to these terms")
+}
+
 /// Without the line that names a later version, which changes nothing of this one.
 pub fn alone(terms: &str) -> String {
     terms

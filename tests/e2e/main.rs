@@ -46,6 +46,7 @@ mod room;
 mod schema;
 mod secrets;
 mod serve;
+mod settled_reports;
 mod sla;
 mod stamps;
 mod status;

@@ -11,7 +11,7 @@ use crate::history::event::{Event, EventRecord, recorded};
 use crate::history::prune_record::PruneRecord;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
-use crate::report::object::{ContractReport, ReportedExtent};
+use crate::report::object::{ContractReport, ListedOutage, ReportedExtent};
 use crate::words::{Ms, Reason, UtcMs};
 
 /// What the events tell of one endpoint. Instants of the timeline.
@@ -24,21 +24,43 @@ struct EndpointEvents {
     added: Option<i64>,
     /// When it left, if it is gone.
     gone_at: Option<i64>,
+    /// When it left, if an event says so.
+    left_at: Option<i64>,
     /// Where unknown time began that is not over; nothing where events of before are pruned.
     open_unknown: Option<Option<i64>>,
     /// The latest instant that is settled for certain.
     settled: i64,
+    /// The run of failures that is open.
+    run: FailureRun,
+    is_down: bool,
+    /// The most successes that an outage ever took to end; nothing where no event tells it.
+    up_after: Option<u32>,
+    /// When a hole in the record was told of, and where the hole ends.
+    hole: Option<(i64, i64)>,
+}
+
+/// What the events tell of the failures in a row that are open at their end.
+#[derive(Debug, Clone, Copy, Default)]
+enum FailureRun {
+    #[default]
+    None,
+    /// Nothing, where events are missing.
+    Untold,
+    /// The first of them ended between these instants. Without the later one, successes that were
+    /// too few to end the outage may have ended a run unseen.
+    Since(i64, Option<i64>),
 }
 
 fn apply(events: &mut EndpointEvents, e: &EventRecord) {
     let at = Some(e.at as i64);
+    events.apply_to_run(e);
     match &e.event {
         Event::EndpointAdded(added) => {
             events.component = Some(added.component.clone());
             events.was_of.insert(added.component.clone());
             events.added = events.added.or(at);
             events.open_unknown = Some(at);
-            events.gone_at = None;
+            (events.gone_at, events.left_at) = (None, None);
         }
         Event::EndpointComponent(moved) => {
             events.component = Some(moved.component.clone());
@@ -46,9 +68,12 @@ fn apply(events: &mut EndpointEvents, e: &EventRecord) {
                 .was_of
                 .extend([moved.component.clone(), moved.before.clone()]);
         }
-        Event::EndpointRemoved(_) => (events.gone_at, events.open_unknown) = (at, Some(None)),
+        Event::EndpointRemoved(_) => {
+            (events.gone_at, events.left_at, events.open_unknown) = (at, at, Some(None));
+        }
         Event::OutOfService(out) => {
-            (events.gone_at, events.open_unknown) = (None, Some(Some(out.to_ms as i64)));
+            (events.gone_at, events.left_at) = (None, None);
+            events.open_unknown = Some(Some(out.to_ms as i64));
         }
         Event::Unknown(unknown) => {
             events.open_unknown = Some(Some(unknown.from_ms as i64));
@@ -98,6 +123,52 @@ fn apply(events: &mut EndpointEvents, e: &EventRecord) {
 }
 
 impl EndpointEvents {
+    /// A run of failures begins with an outage, or with the failure that ends unknown time in it;
+    /// the event of that is not recorded before the failure ends.
+    fn apply_to_run(&mut self, e: &EventRecord) {
+        let at = e.at as i64;
+        let or_later = |until: i64, told: &Self| Some(until).filter(|_| told.up_after == Some(1));
+        match &e.event {
+            Event::EndpointAdded(added) => {
+                self.up_after = match self.added {
+                    None => added.up_after,
+                    Some(_) => self.up_after.max(added.up_after),
+                };
+            }
+            Event::EndpointCadence(cadence) => {
+                self.up_after = self.up_after.map(|most| most.max(cadence.up_after));
+            }
+            Event::Down(down) => {
+                let first = down.from_latest_ms as i64;
+                let (from, until) = match self.hole {
+                    Some((told_at, to)) if told_at == at => (to, at),
+                    _ => (first, first),
+                };
+                self.is_down = true;
+                self.run = FailureRun::Since(from, or_later(until, self));
+            }
+            Event::Known(known) => {
+                let to = known.to_ms as i64;
+                if known.reason == Reason::History.as_str() {
+                    self.hole = Some((at, to));
+                }
+                if self.is_down {
+                    self.run = FailureRun::Since(to, or_later(at, self));
+                }
+            }
+            Event::Proven(proven) if self.is_down => {
+                self.run = FailureRun::Since(proven.to_ms as i64, or_later(at, self));
+            }
+            Event::Unknown(_) => self.run = FailureRun::None,
+            Event::Up(_)
+            | Event::OutageLeft(_)
+            | Event::OutageLost(_)
+            | Event::EndpointRemoved(_)
+            | Event::OutOfService(_) => (self.is_down, self.run) = (false, FailureRun::None),
+            _ => {}
+        }
+    }
+
     /// Nothing is unknown at this instant.
     fn measured(&mut self, at: Ms) {
         self.open_unknown = Some(None);
@@ -132,6 +203,7 @@ fn events_by_endpoint(
                 component,
                 added: of_it("added").and_then(Value::as_i64),
                 gone_at: gone.then_some(prune_record.until_ms as i64),
+                run: FailureRun::Untold,
                 ..EndpointEvents::default()
             };
             all.insert(name.clone(), carried);
@@ -139,6 +211,10 @@ fn events_by_endpoint(
     }
     for e in recorded(events) {
         let Some(name) = &e.endpoint else {
+            // An early build lost events, and its judges did not hear of it.
+            if matches!(&e.event, Event::HistoryGap(gap) if gap.unknown_in_counters.is_none()) {
+                all.values_mut().for_each(|t| t.run = FailureRun::Untold);
+            }
             continue;
         };
         if let Event::EndpointRenamed(renamed) = &e.event
@@ -193,6 +269,29 @@ pub(crate) fn held(
     })
 }
 
+/// Whether events tell where the failures in a row of each open outage began, or how they ended
+/// later. Else it is what the signer says.
+pub(crate) fn runs_are_told(report: &ContractReport, replayed: &Replayed) -> bool {
+    let all = events_by_endpoint(replayed.prune_record, replayed.events);
+    let ends = |e: &EventRecord| {
+        matches!(
+            e.event,
+            Event::Proven(_) | Event::Up(_) | Event::Unknown(_) | Event::OutageLeft(_)
+        )
+    };
+    let is_open = |extent: &&ReportedExtent| {
+        let of_it = |o: &ListedOutage| o.to.is_none() && o.endpoint == extent.endpoint;
+        report.outages.iter().any(of_it)
+    };
+    report.extents.iter().filter(is_open).all(|extent| {
+        match all.get(&extent.endpoint).map(|told| told.run) {
+            Some(FailureRun::Untold | FailureRun::Since(_, None)) => recorded(replayed.later)
+                .any(|e| e.endpoint.as_ref() == Some(&extent.endpoint) && ends(&e)),
+            Some(FailureRun::None | FailureRun::Since(_, Some(_))) | None => true,
+        }
+    })
+}
+
 /// The key of an extent that is not what the events tell of its endpoint, and why.
 fn follows(
     e: &ReportedExtent,
@@ -211,6 +310,12 @@ fn follows(
     if calendar.utc(watermark) > issued {
         return Err(("watermark_ms", "it is later than the report".to_owned()));
     }
+    if let Some(gone) = events.left_at.filter(|gone| watermark as i64 > *gone) {
+        let why =
+            format!("by the events {name} left service at {gone}, the report says {watermark}");
+        return Err(("watermark_ms", why));
+    }
+    run_follows(e, events.run)?;
     let Some(added) = events.added else {
         return Ok(());
     };
@@ -243,4 +348,42 @@ fn follows(
         return Err(("open_unknown", why));
     }
     Ok(())
+}
+
+/// The failures in a row that are open reach to the end of what is settled.
+fn run_follows(e: &ReportedExtent, told: FailureRun) -> Result<(), (&'static str, String)> {
+    let (name, watermark) = (&e.endpoint, e.watermark_ms as i64);
+    let open = e.open_run.map(|(from, to)| (from as i64, to as i64));
+    let (why, follows) = match told {
+        FailureRun::Untold => return Ok(()),
+        FailureRun::None => (
+            format!("by the events {name} is not down at the end of its record"),
+            open.is_none(),
+        ),
+        FailureRun::Since(first, until) => {
+            let begins = match until {
+                Some(until) if until == first => first.to_string(),
+                Some(until) => format!("an instant between {first} and {until}"),
+                None => format!("an instant after {first}"),
+            };
+            let is_begin = |from: i64| from >= first && until.is_none_or(|until| from <= until);
+            // Where the first failure is the last as well, nothing is certain yet.
+            let follows = match open {
+                Some((from, to)) => is_begin(from) && from < to && to == watermark,
+                None => until.is_none_or(|until| until >= watermark),
+            };
+            let why = format!(
+                "by the events the failures of {name} in a row go from {begins} to the end of its \
+                    record at {watermark}"
+            );
+            (why, follows)
+        }
+    };
+    if follows {
+        return Ok(());
+    }
+    Err((
+        "open_run",
+        format!("{why}, the report says {}", json!(e.open_run)),
+    ))
 }

@@ -18,7 +18,9 @@ use crate::judgement::sla::calendar::{PeriodKind, current_and_previous, day_of};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs, first_difference};
-use crate::report::object::{ContractReport, ReportedEndpoint, ReportedExtent, ReportedSlots};
+use crate::report::object::{
+    ContractReport, ReportedEndpoint, ReportedExtent, ReportedLatency, ReportedSlots,
+};
 use crate::report::terms::{SUPERSEDED, is_salt};
 use crate::words::{Name, Reason};
 
@@ -200,6 +202,23 @@ pub(crate) fn slots_held(
         }
     }
     Ok(())
+}
+
+/// What latency is held against follows from the terms; how many probes there were is in the
+/// tallies.
+pub(crate) fn latency_held(
+    report: &ContractReport,
+    again: Option<&[ReportedLatency]>,
+) -> Result<(), Difference> {
+    let by_terms = |row: &ReportedLatency| {
+        json!({"component": row.component, "within_ms": row.within_ms,
+            "objective_percent": row.objective_percent,
+            "resolution_percent": row.resolution_percent})
+    };
+    let of = |rows: Option<&[ReportedLatency]>| {
+        json!(rows.map(|rows| rows.iter().map(by_terms).collect::<Vec<_>>()))
+    };
+    first_difference("latency", &of(again), &of(report.latency.as_deref())).map_or(Ok(()), Err)
 }
 
 /// Two lists about the same, in the same order.

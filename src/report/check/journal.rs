@@ -124,6 +124,19 @@ pub(crate) fn chain_of(
     Ok((events, later))
 }
 
+/// The report's first event is that of the export, or one that was pruned since.
+pub(crate) fn first_held(
+    report: &ContractReport,
+    prune_record: Option<&PruneRecord>,
+) -> Result<(), Difference> {
+    let (first, said) = (prune_record.map_or(1, |s| s.last + 1), report.events.first);
+    if said == first || prune_record.is_some() && (1..first).contains(&said) {
+        return Ok(());
+    }
+    let why = format!("the events begin with number {first}, the report says {said}");
+    Err(differs("events.first", why))
+}
+
 /// A checkpoint that left the machine earlier is signed, and pruned events do not contradict it.
 fn is_usable(since: &Value, prune_record: Option<&PruneRecord>) -> Result<(), Difference> {
     let Some(seq) = seq_of(since) else {

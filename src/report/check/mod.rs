@@ -11,18 +11,20 @@ mod issued;
 mod journal;
 mod reach;
 mod replayed;
+mod settled;
 mod tallies;
 
 use serde_json::{Value, json};
 
 use self::held::{
-    blind_held, definitions_held, endpoints_held, in_force, is_period, not_seen_held, parts,
-    slots_held, vantage_of,
+    blind_held, definitions_held, endpoints_held, in_force, is_period, latency_held, not_seen_held,
+    parts, slots_held, vantage_of,
 };
 use self::issued::nothing_left_out;
-use self::journal::{chain_of, parted, same_hand};
+use self::journal::{chain_of, first_held, parted, same_hand};
 use self::reach::times_within_reach;
 use self::replayed::{Replayed, failed};
+use self::settled::{later_agrees, within_life};
 use self::tallies::put_tallies;
 use super::answer::{AnswerPeriod, ContractAnswer};
 use super::build::{admitted, evaluated, of_prober, of_tenants, refused, with_terms};
@@ -58,6 +60,8 @@ pub struct Recomputed {
     pub tallies: bool,
     /// The terms are those that events committed to.
     pub terms: bool,
+    /// Events tell where the failures in a row began that were open at the end of the record.
+    pub open_runs: bool,
 }
 
 /// `journal`: lines of JSON as exported. `since`: a checkpoint that left the machine earlier.
@@ -70,7 +74,9 @@ pub fn check(
     let (prune_record, journal, tallies) = parted(journal)?;
     let (events, later) = chain_of(&journal, prune_record.as_ref(), report, since)?;
     times_within_reach(report, prune_record.as_ref(), &events)?;
-    let replayed = Replayed::of(prune_record.as_ref(), &events)?;
+    times_within_reach(report, None, &later)?;
+    first_held(report, prune_record.as_ref())?;
+    let replayed = Replayed::of(prune_record.as_ref(), (&events, &later))?;
     let issued = time(&report.issued_at, "issued_at")?;
     let calendar = replayed.reader.calendar().map_err(failed)?;
     nothing_left_out(issued, calendar, events.last(), &later)?;
@@ -101,6 +107,7 @@ pub fn check(
         ));
     }
     again.is_told_by(report)?;
+    latency_held(report, again.latency.as_deref())?;
     if with_tallies {
         again.is_counted_by(report)?;
     }
@@ -111,6 +118,7 @@ pub fn check(
     Ok(Recomputed {
         tallies: with_tallies,
         terms: report.terms_recorded_at.is_some(),
+        open_runs: extents::runs_are_told(report, &replayed),
     })
 }
 
@@ -142,9 +150,9 @@ fn signed(report: &Value) -> Result<ContractReport, Difference> {
 /// the report was computed by; `None` where the events do not give it.
 pub fn evaluation_by_zones_here(report: &ContractReport, journal: &str) -> Option<ContractAnswer> {
     let (prune_record, journal, tallies) = parted(journal).ok()?;
-    let (events, _) = chain_of(&journal, prune_record.as_ref(), report, None).ok()?;
+    let (events, later) = chain_of(&journal, prune_record.as_ref(), report, None).ok()?;
     times_within_reach(report, prune_record.as_ref(), &events).ok()?;
-    let replayed = Replayed::of(prune_record.as_ref(), &events).ok()?;
+    let replayed = Replayed::of(prune_record.as_ref(), (&events, &later)).ok()?;
     let contracts = contracts_of(&report.terms).ok()?;
     let contract = contracts.list.first()?;
     let told = period_of(report).ok()?;
@@ -259,11 +267,16 @@ fn consistent(
     in_force(report, contract, period)?;
     let issued = time(&report.issued_at, "issued_at")?;
     extents::held(report, replayed, (period, issued))?;
+    within_life(report, replayed)?;
+    later_agrees(report, replayed.later)?;
     let definitions = replayed.reader.definitions().map_err(failed)?;
     definitions_held(report, definitions)?;
     let shown = ShownTerms::of(report);
     if let Some(why) = terms::wrong(definitions, period, &shown) {
         return Err(differs("terms", why));
+    }
+    if let Some(why) = terms::salt_of_none(&shown) {
+        return Err(differs("terms_salt_earlier", why));
     }
     if later.is_none() && terms::has_later(definitions, &shown) {
         return Err(differs(

@@ -1,7 +1,6 @@
 //! The history in memory that follows from the events of an export.
 
-use serde_json::{Map, Value};
-
+use super::journal::Event;
 use crate::history::HistoryError;
 use crate::history::in_memory::InMemoryHistory;
 use crate::history::prune_record::PruneRecord;
@@ -10,21 +9,24 @@ use crate::report::difference::{Difference, differs};
 
 pub(crate) struct Replayed<'e> {
     pub reader: HistoryReader,
-    /// What came before its events.
+    /// What it was told of.
     pub prune_record: Option<&'e PruneRecord>,
-    pub events: &'e [Map<String, Value>],
+    pub events: &'e [Event],
+    /// Those that were recorded after it, which it was not told of.
+    pub later: &'e [Event],
 }
 
 impl<'e> Replayed<'e> {
     pub(crate) fn of(
         prune_record: Option<&'e PruneRecord>,
-        events: &'e [Map<String, Value>],
+        (events, later): (&'e [Event], &'e [Event]),
     ) -> Result<Self, Difference> {
         let reader = InMemoryHistory::of(prune_record, events).map_err(failed)?;
         Ok(Self {
             reader,
             prune_record,
             events,
+            later,
         })
     }
 }

@@ -1,0 +1,428 @@
+//! Reports whose figures somebody with the daemon's key has changed, so that all of them agree with
+//! each other. Each is refused, and what is said names what contradicts what.
+//!
+//! `killed`: the daemon was killed and ran again 82 s later; the period of the report ended in
+//! between. `open`: an outage goes on at the end of the report.
+
+use std::path::Path;
+
+use probity::history::chain::{GENESIS, canonical, hex, link};
+use probity::history::checkpoint::{Signer, commitment};
+use probity::report::check::check;
+use serde_json::{Map, Value, json};
+
+fn text(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/forged")
+        .join(name);
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn report(name: &str) -> Value {
+    serde_json::from_str(&text(name)).expect("JSON")
+}
+
+fn said(report: &Value, journal: &str) -> Result<(), String> {
+    let found = check(report, journal, None);
+    found
+        .map(|_| ())
+        .map_err(|d| format!("{}: {}", d.place, d.why))
+}
+
+/// The events of an export; `more` follow them, and `change` is made to each.
+fn events(name: &str, more: &[Value], change: &dyn Fn(&mut Value)) -> Vec<Value> {
+    let text = text(name);
+    let told = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let mut all: Vec<Value> = told.chain(more.iter().cloned()).collect();
+    all.iter_mut().for_each(change);
+    all
+}
+
+/// A chain of events as it is exported, and its head after `last` of them.
+fn chained(events: &[Value], last: u64) -> (String, String) {
+    let (mut lines, mut head, mut at_last) = (String::new(), GENESIS, String::new());
+    for (event, seq) in events.iter().zip(1_u64..) {
+        let mut event: Map<String, Value> = event.as_object().expect("an object").clone();
+        event.remove("hash");
+        event.insert("seq".into(), seq.into());
+        event.insert("v".into(), 1.into());
+        head = link(&head, &canonical(&event));
+        if seq == last {
+            at_last = hex(&head);
+        }
+        event.insert("hash".into(), hex(&head).into());
+        lines += &format!("{}\n", Value::Object(event));
+    }
+    (lines, at_last)
+}
+
+/// A report with a change, signed again, held against a journal in which more events follow.
+fn with(
+    (name, more): (&str, &[Value]),
+    of_events: &dyn Fn(&mut Value),
+    change: &dyn Fn(&mut Value),
+) -> Result<(), String> {
+    let mut changed = report(&format!("{name}.json"));
+    let last = changed["events"]["last"].as_u64().expect("a number");
+    let all = events(&format!("{name}.jsonl"), more, of_events);
+    let (journal, head) = chained(&all, last);
+    changed["events"]["checkpoint"] = Value::Null;
+    changed["events"]["head"] = head.into();
+    change(&mut changed);
+    let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+    let signed = signer.signed(changed.as_object().expect("an object").clone());
+    said(&signed, &journal)
+}
+
+/// An event of the endpoint that is later than the report.
+fn later(kind: &str, at: u64, fields: Value) -> Value {
+    let mut event = json!({"kind": kind, "at_ms": at, "endpoint": "b",
+        "recorded": "2026-11-30T22:00:00.000Z"});
+    let fields = fields.as_object().expect("an object").clone();
+    event.as_object_mut().expect("an object").extend(fields);
+    event
+}
+
+fn unknown(from: u64) -> Value {
+    later(
+        "unknown",
+        from + 90_000,
+        json!({"from_ms": from, "from": ""}),
+    )
+}
+
+fn proven(from: u64, to: u64) -> Value {
+    later("proven", to + 1000, json!({"from_ms": from, "to_ms": to}))
+}
+
+fn up(to: u64) -> Value {
+    let fields = json!({"from_ms": OUTAGE, "to": "", "to_ms": to, "to_earliest_ms": to,
+        "to_latest_ms": to, "lower_ms": 0, "down_ms": 0});
+    later("up", to + 1000, fields)
+}
+
+fn nothing(_: &mut Value) {}
+
+fn refused(found: Result<(), String>, begin: &str) {
+    let why = found.expect_err(begin);
+    assert!(why.starts_with(begin), "{why}\ninstead of {begin}");
+}
+
+/// Where the record of `killed` ends, and the last mark of the daemon before it was killed.
+const KILLED: u64 = 1_796_073_171_709;
+const LAST_MARK: u64 = 1_796_073_172_105;
+/// Of `open`: the start of the outage, the end of its first failure, the start of its last.
+const OUTAGE: u64 = 1_796_073_703_902;
+const FIRST: u64 = 1_796_073_703_904;
+const LAST: u64 = 1_796_073_743_111;
+
+#[test]
+fn true_reports_follow() {
+    for name in ["killed", "open"] {
+        let journal = text(&format!("{name}.jsonl"));
+        let found = said(&report(&format!("{name}.json")), &journal);
+        assert_eq!(found, Ok(()), "{name}");
+        assert_eq!(with((name, &[]), &nothing, &nothing), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn time_in_which_the_daemon_did_not_run_is_not_settled_by_a_report() {
+    refused(
+        said(&report("killed-forged.json"), &text("killed.jsonl")),
+        "extents[0].watermark_ms: event 11 says that nothing was recorded after 1796073172105 \
+            until the daemon started again, and the report has the record of b settled up to \
+            1796073240709",
+    );
+    let since = report("killed-checkpoint.json");
+    let found = check(
+        &report("killed-forged.json"),
+        &text("killed.jsonl"),
+        Some(&since),
+    );
+    assert!(found.is_err_and(|d| d.place == "extents[0].watermark_ms"));
+    // By a moment more than what was recorded last.
+    let raised = |to: u64| move |r: &mut Value| r["extents"][0]["watermark_ms"] = to.into();
+    refused(
+        with(("killed", &[]), &nothing, &raised(LAST_MARK + 1)),
+        "extents[0].watermark_ms: event 11 says",
+    );
+    // A history that does not tell of the mark tells what is unknown.
+    let unmarked = |e: &mut Value| drop(e.as_object_mut().map(|e| e.remove("last_mark_ms")));
+    refused(
+        with(("killed", &[]), &unmarked, &raised(KILLED + 1001)),
+        "extents[0].watermark_ms: event 12 (unknown) has a change of b at 1796073172709, and the \
+            report has its record settled up to 1796073172710",
+    );
+}
+
+#[test]
+fn the_run_of_failures_that_is_open_is_the_one_that_events_began() {
+    let by_events = "extents[0].open_run: by the events the failures of b in a row go from \
+        1796073703904 to the end of its record at 1796073743111, the report says ";
+    refused(
+        said(&report("open-forged.json"), &text("open.jsonl")),
+        &format!("{by_events}[1796073703904,1796073703904]"),
+    );
+    for run in [
+        json!(null),
+        json!([FIRST - 1, LAST]),
+        json!([FIRST + 1, LAST]),
+        json!([FIRST, LAST - 1]),
+        json!([FIRST, LAST + 1]),
+    ] {
+        let change = |r: &mut Value| r["extents"][0]["open_run"] = run.clone();
+        refused(
+            with(("open", &[]), &nothing, &change),
+            &format!("{by_events}{run}"),
+        );
+    }
+    let never_down = |e: &mut Value| {
+        if e["kind"] == "down" {
+            e["kind"] = "first_up".into();
+            e["at"] = "".into();
+        }
+    };
+    refused(
+        with(("open", &[]), &never_down, &nothing),
+        "extents[0].open_run: by the events b is not down at the end of its record",
+    );
+}
+
+/// Successes that were too few to end the outage may have ended a run, and nothing told of it.
+#[test]
+fn a_run_that_the_report_alone_tells_of_is_held_against_what_is_proven_later() {
+    let two = |e: &mut Value| {
+        if e["kind"] == "endpoint_added" {
+            e["up_after"] = 2.into();
+        }
+    };
+    // Those of the report follow from the events.
+    let cadence = |r: &mut Value| {
+        r["endpoints"][0]["up_after"] = 2.into();
+        r["endpoints"][0]["cadences"][0]["up_after"] = 2.into();
+    };
+    let ends = [proven(FIRST, LAST + 2000), up(LAST + 2500)];
+    assert_eq!(with(("open", &ends), &two, &cadence), Ok(()));
+    let shorter = |r: &mut Value| {
+        cadence(r);
+        r["extents"][0]["open_run"] = json!([LAST - 5, LAST]);
+    };
+    refused(
+        with(("open", &ends), &two, &shorter),
+        "extents[0].open_run: by event 10 b is down for certain from 1796073703904 to \
+            1796073745111, the report says [1796073743106,1796073743111]",
+    );
+    let gone = |r: &mut Value| {
+        cadence(r);
+        r["extents"][0]["open_run"] = Value::Null;
+    };
+    refused(
+        with(("open", &ends), &two, &gone),
+        "extents[0].open_run: by event 10 b is down for certain from 1796073703904",
+    );
+    let ends = [proven(FIRST, LAST - 100), up(LAST + 2500)];
+    refused(
+        with(("open", &ends), &two, &cadence),
+        "extents[0].open_run: by event 10 b is down for certain from 1796073703904 to \
+            1796073743011, the report says [1796073703904,1796073743111]",
+    );
+    refused(
+        with(("open", &[up(LAST + 2500)]), &two, &cadence),
+        "extents[0].open_run: event 10 (up) ends the failures of b in a row, and no event has them \
+            proven from 1796073703904 on, as the report says",
+    );
+}
+
+#[test]
+fn what_is_recorded_later_tells_of_no_time_that_was_settled() {
+    let at = |at: u64| {
+        json!({"from_ms": at, "from": "", "to_ms": at, "to": "", "lower_ms": 0,
+        "down_ms": 0, "why": "", "reason": "late", "cause": "timeout", "from_earliest_ms": at,
+        "from_latest_ms": at, "confirmed_at_ms": at, "to_earliest_ms": at, "to_latest_ms": at})
+    };
+    for kind in [
+        "unknown",
+        "known",
+        "down",
+        "up",
+        "outage_left",
+        "outage_lost",
+        "proven",
+        "out_of_service",
+    ] {
+        // Without what the history has after the kill.
+        let told = |instant: u64| later(kind, KILLED + 5000, at(instant));
+        let cut = |more: Value| {
+            let kept: Vec<Value> = events("killed.jsonl", &[], &nothing)[..10].to_vec();
+            let all: Vec<Value> = kept.into_iter().chain([more]).collect();
+            let (journal, head) = chained(&all, 10);
+            let mut own = report("killed.json");
+            own["events"]["checkpoint"] = Value::Null;
+            own["events"]["head"] = head.into();
+            own["issued_at"] = "2026-11-30T21:12:54.000Z".into();
+            own["provisional"] = true.into();
+            let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+            said(
+                &signer.signed(own.as_object().expect("an object").clone()),
+                &journal,
+            )
+        };
+        let place = if kind == "proven" {
+            "extents[0].open_run: by event 11 b is down for certain from 1796073171708".to_owned()
+        } else {
+            format!("extents[0].watermark_ms: event 11 ({kind}) has a change of b at 1796073171708")
+        };
+        refused(cut(told(KILLED - 1)), &place);
+        let found = cut(told(KILLED));
+        let is_held = found.as_ref().is_err_and(|why| why.starts_with("extents"));
+        assert!(!is_held, "{kind}: {found:?}");
+    }
+}
+
+#[test]
+fn later_events_may_tell_of_earlier_time_where_the_history_was_replaced_or_had_a_hole() {
+    let restored = json!({"kind": "restored", "at_ms": LAST, "by": "", "old_chain": "",
+        "new_chain": "", "old_seq": 9, "old_head": "", "backup_until": null,
+        "recorded": "2026-11-30T22:00:00.000Z"});
+    assert_eq!(
+        with(
+            ("open", &[restored, unknown(FIRST + 9)]),
+            &nothing,
+            &nothing
+        ),
+        Ok(())
+    );
+    let gap = |counted: Value| {
+        let mut gap = later(
+            "history_gap",
+            LAST + 90_000,
+            json!({"dropped": 7, "why": ""}),
+        );
+        gap["unknown_in_counters"] = counted;
+        gap.as_object_mut().expect("an object").remove("endpoint");
+        gap
+    };
+    let back = [gap(Value::Null), unknown(FIRST + 9)];
+    assert_eq!(with(("open", &back), &nothing, &nothing), Ok(()));
+    let back = [gap(true.into()), unknown(FIRST + 9)];
+    refused(
+        with(("open", &back), &nothing, &nothing),
+        "extents[0].watermark_ms: event 11 (unknown) has a change of b",
+    );
+}
+
+#[test]
+fn an_endpoint_that_is_renamed_later_is_still_the_same() {
+    let mut renamed = later("endpoint_renamed", LAST + 1000, json!({"from": "b"}));
+    renamed["endpoint"] = "c".into();
+    let of_c = |mut e: Value| {
+        e["endpoint"] = "c".into();
+        e
+    };
+    let ends = [
+        renamed.clone(),
+        of_c(proven(FIRST, LAST + 2000)),
+        of_c(up(LAST + 2500)),
+    ];
+    assert_eq!(with(("open", &ends), &nothing, &nothing), Ok(()));
+    let back = [renamed.clone(), of_c(up(LAST - 1))];
+    refused(
+        with(("open", &back), &nothing, &nothing),
+        "extents[0].watermark_ms: event 11 (up) has a change of b at 1796073743110",
+    );
+    // Another endpoint that has the name now is another.
+    let other = [renamed, up(LAST - 1)];
+    assert_eq!(with(("open", &other), &nothing, &nothing), Ok(()));
+}
+
+#[test]
+fn a_record_does_not_grow_while_a_daemon_is_silent_or_was_stopped() {
+    let hours = |n: u64| {
+        move |r: &mut Value| {
+            let until = LAST + n * 3_600_000;
+            r["extents"][0]["watermark_ms"] = until.into();
+            r["extents"][0]["open_run"] = json!([FIRST, until]);
+            r["issued_at"] = "2026-12-01T21:22:23.000Z".into();
+        }
+    };
+    refused(
+        with(("open", &[]), &nothing, &hours(4)),
+        "extents[0].watermark_ms: a daemon that runs records something every hour, the events of \
+            the report end at 1796073704105, and the report has the record of b settled up to",
+    );
+    let stop = |e: &mut Value| {
+        if e["seq"] == 9 {
+            *e = json!({"kind": "daemon_stopped", "at_ms": LAST - 500, "boot_ns": 1,
+                "recorded": "2026-11-30T21:22:22.611Z"});
+        }
+    };
+    let up = |r: &mut Value| r["extents"][0]["open_run"] = Value::Null;
+    refused(
+        with(("open", &[]), &stop, &up),
+        "extents[0].watermark_ms: event 9 says that the daemon stopped at 1796073742611, and the \
+            report has the record of b settled up to 1796073743111",
+    );
+}
+
+#[test]
+fn what_follows_from_the_terms_is_held_without_tallies_too() {
+    for (change, place) in [
+        (
+            json!({"first": 2}),
+            "events.first: the events begin with number 1, the report says 2",
+        ),
+        (json!({"first": 0}), "events.first: "),
+    ] {
+        let change = |r: &mut Value| {
+            let events = r["events"].as_object_mut().expect("an object");
+            events.extend(change.as_object().expect("an object").clone());
+        };
+        refused(with(("open", &[]), &nothing, &change), place);
+    }
+    let salt = |r: &mut Value| r["terms_salt_earlier"] = "x".into();
+    refused(
+        with(("open", &[]), &nothing, &salt),
+        "terms_salt_earlier: no later version was added to these terms",
+    );
+}
+
+/// What an objective of latency is follows from the terms; the counts are in the tallies.
+#[test]
+fn an_objective_of_latency_is_that_of_the_terms() {
+    let own = report("open.json");
+    let text = |key: &str| own[key].as_str().expect("a text").to_owned();
+    let (salt, before) = (text("terms_salt"), text("terms"));
+    let terms = before.clone() + "latency = { share = \"99\", within = \"300ms\" }\n";
+    let [old, new] = [&before, &terms].map(|terms| commitment(&salt, terms));
+    let committed = |e: &mut Value| {
+        if e["kind"] == "terms" {
+            *e = serde_json::from_str(&e.to_string().replace(&old, &new)).expect("JSON");
+        }
+    };
+    let row = json!({"component": "b", "within_ms": 300, "objective_percent": "99", "probes": 50,
+        "within": 50, "share_percent": "100.00000", "met": true, "hours": 1,
+        "resolution_percent": 1});
+    let with_row = |rows: Value| {
+        let change = |r: &mut Value| {
+            r["terms"] = terms.clone().into();
+            r["latency"] = rows.clone();
+        };
+        with(("open", &[]), &committed, &change)
+    };
+    assert_eq!(with_row(json!([row])), Ok(()));
+    for (key, value) in [
+        ("component", json!("c")),
+        ("within_ms", json!(9000)),
+        ("objective_percent", json!("1")),
+    ] {
+        let mut false_one = row.clone();
+        false_one[key] = value;
+        refused(with_row(json!([false_one])), &format!("latency[0].{key}: "));
+    }
+    refused(with_row(json!([])), "latency: ");
+    refused(with_row(json!([row, row])), "latency: ");
+    refused(with_row(Value::Null), "latency: ");
+}
