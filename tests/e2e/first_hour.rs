@@ -418,7 +418,7 @@ fn check_does_not_wait_for_a_neighbour_that_drips() {
         }
     });
     let config = write_config(directory.path(), port, &one_endpoint());
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let (code, said) = at_the_shell(
         directory.path(),
         &["check", config.to_str().expect("UTF-8")],

@@ -11,7 +11,7 @@ use super::bar::BarSpan;
 use super::changes::{OutageRow, outage_rows};
 use super::endpoints::{EndpointRow, row};
 use super::listed_endpoint::ListedEndpoint;
-use super::problems::{Problem, of_daemon, of_endpoints};
+use super::problems::{ListedProblem, of_daemon, of_endpoints};
 use super::{PageContext, PageFrame, headline, written};
 use crate::engine::board::Entry;
 use crate::serve::listener::making::Unmade;
@@ -168,7 +168,7 @@ struct Overview {
     frame: PageFrame,
     headline: String,
     worst: &'static str,
-    problems: Vec<Problem>,
+    problems: Vec<ListedProblem>,
     more_problems: usize,
     query: FormState,
     rows: Vec<EndpointRow>,

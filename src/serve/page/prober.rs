@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use askama::Template;
 
-use super::problems::{Problem, of_daemon};
+use super::problems::{ListedProblem, of_daemon};
 use super::shown::{clock, millis};
 use super::{PageContext, PageFrame, written};
 use crate::engine::drive::Gauges;
@@ -20,7 +20,7 @@ struct ProberPage {
     frame: PageFrame,
     headline: &'static str,
     worst: &'static str,
-    problems: Vec<Problem>,
+    problems: Vec<ListedProblem>,
     groups: Vec<Group>,
 }
 

@@ -9,7 +9,7 @@ use crate::serve::answers::makes_progress;
 use crate::words::{StateName, UtcMs, people};
 
 /// One line of them.
-pub struct Problem {
+pub struct ListedProblem {
     /// `down`, `unknown` or `warn`.
     pub class: &'static str,
     pub who: String,
@@ -19,7 +19,7 @@ pub struct Problem {
     pub detail: String,
 }
 
-impl Problem {
+impl ListedProblem {
     fn of_prober(class: &'static str, what: &str, detail: String) -> Self {
         Self {
             class,
@@ -32,11 +32,12 @@ impl Problem {
 }
 
 /// What is wrong with the daemon or its host.
-pub fn of_daemon(context: &PageContext) -> Vec<Problem> {
+pub fn of_daemon(context: &PageContext) -> Vec<ListedProblem> {
     let board = context.board;
     let health = &board.health;
     let mut list = Vec::new();
-    let mut push = |class, what: &str, detail| list.push(Problem::of_prober(class, what, detail));
+    let mut push =
+        |class, what: &str, detail| list.push(ListedProblem::of_prober(class, what, detail));
     if !health.history_writable.load(Ordering::Relaxed) {
         push(
             "down",
@@ -69,14 +70,14 @@ pub fn of_daemon(context: &PageContext) -> Vec<Problem> {
 }
 
 /// Endpoints that are down, unknown, or whose certificate ends soon, the longest first.
-pub fn of_endpoints(seen: &[ListedEndpoint<'_>], now: UtcMs) -> Vec<Problem> {
-    let mut list: Vec<(u8, UtcMs, Problem)> =
+pub fn of_endpoints(seen: &[ListedEndpoint<'_>], now: UtcMs) -> Vec<ListedProblem> {
+    let mut list: Vec<(u8, UtcMs, ListedProblem)> =
         seen.iter().filter_map(|s| of_endpoint(s, now)).collect();
     list.sort_by_key(|(rank, since, _)| (*rank, *since));
     list.into_iter().map(|(.., problem)| problem).collect()
 }
 
-fn of_endpoint(seen: &ListedEndpoint<'_>, now: UtcMs) -> Option<(u8, UtcMs, Problem)> {
+fn of_endpoint(seen: &ListedEndpoint<'_>, now: UtcMs) -> Option<(u8, UtcMs, ListedProblem)> {
     let ends_soon = seen
         .certificate_ends
         .filter(|ends| ends - now < EXPIRES_SOON_MS);
@@ -84,7 +85,7 @@ fn of_endpoint(seen: &ListedEndpoint<'_>, now: UtcMs) -> Option<(u8, UtcMs, Prob
         return None;
     }
     let name = seen.entry.endpoint.load().name.to_string();
-    let problem = |class, what, detail| Problem {
+    let problem = |class, what, detail| ListedProblem {
         class,
         address: endpoint_address(&name),
         who: name.clone(),
