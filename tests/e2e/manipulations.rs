@@ -104,7 +104,7 @@ fn named(web: &str, renamed_from: &str, spare: &str, ports: Ports) -> String {
 /// A zone in which it is the same month as in UTC: hours before its end, a zone to the west.
 fn of_the_same_month() -> &'static str {
     let now = jiff::Timestamp::now();
-    let month = |at: jiff::Timestamp| at.to_zoned(jiff::tz::TimeZone::UTC).month();
+    let month = |at| jiff::tz::TimeZone::UTC.to_datetime(at).month();
     let soon = now + jiff::SignedDuration::from_hours(3);
     if month(now) == month(soon) {
         "Europe/Helsinki"
