@@ -23,7 +23,7 @@ impl From<&'static str> for Problem {
 }
 
 impl Problem {
-    /// `said` is the text before values were put into it: see [`problem!`].
+    /// `said` is the text before values were put into it: see `problem!`.
     pub fn of(text: String, said: &'static str) -> Self {
         let kind = kind_of(said);
         Self { text, kind }
