@@ -283,7 +283,7 @@ mod tests {
             "01-01 00:00 to 01-01 00:00 UTC: down 10 s"
         );
         assert_eq!(bar.up, "M0 4h80v20h-80zM120 4h240v20h-240z");
-        assert_eq!(bar.label, "up 79.99 s, down 10.01 s, unknown 0 ms");
+        assert_eq!(bar.label, "up 80 s, down 10 s, unknown 0 s");
     }
 
     #[test]
