@@ -2,30 +2,40 @@
 // Without this script the browser reloads the page.
 "use strict";
 const EVERY_MS = 10_000;
+const PARTS = ["main", ".asof", "footer"];
 let lastGood = Date.now();
+let isAsking = false;
+
+// Who reads, types or walks through the page by keyboard keeps what is there.
+function isInUse() {
+  const main = document.querySelector("main");
+  const isChanged = (input) =>
+    input.options ? [...input.options].some((o) => o.selected !== o.defaultSelected && o.value) : input.value !== input.defaultValue;
+  return (
+    main.contains(document.activeElement) ||
+    document.querySelector("details[open]") !== null ||
+    [...main.querySelectorAll("input, select")].some(isChanged)
+  );
+}
 
 async function refresh() {
-  const active = document.activeElement;
-  const isTyping = active && active.closest("form");
-  if (document.hidden || isTyping || document.querySelector("details[open]")) {
+  if (isAsking || document.hidden || isInUse()) {
     return;
   }
+  isAsking = true;
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
-    if (!answer.ok) {
-      return;
-    }
+    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(EVERY_MS) });
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of ["main", ".asof", "footer"]) {
-      const [old, fresh] = [document.querySelector(part), next.querySelector(part)];
-      if (old && fresh) {
-        old.replaceWith(fresh);
-      }
+    // What has none of them is no page of the daemon: of a proxy, perhaps.
+    if (answer.ok && !isInUse() && PARTS.every((part) => next.querySelector(part))) {
+      PARTS.forEach((part) => document.querySelector(part).replaceWith(next.querySelector(part)));
+      document.title = next.title;
+      lastGood = Date.now();
     }
-    document.title = next.title;
-    lastGood = Date.now();
   } catch {
     // The daemon does not answer: the age says so.
+  } finally {
+    isAsking = false;
   }
 }
 

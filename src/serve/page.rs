@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use askama::Template;
 
+use self::problems::{ListedProblem, of_daemon};
 use self::shown::clock;
 use super::contracts::ContractStatuses;
 use super::listener::making::Unmade;
@@ -51,6 +52,8 @@ struct PageFrame {
     now: String,
     /// The page that this is, of the navigation.
     here: &'static str,
+    /// What is wrong with the prober itself, above whatever the page shows.
+    problems: Vec<ListedProblem>,
     /// What the figures mean, and what stands behind them.
     notes: String,
 }
@@ -74,6 +77,7 @@ impl PageFrame {
             files: files(),
             now: clock(context.now),
             here,
+            problems: of_daemon(context),
             notes,
         })
     }

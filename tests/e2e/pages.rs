@@ -61,8 +61,22 @@ async fn endpoints_are_chosen_ordered_and_paged_by_the_address() {
         names(&red),
         ["e000", "e002", "e004", "e006", "e008", "e100"]
     );
-    let of_shop = page("?sort=component").await;
-    assert_eq!(names(&of_shop)[0], "a/b ?", "{of_shop}");
+    // Each component of its own comes under its name: e000, e002 and so on, and then "shop".
+    let by_component = page("?sort=component&q=e0").await;
+    let expected: Vec<String> = (0..100)
+        .step_by(2)
+        .chain((1..100).step_by(2))
+        .map(|n| format!("e{n:03}"))
+        .collect();
+    assert_eq!(names(&by_component), expected);
+    let by_name = page("?sort=name&page=1").await;
+    assert_eq!(names(&by_name).last(), Some(&"e119"), "{by_name}");
+    let beyond = page("?q=E11&sort=name&page=7").await;
+    assert_eq!(
+        names(&beyond).len(),
+        10,
+        "a page beyond the end is the last one"
+    );
     let down = page("?state=down").await;
     assert_eq!(names(&down), ["a/b ?"]);
     let none = page("?q=nothing-of-the-kind").await;

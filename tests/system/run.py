@@ -334,11 +334,17 @@ def test_the_probing_thread_alone_has_real_time_priority_where_it_is_permitted(d
     permitted = os.SCHED_OTHER if chrt.returncode else os.SCHED_RR
     text = QUICK + endpoint("web", Server().port)
     without = ("setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice")
-    for key, prefix, expected in (
-        ("auto", (), os.SCHED_OTHER),
+    cases = [
+        ("auto", ("prlimit", "--rtprio=0"), os.SCHED_OTHER),
         ("on", (), permitted),
+        ("off", (), os.SCHED_OTHER),
         ("on", without, os.SCHED_OTHER),
-    ):
+    ]
+    # As the drop-in does it, where this host may raise the limit.
+    limited = ("prlimit", "--rtprio=1")
+    if not sh(*limited, "true", ok=False).returncode:
+        cases.append(("auto", limited, permitted))
+    for key, prefix, expected in cases:
         daemon = Daemon(d, 'real_time = "%s"\n' % key + text, prefix=prefix).begin()
         daemon.must_be_ready()
         found = policies(daemon)

@@ -3,7 +3,8 @@
 //!
 //! A thread that measures has to run when its slot comes; on a busy host it waits for others
 //! otherwise. One that needs most of a core for seconds would keep others from running: it gives
-//! the priority back until it needs less.
+//! the priority back until it needs less. What it needs is the time that it ran and the time that it
+//! waited for a core.
 
 use std::io;
 
@@ -21,9 +22,9 @@ const AGAIN_PERCENT: u64 = 50;
 /// What the probing thread runs as.
 pub struct RealTime {
     standing: Permission,
-    /// When it was looked at last, and the CPU time of the thread then.
+    /// When it was looked at last, and the time that the thread had needed until then.
     looked_ns: u64,
-    cpu_ns: u64,
+    needed_ns: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl RealTime {
         Self {
             standing,
             looked_ns: now_ns,
-            cpu_ns: thread_cpu_ns(),
+            needed_ns: needed_ns(),
         }
     }
 
@@ -72,9 +73,9 @@ impl RealTime {
         if self.standing == Permission::Denied || passed < LOOK_NS {
             return;
         }
-        let cpu_ns = thread_cpu_ns();
-        let percent = cpu_ns.saturating_sub(self.cpu_ns) * 100 / passed;
-        (self.looked_ns, self.cpu_ns) = (now_ns, cpu_ns);
+        let needed_ns = needed_ns();
+        let percent = needed_ns.saturating_sub(self.needed_ns) * 100 / passed;
+        (self.looked_ns, self.needed_ns) = (now_ns, needed_ns);
         let next = next(self.standing, percent);
         if next != self.standing && change(next).is_ok() {
             self.standing = next;
@@ -92,14 +93,24 @@ fn next(standing: Permission, percent: u64) -> Permission {
 
 fn change(to: Permission) -> io::Result<()> {
     if to == Permission::InUse {
+        sys::run_in_real_time()?;
         tracing::info!("the probing thread has real-time priority again");
-        return sys::run_in_real_time();
+        return Ok(());
     }
+    sys::run_as_others()?;
     tracing::info!(
         "the probing thread gives its real-time priority back: it needs most of a core, and others \
         must run"
     );
-    sys::run_as_others()
+    Ok(())
+}
+
+/// How long this thread has run or waited for a core so far (proc(5), schedstat). Without the
+/// kernel's account of waiting, how long it has run.
+fn needed_ns() -> u64 {
+    let account = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited_ns = account.split(' ').nth(1).and_then(|ns| ns.parse().ok());
+    thread_cpu_ns() + waited_ns.unwrap_or(0)
 }
 
 #[cfg(test)]

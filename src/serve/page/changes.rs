@@ -79,9 +79,11 @@ pub fn outage_rows(
             to_between: between(o.to_earliest, o.to_latest),
             is_open: o.to.is_none(),
             excluded: excluded_text(told.excluded, &told.excluded_by).unwrap_or_default(),
-            length: people::duration(
-                (o.to.map_or(now, |to| calendar.utc(to)) - calendar.utc(o.from)).max(0) as Ms,
-            ),
+            // A clock that is set moves the calendar, and makes no outage longer or shorter.
+            length: people::duration(o.to.map_or_else(
+                || (now - calendar.utc(o.from)).max(0) as Ms,
+                |to| to.saturating_sub(o.from),
+            )),
             address: endpoint_address(&o.endpoint),
             endpoint: o.endpoint,
             cause: o.cause,

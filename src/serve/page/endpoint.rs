@@ -146,9 +146,10 @@ fn listed(labels: &std::collections::BTreeMap<String, String>) -> String {
 
 /// When the definition was changed, and how; the newest first.
 fn changes(reader: &HistoryReader, name: &str) -> Result<Vec<(String, String)>, HistoryError> {
+    let calendar = reader.calendar()?;
     let step = |c: Changed| {
         let (before, after) = (shortened(&c.before), shortened(&c.after));
-        (clock(c.at_ms as i64), format!("{before} → {after}"))
+        (clock(calendar.utc(c.at_ms)), format!("{before} → {after}"))
     };
     let of_it = reader.changes()?.into_iter().rev();
     Ok(of_it
@@ -187,13 +188,16 @@ fn certificate(c: &CertificateFacts) -> Vec<(&'static str, String)> {
     list
 }
 
-/// A word of a POSIX shell.
+/// A name as a word of a POSIX shell, which is no option.
 fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-    if name.chars().all(is_plain) && !name.starts_with('-') {
-        return name.to_owned();
-    }
-    format!("'{}'", name.replace('\'', "'\\''"))
+    let word = if name.chars().all(is_plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    };
+    let end_of_options = if name.starts_with('-') { "-- " } else { "" };
+    format!("{end_of_options}{word}")
 }
 
 #[cfg(test)]
@@ -206,7 +210,8 @@ mod tests {
             ("shop", "shop"),
             ("two words", "'two words'"),
             ("it's", "'it'\\''s'"),
-            ("-x", "'-x'"),
+            ("-x", "-- -x"),
+            ("-x y", "-- '-x y'"),
         ] {
             assert_eq!(quoted(name), word);
         }

@@ -2,7 +2,7 @@
 
 use super::PageContext;
 use super::bar::{Bar, BarSpan, bar};
-use super::listed_endpoint::EXPIRES_SOON_MS;
+use super::listed_endpoint::{ends_of, ends_soon};
 use super::shown::{Cell, clock, endpoint_address, millis};
 use crate::account::figures::{last_30_days, of_entry, today};
 use crate::config::Endpoint;
@@ -11,7 +11,8 @@ use crate::history::HistoryError;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
-use crate::judgement::sla::exact::{Exact, plain, share, whole};
+use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
+use crate::judgement::sla::exact::{Exact, plain};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::serve::contracts::ContractStatuses;
 use crate::words::{StateName, UtcMs, people};
@@ -35,8 +36,8 @@ pub struct EndpointRow {
     pub month: Cell,
     /// What contracts ask of the component in percent; empty without one.
     pub objective: String,
-    /// The month's availability is below it.
-    pub is_below: bool,
+    /// A contract with the component is missed in its present period.
+    pub is_missed: bool,
     pub p50: String,
     pub p99: String,
     pub last: String,
@@ -59,17 +60,12 @@ pub fn row(
     let longest = Span::new(from.into_iter().min().unwrap_or(now), now);
     let (record, _) = of_entry(context.reader, entry, longest)?;
     let sums = |period: Span| record.timeline(period).sums();
-    let of_month = sums(month);
     let objective = strictest(context.contract_statuses, endpoint.component.as_str());
     let hour = view
         .hour
         .since(now - 3_600_000, Series::Whole(Ending::Success));
     let at = |ppm| quantile(&hour, ppm).map_or(String::new(), millis);
-    let certificate_ends = view
-        .shown
-        .certificate
-        .as_ref()
-        .map(|c| c.not_after.min(c.chain_not_after.unwrap_or(c.not_after)));
+    let certificate_ends = view.shown.certificate.as_deref().map(ends_of);
     let (last, detail) = last(&view);
     Ok(EndpointRow {
         address: endpoint_address(endpoint.name.as_str()),
@@ -83,15 +79,19 @@ pub fn row(
         bar: bar(&record.timeline(drawn), drawn),
         today: cell(&sums(today(now))),
         thirty_days: cell(&sums(last_30_days(now))),
-        month: cell(&of_month),
-        is_below: objective.is_some_and(|asked| is_below(&of_month, asked)),
+        month: cell(&sums(month)),
+        is_missed: is_missed(context.contract_statuses, endpoint.component.as_str()),
         objective: objective.map_or(String::new(), plain),
         p50: at(500_000),
         p99: at(990_000),
         last,
         detail,
         certificate: certificate_ends.map_or(String::new(), |ends| validity(ends, now)),
-        expires_soon: certificate_ends.is_some_and(|ends| ends - now < EXPIRES_SOON_MS),
+        expires_soon: view
+            .shown
+            .certificate
+            .as_deref()
+            .is_some_and(|c| ends_soon(c, now)),
     })
 }
 
@@ -123,8 +123,20 @@ fn strictest<'s>(contract_statuses: &'s ContractStatuses, component: &str) -> Op
         .max()
 }
 
-fn is_below(sums: &Sums, objective: &Exact) -> bool {
-    share(sums.up, sums.up + sums.down).is_some_and(|up| up * whole(100) < *objective)
+fn is_missed(contract_statuses: &ContractStatuses, component: &str) -> bool {
+    let of_it = |e: &&Evaluation| {
+        e.tenant.is_none()
+            && e.component
+                .as_ref()
+                .is_some_and(|c| c.as_str() == component)
+    };
+    let current = contract_statuses
+        .list
+        .iter()
+        .filter(|s| s.which == "current");
+    current
+        .flat_map(|s| s.judged.iter().flatten().filter(of_it))
+        .any(|e| e.verdict == ContractVerdict::Missed)
 }
 
 /// Days, and hours when there are few.

@@ -11,7 +11,7 @@ use super::bar::BarSpan;
 use super::changes::{OutageRow, outage_rows};
 use super::endpoints::{EndpointRow, row};
 use super::listed_endpoint::ListedEndpoint;
-use super::problems::{ListedProblem, of_daemon, of_endpoints};
+use super::problems::{ListedProblem, of_endpoints};
 use super::{PageContext, PageFrame, headline, written};
 use crate::engine::board::Entry;
 use crate::serve::listener::making::Unmade;
@@ -267,17 +267,28 @@ pub fn html(
     (query, wanted): &(OverviewQuery, ChosenEndpoints),
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, Unmade> {
     let entries = context.board.entries();
-    let seen: Vec<ListedEndpoint> = entries.iter().map(ListedEndpoint::of).collect();
+    let seen: Vec<ListedEndpoint> = entries
+        .iter()
+        .map(|e| ListedEndpoint::of(e, context.now))
+        .collect();
     let states: Vec<StateName> = seen.iter().map(|s| s.state).collect();
-    let (worst, headline) = headline(&states);
+    let (mut worst, mut headline) = headline(&states);
+    let frame = PageFrame::of(context, "overview")?;
+    if let (Some(own), "up") = (frame.problems.first(), worst) {
+        // Nobody knows it for certain then.
+        worst = own.class;
+        headline.push_str(", but this prober has a problem");
+    }
     let span = wanted.span.unwrap_or_else(|| fitting(&entries));
-    let mut problems = of_daemon(context);
-    problems.extend(of_endpoints(&seen, context.now));
+    let mut problems = of_endpoints(&seen, context.now);
     let more_problems = problems.len().saturating_sub(PROBLEMS);
     problems.truncate(PROBLEMS);
 
     let taken: Vec<&ListedEndpoint> = seen.iter().filter(|s| wanted.takes(s)).collect();
-    let (found, first) = (taken.len(), wanted.page * ROWS);
+    let found = taken.len();
+    // A page that was the last one may be beyond the end by now.
+    let at = wanted.page.min(found.saturating_sub(1) / ROWS);
+    let first = at * ROWS;
     let rows: Vec<EndpointRow> = sorted(taken, wanted.sort)
         .into_iter()
         .skip(first)
@@ -291,7 +302,7 @@ pub fn html(
         _ => format!("{} to {last} of {found}", first + 1),
     };
     let page = Overview {
-        frame: PageFrame::of(context, "overview")?,
+        frame,
         headline,
         worst,
         problems,
@@ -299,13 +310,13 @@ pub fn html(
         query: FormState::of(query, wanted, span),
         rows,
         counted,
-        before: if wanted.page > 0 {
-            address(query, wanted.page - 1)
+        before: if at > 0 {
+            address(query, at - 1)
         } else {
             String::new()
         },
         after: if last < found {
-            address(query, wanted.page + 1)
+            address(query, at + 1)
         } else {
             String::new()
         },
@@ -316,7 +327,10 @@ pub fn html(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::{OneText, load};
 
     fn query(state: &str, sort: &str, span: &str) -> Result<ChosenEndpoints, String> {
         ChosenEndpoints::of(&OverviewQuery {
@@ -353,5 +367,53 @@ mod tests {
             ..OverviewQuery::default()
         };
         assert_eq!(address(&query, 2), "/?q=a%26b&span=hour&page=2");
+    }
+
+    #[test]
+    fn each_order_is_another_one() {
+        let text = "[component.y]\n[component.z]\n[[endpoint]]\nname = \"c\"\ncomponent = \"y\"\n\
+            probe.tcp = \"h:1\"\n[[endpoint]]\nname = \"b\"\ncomponent = \"z\"\nprobe.tcp = \
+            \"h:1\"\n[[endpoint]]\nname = \"a\"\ncomponent = \"z\"\nprobe.tcp = \"h:1\"\n";
+        let plan = load(Path::new("one"), &OneText(text)).expect("valid");
+        let entries: Vec<Arc<Entry>> = plan
+            .endpoints
+            .iter()
+            .enumerate()
+            .map(|(index, e)| Arc::new(Entry::new(index, e.clone(), 0)))
+            .collect();
+        let facts = [
+            (StateName::Up, 20, Some(5), 9),
+            (StateName::Down, 30, None, 3),
+            (StateName::Unknown, 10, Some(4), 6),
+        ];
+        let seen: Vec<ListedEndpoint> = entries
+            .iter()
+            .zip(facts)
+            .map(
+                |(entry, (state, since, certificate_ends, us))| ListedEndpoint {
+                    entry,
+                    state,
+                    since,
+                    certificate_ends,
+                    ends_soon: false,
+                    last_us: Some(us),
+                },
+            )
+            .collect();
+        for (sort, expected) in [
+            (Sort::Problems, "bac"),
+            (Sort::Name, "abc"),
+            (Sort::Component, "cba"),
+            (Sort::Since, "bca"),
+            (Sort::Latency, "cab"),
+            (Sort::Certificate, "acb"),
+        ] {
+            let order = sorted(seen.iter().collect(), sort);
+            let names: String = order
+                .iter()
+                .map(|e| e.endpoint.load().name.to_string())
+                .collect();
+            assert_eq!(names, expected, "{sort:?}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use askama::Template;
 
-use super::problems::{ListedProblem, of_daemon};
 use super::shown::{clock, millis};
 use super::{PageContext, PageFrame, written};
 use crate::engine::drive::Gauges;
@@ -20,7 +19,6 @@ struct ProberPage {
     frame: PageFrame,
     headline: &'static str,
     worst: &'static str,
-    problems: Vec<ListedProblem>,
     groups: Vec<Group>,
 }
 
@@ -63,27 +61,34 @@ fn checked(name: &str, is_right: &bool, right: &str, wrong: &str, class: &'stati
 pub fn html(
     context: &PageContext,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, Unmade> {
-    let problems = of_daemon(context);
-    let worst = match problems.first() {
-        Some(problem) => problem.class,
-        None => "up",
+    let frame = PageFrame::of(context, "prober")?;
+    let groups = vec![
+        probing(context),
+        network(context),
+        record(context),
+        unknown(context),
+        receivers(context),
+    ];
+    let mut classes = groups.iter().flat_map(|g| &g.facts).map(|f| f.class);
+    let (worst, headline) = if !frame.problems.is_empty() || classes.any(|class| class == "down") {
+        ("down", "Something is wrong with this prober")
+    } else if groups
+        .iter()
+        .flat_map(|g| &g.facts)
+        .any(|f| f.class == "unknown")
+    {
+        (
+            "unknown",
+            "This prober works, but not all that its figures rest on is certain",
+        )
+    } else {
+        ("up", "Nothing is wrong with this prober")
     };
     Ok(written(ProberPage {
-        frame: PageFrame::of(context, "prober")?,
-        headline: if problems.is_empty() {
-            "Nothing is wrong with this prober"
-        } else {
-            "Something is wrong with this prober"
-        },
+        frame,
+        headline,
         worst,
-        problems,
-        groups: vec![
-            probing(context),
-            network(context),
-            record(context),
-            unknown(context),
-            receivers(context),
-        ],
+        groups,
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::PageContext;
-use super::listed_endpoint::{EXPIRES_SOON_MS, ListedEndpoint};
+use super::listed_endpoint::ListedEndpoint;
 use super::shown::{clock, endpoint_address};
 use crate::serve::answers::makes_progress;
 use crate::words::{StateName, UtcMs, people};
@@ -78,9 +78,7 @@ pub fn of_endpoints(seen: &[ListedEndpoint<'_>], now: UtcMs) -> Vec<ListedProble
 }
 
 fn of_endpoint(seen: &ListedEndpoint<'_>, now: UtcMs) -> Option<(u8, UtcMs, ListedProblem)> {
-    let ends_soon = seen
-        .certificate_ends
-        .filter(|ends| ends - now < EXPIRES_SOON_MS);
+    let ends_soon = seen.certificate_ends.filter(|_| seen.ends_soon);
     if seen.state == StateName::Up && ends_soon.is_none() {
         return None;
     }

@@ -15,8 +15,12 @@ pub fn clock(at: UtcMs) -> String {
     format_utc(at)[..19].replace('T', " ")
 }
 
-/// The address of an endpoint's page.
+/// The address of an endpoint's page. Two names cannot be the last part of an address: for these,
+/// the search.
 pub fn endpoint_address(name: &str) -> String {
+    if [".", ".."].contains(&name) {
+        return format!("/?q={name}");
+    }
     let mut address = url::Url::parse("http://localhost/endpoints").expect("a URL");
     if let Ok(mut path) = address.path_segments_mut() {
         path.push(name);
@@ -64,6 +68,7 @@ mod tests {
             ("shop", "/endpoints/shop"),
             ("a/b?c#d e", "/endpoints/a%2Fb%3Fc%23d%20e"),
             ("\u{e4}", "/endpoints/%C3%A4"),
+            ("..", "/?q=.."),
         ] {
             assert_eq!(endpoint_address(name), address);
         }
