@@ -79,7 +79,6 @@ def wrongs(figures: dict[str, Any]) -> list[str]:
             ("a false alarm", figures["false_alarms"] + figures["stray_alarms"] == 0),
             ("downtime in a trap", figures["down_in_traps_s"] == 0),
             ("downtime of the prober's own", not any(figures["own_down_s"].values())),
-            ("an outage in several", all(n == 1 for n in figures["killed_alarms"])),
         ]
         if not holds
     ]

@@ -1,6 +1,6 @@
 //! One history as it is read: its snapshot, and what nearly every question needs, read once.
 //!
-//! [`super::schema`] opens it; [`super::read`], [`super::read_tallies`] and their neighbours add the
+//! [`super::schema`] opens it; [`super::read`], [`super::read_tallies`] and what is beside add the
 //! questions. A reader sees one state, whatever the daemon commits meanwhile, so what it keeps
 //! stays true. Whoever wants a later state opens another.
 

@@ -162,14 +162,24 @@ impl Places {
             .map(|f| (Some(f.as_path()), None))
             .chain(self.directories.iter().map(|d| (None, Some(d.as_path()))));
         for (file, directory) in places {
-            let too_large = too_large(file, directory);
-            if !too_large.is_empty() {
-                problems.extend(too_large);
-                continue;
+            let (readable, too_large) = by_length(file, directory);
+            let found = if too_large.is_empty() {
+                vec![rustls_native_certs::load_certs_from_paths(file, directory)]
+            } else {
+                let of =
+                    |path: &PathBuf| rustls_native_certs::load_certs_from_paths(Some(path), None);
+                readable.iter().map(of).collect()
+            };
+            for found in found {
+                problems.extend(found.errors.iter().map(ToString::to_string));
+                certificates.extend(found.certs);
             }
-            let found = rustls_native_certs::load_certs_from_paths(file, directory);
-            problems.extend(found.errors.iter().map(ToString::to_string));
-            certificates.extend(found.certs);
+            if file.is_some() {
+                problems.extend(too_large);
+            } else {
+                // What has no place in the directory takes none of its certificates away.
+                too_large.iter().for_each(|why| tracing::warn!("{why}"));
+            }
         }
         certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
         certificates.dedup();
@@ -181,20 +191,25 @@ impl Places {
     }
 }
 
-/// Files of a place that are larger than any store, and why each is not read.
-fn too_large(file: Option<&Path>, directory: Option<&Path>) -> Vec<String> {
+/// The files of a place that are no larger than any store, and why each other one is not read.
+fn by_length(file: Option<&Path>, directory: Option<&Path>) -> (Vec<PathBuf>, Vec<String>) {
     let inside = directory
         .and_then(|directory| std::fs::read_dir(directory).ok())
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()));
     let paths = file.map(Path::to_path_buf).into_iter().chain(inside);
-    let refused = |path: PathBuf| {
-        let found = std::fs::metadata(&path).ok().filter(|m| m.is_file())?;
-        let why = bounded::refused(found.len(), bounded::OF_THIS_HOST)?;
-        Some(format!("{}: {why}", path.display()))
-    };
-    paths.filter_map(refused).collect()
+    let (mut readable, mut too_large) = (Vec::new(), Vec::new());
+    for path in paths {
+        let Some(found) = std::fs::metadata(&path).ok().filter(|m| m.is_file()) else {
+            continue;
+        };
+        match bounded::refused(found.len(), bounded::OF_THIS_HOST) {
+            Some(why) => too_large.push(format!("{}: {why}", path.display())),
+            None => readable.push(path),
+        }
+    }
+    (readable, too_large)
 }
 
 /// All stores of one daemon.
@@ -641,6 +656,21 @@ mod tests {
         // Others could change it, and did not.
         mode(0o646);
         assert_eq!(problems(), Default::default());
+    }
+
+    #[test]
+    fn a_stray_large_file_takes_no_certificate_of_a_directory_away() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("one.pem"), authority()).expect("written");
+        let stray = std::fs::File::create(directory.path().join("stray.tar")).expect("created");
+        stray.set_len(300 << 20).expect("grown");
+        let authorities = Authorities::at(Places {
+            file: None,
+            directories: vec![directory.path().to_owned()],
+        });
+        authorities.look(&[]);
+        let system = authorities.system();
+        assert_eq!((system.anchors.len(), &system.problem), (1, &None));
     }
 
     #[test]

@@ -227,11 +227,15 @@ async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: WaitingEchoes, f
 }
 
 /// To the probe that waits for it. A reply counts from the address that was asked; of a group, from
-/// each member. Errors come from any router.
+/// each member. An IPv6 address may be anycast, whose members answer from addresses of their own
+/// (RFC 4443 section 4.2): the token of 64 bits tells a reply then. Errors come from any router.
 fn give(waiting: &WaitingEchoes, token: u64, heard: EchoAnswer, from: Option<IpAddr>) {
     let mut waiting = waiting.borrow_mut();
     let is_of = |asked: IpAddr| match heard {
-        EchoAnswer::Reply(_) => asked.is_multicast() || from == Some(asked.to_canonical()),
+        EchoAnswer::Reply(_) => {
+            let asked = asked.to_canonical();
+            asked.is_multicast() || asked.is_ipv6() || from == Some(asked)
+        }
         EchoAnswer::Unreachable(_) => true,
     };
     if waiting.get(&token).is_some_and(|(asked, _)| is_of(*asked))
@@ -367,12 +371,19 @@ mod tests {
         let unreachable = || EchoAnswer::Unreachable("unreachable".into());
         let (asked, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let group = IpAddr::from([224, 0, 0, 1]);
+        let anycast = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0]);
         for (asked, heard, from, counts) in [
             (asked, reply(), Some(other), false),
             (asked, reply(), None, false),
             (asked, reply(), Some(asked), true),
             (asked, unreachable(), Some(other), true),
             (group, reply(), Some(other), true),
+            (
+                anycast,
+                reply(),
+                Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7])),
+                true,
+            ),
         ] {
             let waiting = WaitingEchoes::default();
             let (sender, mut receiver) = oneshot::channel();

@@ -8,22 +8,21 @@ use std::sync::atomic::Ordering;
 
 use askama::Template;
 
+pub use self::context::PageContext;
 use self::problems::{ListedProblem, of_daemon};
 use self::shown::clock;
-use super::contracts::ContractStatuses;
 use super::listener::making::Unmade;
 use crate::account::figures::{extent, last_30_days, not_seen_below, not_seen_text, sentence};
 use crate::engine::board::{Board, Entry};
-use crate::engine::drive::Gauges;
 use crate::engine::witness::WitnessState;
 use crate::history::HistoryError;
 use crate::history::reader::HistoryReader;
-use crate::notify::Deliveries;
 use crate::words::{StateName, UtcMs};
 
 mod bar;
 mod changes;
 mod chart;
+mod context;
 pub mod contracts;
 pub mod endpoint;
 mod endpoints;
@@ -32,16 +31,6 @@ pub mod overview;
 pub mod prober;
 mod problems;
 mod shown;
-
-/// What pages are made of.
-pub struct PageContext<'s> {
-    pub reader: &'s HistoryReader,
-    pub board: &'s Arc<Board>,
-    pub contract_statuses: &'s ContractStatuses,
-    pub gauges: &'s Gauges,
-    pub deliveries: &'s Deliveries,
-    pub now: UtcMs,
-}
 
 /// What every page begins and ends with.
 struct PageFrame {

@@ -3,8 +3,8 @@
 //!
 //! A thread that measures has to run when its slot comes; on a busy host it waits for others
 //! otherwise. One that needs most of a core for seconds would keep others from running: it gives
-//! the priority back until it needs less. What it needs is the time that it ran and the time that it
-//! waited for a core.
+//! the priority back until it needs less. What it needs is the time that it ran and the time that
+//! it waited for a core.
 
 use std::io;
 

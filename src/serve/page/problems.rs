@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::PageContext;
+use super::context::PageContext;
 use super::listed_endpoint::ListedEndpoint;
 use super::shown::{clock, endpoint_address};
 use crate::serve::answers::makes_progress;
