@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use probity::history::chain::{GENESIS, canonical, hex, link};
+use probity::history::chain::{GENESIS, canonical, hex, link, sha256};
 use probity::history::checkpoint::{Signer, commitment};
 use probity::report::check::check;
 use serde_json::{Map, Value, json};
@@ -234,6 +234,151 @@ fn a_run_that_the_report_alone_tells_of_is_held_against_what_is_proven_later() {
         "extents[0].open_run: event 10 (up) ends the failures of b in a row, and no event has them \
             proven from 1796073703904 on, as the report says",
     );
+}
+
+/// Whether the extents of a report are refused, whatever its figures are.
+fn of_extents(found: Result<(), String>) -> Result<(), String> {
+    found.or_else(|why| match why.starts_with("extents") {
+        true => Err(why),
+        false => Ok(()),
+    })
+}
+
+/// A report on some events; those of `open` before them are pruned.
+fn pruned(
+    carries: &dyn Fn(&mut Value),
+    kept: &[Value],
+    change: &dyn Fn(&mut Value),
+) -> Result<(), String> {
+    let (before, last) = (events("open.jsonl", &[], &nothing), 9);
+    let all: Vec<Value> = before.iter().chain(kept).cloned().collect();
+    let total = all.len() as u64;
+    let (journal, head) = chained(&all, total);
+    let (_, cut) = chained(&before, last);
+    let mut carried = json!({"ids": {"b": 1}, "names": {"1": ["b"]}, "in_service": {"1": true},
+        "added": {"1": FIRST - 4}, "components": {"1": "b"}, "definitions": {}, "told": [],
+        "cadences": {}, "outages": [[9, 1, "timeout", [OUTAGE, OUTAGE, OUTAGE, OUTAGE]]],
+        "seals": [], "clock": [], "window": [], "correction": [], "recording": [],
+        "restores": {}, "keys": []});
+    carries(&mut carried);
+    let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+    let signed = |value: &Value| signer.signed(value.as_object().expect("an object").clone());
+    let hash = hex(&sha256(
+        canonical(carried.as_object().expect("an object")).as_bytes(),
+    ));
+    let stub = json!({"schema": "probity-stub/1", "chain": "", "first": 1, "last": last,
+        "head": cut, "until": "2026-11-30T21:21:44.105Z", "until_ms": FIRST + 201,
+        "checkpoints": [], "carried_sha256": hash, "time": "2026-11-30T21:22:00.000Z"});
+    let first = json!({"carried": carried, "stub": signed(&stub)});
+    let lines: Vec<&str> = journal.lines().skip(last as usize).collect();
+    let mut own = report("open.json");
+    own["events"] = json!({"checkpoint": null, "first": last + 1, "head": head, "last": total});
+    change(&mut own);
+    said(&signed(&own), &format!("{first}\n{}\n", lines.join("\n")))
+}
+
+fn run_from(from: u64, to: u64) -> impl Fn(&mut Value) {
+    move |r: &mut Value| r["extents"][0]["open_run"] = json!([from, to])
+}
+
+#[test]
+fn an_outage_that_was_open_when_events_were_pruned_goes_on_after_a_restart() {
+    let known = later(
+        "known",
+        LAST - 100,
+        json!({"from_ms": FIRST + 1000, "from": "", "to_ms": LAST - 200, "to": "",
+            "reason": "not_running"}),
+    );
+    let kept = [unknown(FIRST + 1000), known];
+    let after = |run: Value| {
+        let change = |r: &mut Value| r["extents"][0]["open_run"] = run.clone();
+        of_extents(pruned(&nothing, &kept, &change))
+    };
+    assert_eq!(after(json!([LAST - 199, LAST])), Ok(()));
+    for run in [[LAST - 201, LAST], [LAST - 199, LAST - 1]] {
+        refused(
+            after(json!(run)),
+            "extents[0].open_run: by the events the failures of b in a row go from an instant \
+                after 1796073742911 to the end of its record at 1796073743111",
+        );
+    }
+    // Nothing tells where a run began that is older than the cut.
+    let stopped = json!({"kind": "config", "at_ms": LAST - 500, "sha256": "",
+        "recorded": "2026-11-30T21:22:22.611Z"});
+    let before = |carries: &dyn Fn(&mut Value), to: u64| {
+        of_extents(pruned(
+            carries,
+            std::slice::from_ref(&stopped),
+            &run_from(FIRST, to),
+        ))
+    };
+    assert_eq!(before(&nothing, LAST), Ok(()));
+    refused(
+        before(&nothing, LAST - 1),
+        "extents[0].open_run: failures in a row of b that are open reach to the end of its \
+            record at 1796073743111",
+    );
+    refused(
+        before(&|carried| carried["outages"] = json!([]), LAST),
+        "extents[0].open_run: by the events b is not down at the end of its record",
+    );
+}
+
+#[test]
+fn an_outage_that_may_have_begun_in_lost_events_goes_on_after_unknown_time() {
+    let mut gap = later(
+        "history_gap",
+        LAST - 20_000,
+        json!({"dropped": 7, "why": ""}),
+    );
+    gap.as_object_mut().expect("an object").remove("endpoint");
+    let known = later(
+        "known",
+        LAST - 100,
+        json!({"from_ms": LAST - 10_000, "from": "", "to_ms": LAST - 200, "to": "",
+            "reason": "not_running"}),
+    );
+    let all = [up(FIRST + 1000), gap, unknown(LAST - 10_000), known];
+    let told = |run: Value| {
+        let change = |r: &mut Value| r["extents"][0]["open_run"] = run.clone();
+        of_extents(in_all(&all, &change))
+    };
+    for run in [json!([LAST - 199, LAST]), Value::Null] {
+        assert_eq!(told(run), Ok(()));
+    }
+}
+
+#[test]
+fn a_run_in_which_more_successes_were_asked_for_may_begin_later() {
+    let cadence = |up_after: u32| {
+        later(
+            "endpoint_cadence",
+            LAST - 500,
+            json!({"interval_ms": 1000, "jitter_ppm": 0, "late_after_ms": 500, "timeout_ms": 500,
+                "retry_interval_ms": 200, "down_after": 2, "up_after": up_after}),
+        )
+    };
+    let later = run_from(LAST - 5, LAST);
+    assert_eq!(of_extents(in_all(&[cadence(2)], &later)), Ok(()));
+    refused(
+        of_extents(in_all(&[cadence(1)], &later)),
+        "extents[0].open_run: by the events the failures of b in a row go from 1796073703904",
+    );
+}
+
+/// A report that rests on more events than it did.
+fn in_all(more: &[Value], change: &dyn Fn(&mut Value)) -> Result<(), String> {
+    let all = events("open.jsonl", more, &nothing);
+    let total = all.len() as u64;
+    let (journal, head) = chained(&all, total);
+    let mut own = report("open.json");
+    own["events"] = json!({"checkpoint": null, "first": 1, "head": head, "last": total});
+    change(&mut own);
+    let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+    said(
+        &signer.signed(own.as_object().expect("an object").clone()),
+        &journal,
+    )
 }
 
 #[test]
