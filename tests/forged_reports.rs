@@ -512,6 +512,65 @@ fn a_record_does_not_grow_while_a_daemon_is_silent_or_was_stopped() {
     );
 }
 
+/// By what a report is refused whose last event is followed by some hours that nobody recorded.
+fn silent(hours: u64) -> impl Fn(&mut Value) {
+    move |r: &mut Value| {
+        let until = LAST + hours * 3_600_000;
+        r["extents"][0]["watermark_ms"] = until.into();
+        r["extents"][0]["open_run"] = json!([FIRST, until]);
+        r["issued_at"] = "2026-12-04T21:22:23.000Z".into();
+    }
+}
+
+const SILENT: &str = "extents[0].watermark_ms: a daemon that runs records something every hour";
+
+#[test]
+fn a_clock_that_was_set_right_again_makes_no_daemon_silent() {
+    let step = |before: i64, by: i64| {
+        let mut step = later(
+            "clock_step",
+            FIRST + 500,
+            json!({"step_ms": by, "offset_before_ms": before, "offset_after_ms": before + by,
+                "boot_ns": 1}),
+        );
+        step.as_object_mut().expect("an object").remove("endpoint");
+        step
+    };
+    const DAY: i64 = 24 * 3_600_000;
+    let there_and_back = [step(0, -DAY), step(-DAY, DAY)];
+    refused(in_all(&there_and_back, &silent(4)), SILENT);
+    // Hours that the clock shows again are sealed when they are over.
+    let set_back = [step(0, -DAY)];
+    assert_eq!(of_extents(in_all(&set_back, &silent(23))), Ok(()));
+    refused(in_all(&set_back, &silent(28)), SILENT);
+}
+
+#[test]
+fn what_is_not_seen_allows_no_more_than_a_day_of_silence() {
+    let unseen = |hours: u64| {
+        move |r: &mut Value| {
+            silent(hours)(r);
+            r["extents"][0]["not_seen_below_ms"] = (1_u64 << 40).into();
+        }
+    };
+    refused(in_all(&[], &unseen(28)), SILENT);
+}
+
+#[test]
+fn a_daemon_whose_start_is_pruned_is_not_silent_either() {
+    let config = json!({"kind": "config", "at_ms": LAST - 500, "sha256": "",
+        "recorded": "2026-11-30T21:22:22.611Z"});
+    let sealed = |carried: &mut Value| {
+        carried["seals"] = json!([[5, "hour", "2026-11-30T20:00:00Z", 0, "e3b0c442"]]);
+    };
+    let kept = std::slice::from_ref(&config);
+    refused(pruned(&sealed, kept, &silent(4)), SILENT);
+    assert_eq!(of_extents(pruned(&sealed, kept, &silent(2))), Ok(()));
+    let seal = json!({"kind": "tallies", "at_ms": LAST - 400, "tallies": 0, "sha256": "",
+        "hour": "2026-11-30T20:00:00Z", "recorded": "2026-11-30T21:22:22.711Z"});
+    refused(pruned(&nothing, &[config, seal], &silent(4)), SILENT);
+}
+
 #[test]
 fn what_follows_from_the_terms_is_held_without_tallies_too() {
     for (change, place) in [
