@@ -484,6 +484,39 @@ fn an_endpoint_that_is_renamed_later_is_still_the_same() {
 }
 
 #[test]
+fn the_end_of_a_run_that_the_report_alone_tells_of_is_found_under_a_later_name() {
+    let two = |e: &mut Value| {
+        if e["kind"] == "endpoint_added" {
+            e["up_after"] = 2.into();
+        }
+    };
+    let mut renamed = later("endpoint_renamed", LAST + 1000, json!({"from": "b"}));
+    let mut ends = [proven(FIRST, LAST + 2000), up(LAST + 2500)];
+    for event in ends.iter_mut().chain([&mut renamed]) {
+        event["endpoint"] = "c".into();
+    }
+    let [proven_of_c, up_of_c] = ends;
+    // Another endpoint that has the name now tells nothing of this one.
+    let other = up(LAST + 2500);
+    for (more, is_told) in [
+        (vec![renamed.clone(), proven_of_c, up_of_c], true),
+        (vec![renamed, other], false),
+    ] {
+        let all = events("open.jsonl", &more, &two);
+        let (journal, head) = chained(&all, 9);
+        let mut own = report("open.json");
+        own["endpoints"][0]["up_after"] = 2.into();
+        own["endpoints"][0]["cadences"][0]["up_after"] = 2.into();
+        own["events"]["checkpoint"] = Value::Null;
+        own["events"]["head"] = head.into();
+        let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+        let signed = signer.signed(own.as_object().expect("an object").clone());
+        let found = check(&signed, &journal, None).expect("it follows");
+        assert_eq!(found.open_runs, is_told);
+    }
+}
+
+#[test]
 fn a_record_does_not_grow_while_a_daemon_is_silent_or_was_stopped() {
     let hours = |n: u64| {
         move |r: &mut Value| {

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::replayed::{Replayed, failed};
+use super::settled::later_of_endpoints;
 use crate::history::calendar::Calendar;
 use crate::history::event::{Event, EventRecord, recorded};
 use crate::history::prune_record::PruneRecord;
@@ -312,10 +313,12 @@ pub(crate) fn runs_are_told(report: &ContractReport, replayed: &Replayed) -> boo
         let of_it = |o: &ListedOutage| o.to.is_none() && o.endpoint == extent.endpoint;
         report.outages.iter().any(of_it)
     };
+    let later = later_of_endpoints(report, replayed.later);
     report.extents.iter().filter(is_open).all(|extent| {
         match all.get(&extent.endpoint).map(|told| told.run) {
-            Some(FailureRun::Untold | FailureRun::Since(_, None)) => recorded(replayed.later)
-                .any(|e| e.endpoint.as_ref() == Some(&extent.endpoint) && ends(&e)),
+            Some(FailureRun::Untold | FailureRun::Since(_, None)) => later
+                .iter()
+                .any(|(name, e)| *name == extent.endpoint && ends(e)),
             Some(FailureRun::None | FailureRun::Since(_, Some(_))) | None => true,
         }
     })

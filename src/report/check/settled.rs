@@ -153,10 +153,28 @@ pub(crate) fn later_agrees(
         let own = by_name.entry(extent.endpoint.clone()).or_default();
         own.push(claimed);
     }
+    for (name, e) in later_of_endpoints(report, later) {
+        for claimed in by_name.get_mut(&name).into_iter().flatten() {
+            claimed
+                .hear(&e)
+                .map_err(|(key, why)| differs(&format!("extents[{}].{key}", claimed.place), why))?;
+        }
+    }
+    Ok(())
+}
+
+/// Later events that a report is held against, each with the name that its endpoint has there.
+pub(crate) fn later_of_endpoints(
+    report: &ContractReport,
+    later: &[Map<String, Value>],
+) -> Vec<(String, EventRecord)> {
+    let names = report.extents.iter().map(|e| e.endpoint.clone());
+    let mut by_name: HashMap<String, String> = names.map(|name| (name.clone(), name)).collect();
+    let mut heard = Vec::new();
     for e in recorded(later) {
         match &e.event {
-            Event::Restored(_) => return Ok(()),
-            Event::HistoryGap(gap) if gap.unknown_in_counters.is_none() => return Ok(()),
+            Event::Restored(_) => break,
+            Event::HistoryGap(gap) if gap.unknown_in_counters.is_none() => break,
             Event::EndpointRenamed(renamed) => {
                 if let (Some(now), Some(own)) = (&e.endpoint, by_name.remove(&renamed.from)) {
                     by_name.insert(now.clone(), own);
@@ -164,14 +182,11 @@ pub(crate) fn later_agrees(
             }
             _ => {}
         }
-        let named = e.endpoint.as_ref().and_then(|name| by_name.get_mut(name));
-        for claimed in named.into_iter().flatten() {
-            claimed
-                .hear(&e)
-                .map_err(|(key, why)| differs(&format!("extents[{}].{key}", claimed.place), why))?;
+        if let Some(own) = e.endpoint.as_ref().and_then(|name| by_name.get(name)) {
+            heard.push((own.clone(), e));
         }
     }
-    Ok(())
+    heard
 }
 
 impl Claimed<'_> {
