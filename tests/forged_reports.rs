@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use probity::history::chain::{GENESIS, canonical, hex, link};
+use probity::history::chain::{GENESIS, canonical, hex, link, sha256};
 use probity::history::checkpoint::{Signer, commitment};
 use probity::report::check::check;
 use serde_json::{Map, Value, json};
@@ -236,6 +236,151 @@ fn a_run_that_the_report_alone_tells_of_is_held_against_what_is_proven_later() {
     );
 }
 
+/// Whether the extents of a report are refused, whatever its figures are.
+fn of_extents(found: Result<(), String>) -> Result<(), String> {
+    found.or_else(|why| match why.starts_with("extents") {
+        true => Err(why),
+        false => Ok(()),
+    })
+}
+
+/// A report on some events; those of `open` before them are pruned.
+fn pruned(
+    carries: &dyn Fn(&mut Value),
+    kept: &[Value],
+    change: &dyn Fn(&mut Value),
+) -> Result<(), String> {
+    let (before, last) = (events("open.jsonl", &[], &nothing), 9);
+    let all: Vec<Value> = before.iter().chain(kept).cloned().collect();
+    let total = all.len() as u64;
+    let (journal, head) = chained(&all, total);
+    let (_, cut) = chained(&before, last);
+    let mut carried = json!({"ids": {"b": 1}, "names": {"1": ["b"]}, "in_service": {"1": true},
+        "added": {"1": FIRST - 4}, "components": {"1": "b"}, "definitions": {}, "told": [],
+        "cadences": {}, "outages": [[9, 1, "timeout", [OUTAGE, OUTAGE, OUTAGE, OUTAGE]]],
+        "seals": [], "clock": [], "window": [], "correction": [], "recording": [],
+        "restores": {}, "keys": []});
+    carries(&mut carried);
+    let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+    let signed = |value: &Value| signer.signed(value.as_object().expect("an object").clone());
+    let hash = hex(&sha256(
+        canonical(carried.as_object().expect("an object")).as_bytes(),
+    ));
+    let stub = json!({"schema": "probity-stub/1", "chain": "", "first": 1, "last": last,
+        "head": cut, "until": "2026-11-30T21:21:44.105Z", "until_ms": FIRST + 201,
+        "checkpoints": [], "carried_sha256": hash, "time": "2026-11-30T21:22:00.000Z"});
+    let first = json!({"carried": carried, "stub": signed(&stub)});
+    let lines: Vec<&str> = journal.lines().skip(last as usize).collect();
+    let mut own = report("open.json");
+    own["events"] = json!({"checkpoint": null, "first": last + 1, "head": head, "last": total});
+    change(&mut own);
+    said(&signed(&own), &format!("{first}\n{}\n", lines.join("\n")))
+}
+
+fn run_from(from: u64, to: u64) -> impl Fn(&mut Value) {
+    move |r: &mut Value| r["extents"][0]["open_run"] = json!([from, to])
+}
+
+#[test]
+fn an_outage_that_was_open_when_events_were_pruned_goes_on_after_a_restart() {
+    let known = later(
+        "known",
+        LAST - 100,
+        json!({"from_ms": FIRST + 1000, "from": "", "to_ms": LAST - 200, "to": "",
+            "reason": "not_running"}),
+    );
+    let kept = [unknown(FIRST + 1000), known];
+    let after = |run: Value| {
+        let change = |r: &mut Value| r["extents"][0]["open_run"] = run.clone();
+        of_extents(pruned(&nothing, &kept, &change))
+    };
+    assert_eq!(after(json!([LAST - 199, LAST])), Ok(()));
+    for run in [[LAST - 201, LAST], [LAST - 199, LAST - 1]] {
+        refused(
+            after(json!(run)),
+            "extents[0].open_run: by the events the failures of b in a row go from an instant \
+                after 1796073742911 to the end of its record at 1796073743111",
+        );
+    }
+    // Nothing tells where a run began that is older than the cut.
+    let stopped = json!({"kind": "config", "at_ms": LAST - 500, "sha256": "",
+        "recorded": "2026-11-30T21:22:22.611Z"});
+    let before = |carries: &dyn Fn(&mut Value), to: u64| {
+        of_extents(pruned(
+            carries,
+            std::slice::from_ref(&stopped),
+            &run_from(FIRST, to),
+        ))
+    };
+    assert_eq!(before(&nothing, LAST), Ok(()));
+    refused(
+        before(&nothing, LAST - 1),
+        "extents[0].open_run: failures in a row of b that are open reach to the end of its \
+            record at 1796073743111",
+    );
+    refused(
+        before(&|carried| carried["outages"] = json!([]), LAST),
+        "extents[0].open_run: by the events b is not down at the end of its record",
+    );
+}
+
+#[test]
+fn an_outage_that_may_have_begun_in_lost_events_goes_on_after_unknown_time() {
+    let mut gap = later(
+        "history_gap",
+        LAST - 20_000,
+        json!({"dropped": 7, "why": ""}),
+    );
+    gap.as_object_mut().expect("an object").remove("endpoint");
+    let known = later(
+        "known",
+        LAST - 100,
+        json!({"from_ms": LAST - 10_000, "from": "", "to_ms": LAST - 200, "to": "",
+            "reason": "not_running"}),
+    );
+    let all = [up(FIRST + 1000), gap, unknown(LAST - 10_000), known];
+    let told = |run: Value| {
+        let change = |r: &mut Value| r["extents"][0]["open_run"] = run.clone();
+        of_extents(in_all(&all, &change))
+    };
+    for run in [json!([LAST - 199, LAST]), Value::Null] {
+        assert_eq!(told(run), Ok(()));
+    }
+}
+
+#[test]
+fn a_run_in_which_more_successes_were_asked_for_may_begin_later() {
+    let cadence = |up_after: u32| {
+        later(
+            "endpoint_cadence",
+            LAST - 500,
+            json!({"interval_ms": 1000, "jitter_ppm": 0, "late_after_ms": 500, "timeout_ms": 500,
+                "retry_interval_ms": 200, "down_after": 2, "up_after": up_after}),
+        )
+    };
+    let later = run_from(LAST - 5, LAST);
+    assert_eq!(of_extents(in_all(&[cadence(2)], &later)), Ok(()));
+    refused(
+        of_extents(in_all(&[cadence(1)], &later)),
+        "extents[0].open_run: by the events the failures of b in a row go from 1796073703904",
+    );
+}
+
+/// A report that rests on more events than it did.
+fn in_all(more: &[Value], change: &dyn Fn(&mut Value)) -> Result<(), String> {
+    let all = events("open.jsonl", more, &nothing);
+    let total = all.len() as u64;
+    let (journal, head) = chained(&all, total);
+    let mut own = report("open.json");
+    own["events"] = json!({"checkpoint": null, "first": 1, "head": head, "last": total});
+    change(&mut own);
+    let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+    said(
+        &signer.signed(own.as_object().expect("an object").clone()),
+        &journal,
+    )
+}
+
 #[test]
 fn what_is_recorded_later_tells_of_no_time_that_was_settled() {
     let at = |at: u64| {
@@ -339,6 +484,39 @@ fn an_endpoint_that_is_renamed_later_is_still_the_same() {
 }
 
 #[test]
+fn the_end_of_a_run_that_the_report_alone_tells_of_is_found_under_a_later_name() {
+    let two = |e: &mut Value| {
+        if e["kind"] == "endpoint_added" {
+            e["up_after"] = 2.into();
+        }
+    };
+    let mut renamed = later("endpoint_renamed", LAST + 1000, json!({"from": "b"}));
+    let mut ends = [proven(FIRST, LAST + 2000), up(LAST + 2500)];
+    for event in ends.iter_mut().chain([&mut renamed]) {
+        event["endpoint"] = "c".into();
+    }
+    let [proven_of_c, up_of_c] = ends;
+    // Another endpoint that has the name now tells nothing of this one.
+    let other = up(LAST + 2500);
+    for (more, is_told) in [
+        (vec![renamed.clone(), proven_of_c, up_of_c], true),
+        (vec![renamed, other], false),
+    ] {
+        let all = events("open.jsonl", &more, &two);
+        let (journal, head) = chained(&all, 9);
+        let mut own = report("open.json");
+        own["endpoints"][0]["up_after"] = 2.into();
+        own["endpoints"][0]["cadences"][0]["up_after"] = 2.into();
+        own["events"]["checkpoint"] = Value::Null;
+        own["events"]["head"] = head.into();
+        let signer = Signer::from_hex(&"5a".repeat(32)).expect("a key");
+        let signed = signer.signed(own.as_object().expect("an object").clone());
+        let found = check(&signed, &journal, None).expect("it follows");
+        assert_eq!(found.open_runs, is_told);
+    }
+}
+
+#[test]
 fn a_record_does_not_grow_while_a_daemon_is_silent_or_was_stopped() {
     let hours = |n: u64| {
         move |r: &mut Value| {
@@ -365,6 +543,65 @@ fn a_record_does_not_grow_while_a_daemon_is_silent_or_was_stopped() {
         "extents[0].watermark_ms: event 9 says that the daemon stopped at 1796073742611, and the \
             report has the record of b settled up to 1796073743111",
     );
+}
+
+/// By what a report is refused whose last event is followed by some hours that nobody recorded.
+fn silent(hours: u64) -> impl Fn(&mut Value) {
+    move |r: &mut Value| {
+        let until = LAST + hours * 3_600_000;
+        r["extents"][0]["watermark_ms"] = until.into();
+        r["extents"][0]["open_run"] = json!([FIRST, until]);
+        r["issued_at"] = "2026-12-04T21:22:23.000Z".into();
+    }
+}
+
+const SILENT: &str = "extents[0].watermark_ms: a daemon that runs records something every hour";
+
+#[test]
+fn a_clock_that_was_set_right_again_makes_no_daemon_silent() {
+    let step = |before: i64, by: i64| {
+        let mut step = later(
+            "clock_step",
+            FIRST + 500,
+            json!({"step_ms": by, "offset_before_ms": before, "offset_after_ms": before + by,
+                "boot_ns": 1}),
+        );
+        step.as_object_mut().expect("an object").remove("endpoint");
+        step
+    };
+    const DAY: i64 = 24 * 3_600_000;
+    let there_and_back = [step(0, -DAY), step(-DAY, DAY)];
+    refused(in_all(&there_and_back, &silent(4)), SILENT);
+    // Hours that the clock shows again are sealed when they are over.
+    let set_back = [step(0, -DAY)];
+    assert_eq!(of_extents(in_all(&set_back, &silent(23))), Ok(()));
+    refused(in_all(&set_back, &silent(28)), SILENT);
+}
+
+#[test]
+fn what_is_not_seen_allows_no_more_than_a_day_of_silence() {
+    let unseen = |hours: u64| {
+        move |r: &mut Value| {
+            silent(hours)(r);
+            r["extents"][0]["not_seen_below_ms"] = (1_u64 << 40).into();
+        }
+    };
+    refused(in_all(&[], &unseen(28)), SILENT);
+}
+
+#[test]
+fn a_daemon_whose_start_is_pruned_is_not_silent_either() {
+    let config = json!({"kind": "config", "at_ms": LAST - 500, "sha256": "",
+        "recorded": "2026-11-30T21:22:22.611Z"});
+    let sealed = |carried: &mut Value| {
+        carried["seals"] = json!([[5, "hour", "2026-11-30T20:00:00Z", 0, "e3b0c442"]]);
+    };
+    let kept = std::slice::from_ref(&config);
+    refused(pruned(&sealed, kept, &silent(4)), SILENT);
+    assert_eq!(of_extents(pruned(&sealed, kept, &silent(2))), Ok(()));
+    let seal = json!({"kind": "tallies", "at_ms": LAST - 400, "tallies": 0, "sha256": "",
+        "hour": "2026-11-30T20:00:00Z", "recorded": "2026-11-30T21:22:22.711Z"});
+    refused(pruned(&nothing, &[config, seal], &silent(4)), SILENT);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::replayed::{Replayed, failed};
+use super::settled::later_of_endpoints;
 use crate::history::calendar::Calendar;
 use crate::history::event::{Event, EventRecord, recorded};
 use crate::history::prune_record::PruneRecord;
@@ -32,7 +33,8 @@ struct EndpointEvents {
     settled: i64,
     /// The run of failures that is open.
     run: FailureRun,
-    is_down: bool,
+    /// Nothing where events are missing that may say.
+    is_down: Option<bool>,
     /// The most successes that an outage ever took to end; nothing where no event tells it.
     up_after: Option<u32>,
     /// When a hole in the record was told of, and where the hole ends.
@@ -137,6 +139,11 @@ impl EndpointEvents {
             }
             Event::EndpointCadence(cadence) => {
                 self.up_after = self.up_after.map(|most| most.max(cadence.up_after));
+                if let FailureRun::Since(first, Some(_)) = self.run
+                    && cadence.up_after > 1
+                {
+                    self.run = FailureRun::Since(first, None);
+                }
             }
             Event::Down(down) => {
                 let first = down.from_latest_ms as i64;
@@ -144,7 +151,7 @@ impl EndpointEvents {
                     Some((told_at, to)) if told_at == at => (to, at),
                     _ => (first, first),
                 };
-                self.is_down = true;
+                self.is_down = Some(true);
                 self.run = FailureRun::Since(from, or_later(until, self));
             }
             Event::Known(known) => {
@@ -152,11 +159,13 @@ impl EndpointEvents {
                 if known.reason == Reason::History.as_str() {
                     self.hole = Some((at, to));
                 }
-                if self.is_down {
-                    self.run = FailureRun::Since(to, or_later(at, self));
-                }
+                self.run = match self.is_down {
+                    Some(true) => FailureRun::Since(to, or_later(at, self)),
+                    Some(false) => self.run,
+                    None => FailureRun::Untold,
+                };
             }
-            Event::Proven(proven) if self.is_down => {
+            Event::Proven(proven) if self.is_down == Some(true) => {
                 self.run = FailureRun::Since(proven.to_ms as i64, or_later(at, self));
             }
             Event::Unknown(_) => self.run = FailureRun::None,
@@ -164,9 +173,18 @@ impl EndpointEvents {
             | Event::OutageLeft(_)
             | Event::OutageLost(_)
             | Event::EndpointRemoved(_)
-            | Event::OutOfService(_) => (self.is_down, self.run) = (false, FailureRun::None),
+            | Event::OutOfService(_) => self.not_down(),
             _ => {}
         }
+    }
+
+    fn not_down(&mut self) {
+        (self.is_down, self.run) = (Some(false), FailureRun::None);
+    }
+
+    /// An outage may have begun or ended in events that are missing.
+    fn may_be_down(&mut self) {
+        (self.is_down, self.run) = (None, FailureRun::Untold);
     }
 
     /// Nothing is unknown at this instant.
@@ -198,12 +216,20 @@ fn events_by_endpoint(
             let gone = of_it("in_service") == Some(&Value::Bool(false));
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let component = of_it("components").and_then(text);
+            let is_down = carried("outages").and_then(Value::as_array).map(|open| {
+                let of_it = |o: &Value| o.get(1).is_some_and(|of| of.to_string() == id);
+                open.iter().any(of_it)
+            });
             let carried = EndpointEvents {
                 was_of: component.clone().into_iter().collect(),
                 component,
                 added: of_it("added").and_then(Value::as_i64),
                 gone_at: gone.then_some(prune_record.until_ms as i64),
-                run: FailureRun::Untold,
+                run: match is_down {
+                    Some(false) => FailureRun::None,
+                    Some(true) | None => FailureRun::Untold,
+                },
+                is_down,
                 ..EndpointEvents::default()
             };
             all.insert(name.clone(), carried);
@@ -213,7 +239,7 @@ fn events_by_endpoint(
         let Some(name) = &e.endpoint else {
             // An early build lost events, and its judges did not hear of it.
             if matches!(&e.event, Event::HistoryGap(gap) if gap.unknown_in_counters.is_none()) {
-                all.values_mut().for_each(|t| t.run = FailureRun::Untold);
+                all.values_mut().for_each(EndpointEvents::may_be_down);
             }
             continue;
         };
@@ -222,7 +248,11 @@ fn events_by_endpoint(
         {
             all.insert(name.clone(), before);
         }
-        apply(all.entry(name.clone()).or_default(), &e);
+        let new = || EndpointEvents {
+            is_down: Some(false),
+            ..EndpointEvents::default()
+        };
+        apply(all.entry(name.clone()).or_insert_with(new), &e);
     }
     all
 }
@@ -283,10 +313,12 @@ pub(crate) fn runs_are_told(report: &ContractReport, replayed: &Replayed) -> boo
         let of_it = |o: &ListedOutage| o.to.is_none() && o.endpoint == extent.endpoint;
         report.outages.iter().any(of_it)
     };
+    let later = later_of_endpoints(report, replayed.later);
     report.extents.iter().filter(is_open).all(|extent| {
         match all.get(&extent.endpoint).map(|told| told.run) {
-            Some(FailureRun::Untold | FailureRun::Since(_, None)) => recorded(replayed.later)
-                .any(|e| e.endpoint.as_ref() == Some(&extent.endpoint) && ends(&e)),
+            Some(FailureRun::Untold | FailureRun::Since(_, None)) => later
+                .iter()
+                .any(|(name, e)| *name == extent.endpoint && ends(e)),
             Some(FailureRun::None | FailureRun::Since(_, Some(_))) | None => true,
         }
     })
@@ -355,7 +387,13 @@ fn run_follows(e: &ReportedExtent, told: FailureRun) -> Result<(), (&'static str
     let (name, watermark) = (&e.endpoint, e.watermark_ms as i64);
     let open = e.open_run.map(|(from, to)| (from as i64, to as i64));
     let (why, follows) = match told {
-        FailureRun::Untold => return Ok(()),
+        FailureRun::Untold => (
+            format!(
+                "failures in a row of {name} that are open reach to the end of its record at \
+                    {watermark}"
+            ),
+            open.is_none_or(|(from, to)| from < to && to == watermark),
+        ),
         FailureRun::None => (
             format!("by the events {name} is not down at the end of its record"),
             open.is_none(),

@@ -13,12 +13,15 @@ use serde_json::{Map, Value, json};
 
 use super::replayed::Replayed;
 use crate::history::event::{Event, EventRecord, recorded};
+use crate::history::prune_record::PruneRecord;
 use crate::report::difference::{Difference, differs};
 use crate::report::object::{ContractReport, ReportedExtent};
 
 const HOUR_MS: i64 = 3_600_000;
 /// An hour is sealed some minutes after its end, or with the next one.
 const SILENT_AT_MOST_MS: i64 = 3 * HOUR_MS;
+/// The longest interval between probes; what is not seen is no bound where no event tells it.
+const NOT_SEEN_AT_MOST_MS: i64 = 24 * HOUR_MS;
 
 /// The latest instant up to which anything can be settled, and how the events tell it.
 struct LatestSettled {
@@ -30,10 +33,12 @@ struct LatestSettled {
 pub(crate) fn within_life(report: &ContractReport, replayed: &Replayed) -> Result<(), Difference> {
     let (stopped, next) = (stopped(replayed.events), next_start(replayed.later));
     let ends: Vec<LatestSettled> = stopped.into_iter().chain(next).collect();
-    let silence = silence(replayed.events);
+    let silence = silence(replayed.prune_record, replayed.events);
     for (k, e) in report.extents.iter().enumerate() {
         let silent = silence.as_ref().map(|s| LatestSettled {
-            until: s.until.saturating_add(e.not_seen_below_ms as i64),
+            until: s
+                .until
+                .saturating_add((e.not_seen_below_ms as i64).min(NOT_SEEN_AT_MOST_MS)),
             told_by: s.told_by.clone(),
         });
         let beyond = |latest: &&LatestSettled| e.watermark_ms as i64 > latest.until;
@@ -80,16 +85,30 @@ fn next_start(later: &[Map<String, Value>]) -> Option<LatestSettled> {
 
 /// A daemon that seals hours is never silent for long; where its clock was set back, until the
 /// hours that it shows again are over.
-fn silence(events: &[Map<String, Value>]) -> Option<LatestSettled> {
-    let (mut is_sealing, mut last, mut set_back) = (false, 0, 0_i64);
+fn silence(
+    prune_record: Option<&PruneRecord>,
+    events: &[Map<String, Value>],
+) -> Option<LatestSettled> {
+    let mut is_sealing = prune_record.is_some_and(was_sealing);
+    let mut last = prune_record.map_or(0, |p| p.until_ms as i64);
+    // What the clock showed more than the timeline: by how much at most, and by the last step.
+    let (mut ahead_at_most, mut ahead) = (0_i64, 0_i64);
+    for offset in prune_record.into_iter().flat_map(offsets) {
+        (ahead_at_most, ahead) = (ahead_at_most.max(offset), offset);
+    }
     for e in recorded(events) {
         last = last.max(e.at as i64);
         match &e.event {
             Event::DaemonStarted(start) => is_sealing |= start.format.is_some(),
-            Event::ClockStep(step) => set_back = set_back.saturating_sub(step.step_ms.min(0)),
+            Event::Tallies(_) => is_sealing = true,
+            Event::ClockStep(step) => {
+                let most = ahead_at_most.max(step.offset_before_ms);
+                (ahead_at_most, ahead) = (most.max(step.offset_after_ms), step.offset_after_ms);
+            }
             _ => {}
         }
     }
+    let set_back = ahead_at_most.saturating_sub(ahead).max(0);
     is_sealing.then(|| LatestSettled {
         until: last
             .saturating_add(SILENT_AT_MOST_MS)
@@ -99,6 +118,19 @@ fn silence(events: &[Map<String, Value>]) -> Option<LatestSettled> {
                 {last}"
         ),
     })
+}
+
+/// Hours were sealed before the cut.
+fn was_sealing(prune_record: &PruneRecord) -> bool {
+    let seals = prune_record.carried.get("seals").and_then(Value::as_array);
+    seals.is_some_and(|seals| !seals.is_empty())
+}
+
+/// What the clock showed minus the timeline, from each step before the cut on.
+fn offsets(prune_record: &PruneRecord) -> impl Iterator<Item = i64> {
+    let steps = prune_record.carried.get("clock").and_then(Value::as_array);
+    let of = |step: &Value| step.get(1)?.get(1)?.as_i64();
+    steps.into_iter().flatten().filter_map(of)
 }
 
 /// What a report says of an endpoint, while later events are heard.
@@ -121,10 +153,28 @@ pub(crate) fn later_agrees(
         let own = by_name.entry(extent.endpoint.clone()).or_default();
         own.push(claimed);
     }
+    for (name, e) in later_of_endpoints(report, later) {
+        for claimed in by_name.get_mut(&name).into_iter().flatten() {
+            claimed
+                .hear(&e)
+                .map_err(|(key, why)| differs(&format!("extents[{}].{key}", claimed.place), why))?;
+        }
+    }
+    Ok(())
+}
+
+/// Later events that a report is held against, each with the name that its endpoint has there.
+pub(crate) fn later_of_endpoints(
+    report: &ContractReport,
+    later: &[Map<String, Value>],
+) -> Vec<(String, EventRecord)> {
+    let names = report.extents.iter().map(|e| e.endpoint.clone());
+    let mut by_name: HashMap<String, String> = names.map(|name| (name.clone(), name)).collect();
+    let mut heard = Vec::new();
     for e in recorded(later) {
         match &e.event {
-            Event::Restored(_) => return Ok(()),
-            Event::HistoryGap(gap) if gap.unknown_in_counters.is_none() => return Ok(()),
+            Event::Restored(_) => break,
+            Event::HistoryGap(gap) if gap.unknown_in_counters.is_none() => break,
             Event::EndpointRenamed(renamed) => {
                 if let (Some(now), Some(own)) = (&e.endpoint, by_name.remove(&renamed.from)) {
                     by_name.insert(now.clone(), own);
@@ -132,14 +182,11 @@ pub(crate) fn later_agrees(
             }
             _ => {}
         }
-        let named = e.endpoint.as_ref().and_then(|name| by_name.get_mut(name));
-        for claimed in named.into_iter().flatten() {
-            claimed
-                .hear(&e)
-                .map_err(|(key, why)| differs(&format!("extents[{}].{key}", claimed.place), why))?;
+        if let Some(own) = e.endpoint.as_ref().and_then(|name| by_name.get(name)) {
+            heard.push((own.clone(), e));
         }
     }
-    Ok(())
+    heard
 }
 
 impl Claimed<'_> {
