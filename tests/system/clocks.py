@@ -348,6 +348,6 @@ def test_what_is_recorded_while_the_clock_is_set_back_counts_from_when_it_was(d)
     journal = write(os.path.join(d, "journal.jsonl"), tallies)
     file = write(os.path.join(d, "report.json"), found)
     assert sh(PROBITY, "sla", "verify", file, "--events", journal)
-    page = get(daemon.url("/"))
+    page = get(daemon.url("/contracts"))
     assert "clock set" in page and figures()["results"][0]["down_ms"] >= down
     daemon.end()
