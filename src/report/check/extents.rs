@@ -211,15 +211,15 @@ fn events_by_endpoint(
             .into_iter()
             .flatten()
         {
+            let is_down = carried("outages").and_then(Value::as_array).map(|open| {
+                let of_it = |o: &Value| o.get(1) == Some(id);
+                open.iter().any(of_it)
+            });
             let id = id.to_string();
             let of_it = |key: &str| carried(key).and_then(|all| all.get(&id));
             let gone = of_it("in_service") == Some(&Value::Bool(false));
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let component = of_it("components").and_then(text);
-            let is_down = carried("outages").and_then(Value::as_array).map(|open| {
-                let of_it = |o: &Value| o.get(1).is_some_and(|of| of.to_string() == id);
-                open.iter().any(of_it)
-            });
             let carried = EndpointEvents {
                 was_of: component.clone().into_iter().collect(),
                 component,
