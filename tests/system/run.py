@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 
+import browser
 import clocks
 import networks
 import odd_http
@@ -57,21 +58,6 @@ class Accepting:
     def serve(self):
         while True:
             self.listener.accept()[0].close()
-
-
-def test_the_page_renders_in_a_browser(d):
-    s = Server()
-    daemon = Daemon(d, QUICK + endpoint("shop", s.port)).begin().must_be_ready()
-    until(lambda: daemon.endpoint("shop")["state"] == "up")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    quiet = ["--disable-background-networking", "--disable-component-update"]
-    profile = "--user-data-dir=" + os.path.join(d, "profile")
-    chromium = ["chromium", *flags.split(), *quiet, profile]
-    picture = "--screenshot=" + os.path.join(d, "page.png")
-    sh(*chromium, picture, "--dump-dom", daemon.url("/"))
-    dom = sh(*chromium, "--dump-dom", daemon.url("/")).stdout
-    assert "The endpoint is up" in dom and "shop" in dom, dom
-    daemon.end()
 
 
 def test_kill_9_loses_doubles_and_invents_nothing(d):
@@ -605,4 +591,6 @@ def test_records_of_every_type_are_presented_as_dig_presents_them(d):
 
 
 if __name__ == "__main__":
-    run_tests([odd_http, scraped, networks, clocks, sys.modules[__name__]], "probity-system-")
+    run_tests(
+        [odd_http, scraped, networks, clocks, browser, sys.modules[__name__]], "probity-system-"
+    )

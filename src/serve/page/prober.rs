@@ -77,10 +77,7 @@ pub fn html(
         .flat_map(|g| &g.facts)
         .any(|f| f.class == "unknown")
     {
-        (
-            "unknown",
-            "This prober works, but not all that its figures rest on is certain",
-        )
+        ("unknown", "This prober works, with warnings")
     } else {
         ("up", "Nothing is wrong with this prober")
     };
