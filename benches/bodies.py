@@ -23,7 +23,8 @@ import sys
 import tempfile
 import time
 
-from bench import PORT, bench_table, daemon, fresh, nginx_of, ready
+from bench import PORT, bench_table, daemon, fresh
+from targets import nginx_of, ready
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
 from harness import PROBITY, fetch, say, slots_by_result, write

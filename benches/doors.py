@@ -39,11 +39,11 @@ from bench import (
     PROMETHEUS,
     config,
     daemon,
-    nginx,
     peers,
     quantile,
     totals,
 )
+from targets import nginx
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
 from harness import PROBITY, get, percentile, promql, say, spawn

@@ -14,7 +14,7 @@ use probity::config::{OneText, load};
 use probity::kind::Probe;
 use probity::kind::http::spec::Http;
 use probity::kind::run::cost;
-use probity::kind::run::expect::{self, DecodedBody, Verdicts};
+use probity::kind::run::expect::{self, CheckedExpectations, DecodedBody};
 use probity::kind::run::work::{self, Work};
 use probity::net::http_response::Response;
 use probity::net::sys::KernelClock;
@@ -76,7 +76,7 @@ fn longest(lines: &str, mut response: Response) -> Duration {
             bytes: body.clone(),
             is_cut: false,
         };
-        let mut verdicts = Verdicts::default();
+        let mut verdicts = CheckedExpectations::default();
         let began = KernelClock::ThreadCpu.now_ns();
         let work = Work::of(work::longest(&spec.limits), Arc::default());
         let (answer, limits) = ((&response, "http://127.0.0.1/"), (&spec.limits, &work));

@@ -13,7 +13,7 @@
 //! | 5 | [`history`] | the database: signed events, tallies, backups, verification |
 //! | 6 | [`notify`] | delivery of notifications, and the dead man's switch |
 //! | 7 | [`engine`] | scheduler, recorder (sole owner of state), published state, simulation |
-//! | 8 | [`account`] | figures over periods, without HTTP and without texts |
+//! | 8 | [`account`] | figures over periods, without HTTP |
 //! | 9 | [`report`] | the signed report of a contract, its formats, its verification |
 //! | 10 | [`serve`] | listener, metrics, API, the operator's page, alert rules |
 //! | 11 | [`daemon`] | start, run, reload, control socket |

@@ -2,7 +2,7 @@
 //! the bounds hold.
 
 use probity::judgement::rules::{Cadence, Rules};
-use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use probity::judgement::state::{Change, Judge, ProbeResult, ResultKind};
 use probity::judgement::timeline::{Span, Spans};
 use probity::words::{Cause, Ms, Reason};
 use proptest::prelude::*;
@@ -130,16 +130,16 @@ impl Life {
         let lost = rng.f64() < loss;
         let up = self.truth.is_up(seen);
         let verdict = match (lost, up) {
-            (true, _) => Verdict::Unmeasured(Reason::LocalResource),
-            (false, true) => Verdict::Success,
-            (false, false) => Verdict::Failure(Cause::ConnectRefused),
+            (true, _) => ResultKind::Unmeasured(Reason::LocalResource),
+            (false, true) => ResultKind::Success,
+            (false, false) => ResultKind::Failure(Cause::ConnectRefused),
         };
         self.judge.observe(
             &self.rules,
             ProbeResult {
                 start,
                 end,
-                verdict,
+                kind: verdict,
                 slot,
             },
             &mut self.changes,

@@ -2,7 +2,7 @@
 //! must agree, and so must the timeline that `probity export timeline` makes of each.
 
 use probity::judgement::rules::{Cadence, PPM, Rules};
-use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use probity::judgement::state::{Change, Judge, ProbeResult, ResultKind};
 use probity::words::{Cause, Ms, Reason};
 use serde_json::{Value, json};
 
@@ -44,9 +44,9 @@ fn step(judge: &mut Judge, rules: &Rules, item: &Value, changes: &mut Vec<Change
         return;
     }
     let verdict = match item["result"].as_str() {
-        Some("success") => Verdict::Success,
-        Some("failure") => Verdict::Failure(Cause::ConnectRefused),
-        Some("unmeasured") => Verdict::Unmeasured(
+        Some("success") => ResultKind::Success,
+        Some("failure") => ResultKind::Failure(Cause::ConnectRefused),
+        Some("unmeasured") => ResultKind::Unmeasured(
             item["reason"]
                 .as_str()
                 .and_then(Reason::parse)
@@ -57,7 +57,7 @@ fn step(judge: &mut Judge, rules: &Rules, item: &Value, changes: &mut Vec<Change
     let result = ProbeResult {
         start: ms(&item["start"]),
         end: ms(&item["end"]),
-        verdict,
+        kind: verdict,
         slot: item["kind"] == "slot",
     };
     judge.observe(rules, result, changes);

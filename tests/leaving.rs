@@ -3,7 +3,7 @@
 
 use probity::judgement::recording::Recording;
 use probity::judgement::rules::{Cadence, Rules};
-use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use probity::judgement::state::{Change, Judge, ProbeResult, ResultKind};
 use probity::judgement::timeline::{EndpointRecord, Span};
 use probity::words::{Cause, Ms, Reason};
 
@@ -29,22 +29,22 @@ fn left_after_one_failure(
     let result = |at: Ms, verdict| ProbeResult {
         start: at,
         end: at + 10,
-        verdict,
+        kind: verdict,
         slot: true,
     };
     for at in [1000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000] {
-        judge.observe(&rules, result(at, Verdict::Success), &mut changes);
+        judge.observe(&rules, result(at, ResultKind::Success), &mut changes);
     }
     judge.observe(
         &rules,
-        result(70_000, Verdict::Failure(Cause::ConnectRefused)),
+        result(70_000, ResultKind::Failure(Cause::ConnectRefused)),
         &mut changes,
     );
     before_leaving(&mut judge, &mut changes);
     judge.leave_service_at(&rules, 75_000, &mut changes);
     judge.resume_service(100_000, &mut changes);
     judge.start(&rules, 100_000, &mut changes);
-    judge.observe(&rules, result(101_000, Verdict::Success), &mut changes);
+    judge.observe(&rules, result(101_000, ResultKind::Success), &mut changes);
     let mut recording = Recording::default();
     changes.iter().for_each(|change| recording.apply(change));
     let record = recording.record(&judge);
@@ -99,7 +99,7 @@ fn an_endpoint_that_leaves_service_while_it_answers_is_up_until_its_last_success
             ProbeResult {
                 start: 72_000,
                 end: 72_010,
-                verdict: Verdict::Success,
+                kind: ResultKind::Success,
                 slot: false,
             },
             changes,
@@ -125,7 +125,7 @@ fn an_endpoint_that_never_answered_and_leaves_service_failing_counts_as_left_whi
         ProbeResult {
             start: 5000,
             end: 5010,
-            verdict: Verdict::Failure(Cause::ConnectRefused),
+            kind: ResultKind::Failure(Cause::ConnectRefused),
             slot: true,
         },
         &mut changes,
@@ -201,7 +201,7 @@ fn after(steps: &[Then]) -> (Unknown, Vec<(Ms, Ms)>, Judge) {
         let result = ProbeResult {
             start,
             end,
-            verdict,
+            kind: verdict,
             slot: true,
         };
         judge.observe(&rules, result, &mut changes);
@@ -209,14 +209,16 @@ fn after(steps: &[Then]) -> (Unknown, Vec<(Ms, Ms)>, Judge) {
         *judge = Judge::decode(&judge.encode()).expect("own bytes");
     };
     for at in [0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000] {
-        observe(&mut judge, at, Verdict::Success);
+        observe(&mut judge, at, ResultKind::Success);
     }
     for step in steps {
         match *step {
-            Then::Success(at) => observe(&mut judge, at, Verdict::Success),
-            Then::Failure(at) => observe(&mut judge, at, Verdict::Failure(Cause::ConnectRefused)),
+            Then::Success(at) => observe(&mut judge, at, ResultKind::Success),
+            Then::Failure(at) => {
+                observe(&mut judge, at, ResultKind::Failure(Cause::ConnectRefused))
+            }
             Then::Unmeasured(at) => {
-                observe(&mut judge, at, Verdict::Unmeasured(Reason::Reconfigured));
+                observe(&mut judge, at, ResultKind::Unmeasured(Reason::Reconfigured));
             }
             Then::Changed => judge.reconfigure(&mut Vec::new()),
             Then::Cadence(at) => judge.extend(&rules, at),

@@ -2,7 +2,7 @@
 //! not reach, in seconds.
 
 use probity::judgement::rules::{Cadence, Onset, Rules};
-use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use probity::judgement::state::{Change, Judge, ProbeResult, ResultKind};
 use probity::words::{Cause, Ms, Reason};
 
 fn rules(interval: Ms) -> Rules {
@@ -23,7 +23,7 @@ struct Told {
 }
 
 /// In service at 0; (start, end, verdict) in seconds.
-fn told(rules: &Rules, results: &[(f64, f64, Verdict)]) -> Told {
+fn told(rules: &Rules, results: &[(f64, f64, ResultKind)]) -> Told {
     let (mut judge, mut changes) = (Judge::default(), Vec::new());
     judge.start(rules, 0, &mut changes);
     for (start, end, verdict) in results {
@@ -33,7 +33,7 @@ fn told(rules: &Rules, results: &[(f64, f64, Verdict)]) -> Told {
             ProbeResult {
                 start: ms(start),
                 end: ms(end),
-                verdict: *verdict,
+                kind: *verdict,
                 slot: true,
             },
             &mut changes,
@@ -42,8 +42,8 @@ fn told(rules: &Rules, results: &[(f64, f64, Verdict)]) -> Told {
     Told { judge, changes }
 }
 
-const UP: Verdict = Verdict::Success;
-const DOWN: Verdict = Verdict::Failure(Cause::ConnectRefused);
+const UP: ResultKind = ResultKind::Success;
+const DOWN: ResultKind = ResultKind::Failure(Cause::ConnectRefused);
 
 #[test]
 fn a_slow_success_ends_an_outage_no_later_than_it_started() {
@@ -159,13 +159,13 @@ fn the_gap_is_the_longest_time_that_one_success_vouches_for() {
     // I = 30: next at 33 no unknown; next at 34: 4 s unknown. Success 0, unmeasured 30, success 60:
     // unknown 30 -> 60.
     let unknown =
-        |results: &[(f64, f64, Verdict)]| told(&rules(30_000), results).judge.ledger().unknown;
+        |results: &[(f64, f64, ResultKind)]| told(&rules(30_000), results).judge.ledger().unknown;
     assert_eq!(unknown(&[(0.0, 0.0, UP), (33.0, 33.0, UP)]), 0);
     assert_eq!(unknown(&[(0.0, 0.0, UP), (34.0, 34.0, UP)]), 4000);
     assert_eq!(
         unknown(&[
             (0.0, 0.0, UP),
-            (30.0, 30.0, Verdict::Unmeasured(Reason::Resolver)),
+            (30.0, 30.0, ResultKind::Unmeasured(Reason::Resolver)),
             (60.0, 60.0, UP)
         ]),
         30_000
@@ -187,7 +187,7 @@ fn an_outage_open_at_a_kill_is_one_outage_with_unknown_time_in_it() {
         ProbeResult {
             start: 655_000,
             end: 655_000,
-            verdict: UP,
+            kind: UP,
             slot: true,
         },
         &mut told.changes,
@@ -235,7 +235,7 @@ fn outages_are_not_seen_below_the_longest_time_from_a_start_to_the_next_end() {
         ProbeResult {
             start: 80_000,
             end: 81_000,
-            verdict: UP,
+            kind: UP,
             slot: true,
         },
         &mut told.changes,
@@ -304,7 +304,7 @@ fn as_documented(results: &str) -> Judge {
         let verdict = match what {
             "success" => UP,
             "failure" => DOWN,
-            "unmeasured" => Verdict::Unmeasured(Reason::Resolver),
+            "unmeasured" => ResultKind::Unmeasured(Reason::Resolver),
             "restart" => {
                 judge.start(&rules, ms(start), &mut changes);
                 continue;
@@ -314,7 +314,7 @@ fn as_documented(results: &str) -> Judge {
         let result = ProbeResult {
             start: ms(start),
             end: ms(end),
-            verdict,
+            kind: verdict,
             slot: true,
         };
         judge.observe(&rules, result, &mut changes);

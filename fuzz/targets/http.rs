@@ -12,7 +12,7 @@ use probity::kind::http::HttpTarget;
 use probity::kind::http::run::{followed, redirect_of};
 use probity::kind::http::spec::{CrossOrigin, Http};
 use probity::kind::run::coding;
-use probity::kind::run::expect::{self, DecodedBody, Verdicts};
+use probity::kind::run::expect::{self, DecodedBody, CheckedExpectations};
 use probity::kind::run::work::Awaited;
 use probity::net::probe_error::ProbeError;
 use probity::net::http_response::{Ask, Keep, Response};
@@ -200,7 +200,7 @@ fn redirected(location: &[u8]) {
 }
 
 fn judged(response: &Response, spec: &Http) {
-    let mut verdicts = Verdicts::default();
+    let mut verdicts = CheckedExpectations::default();
     let awaited = Awaited::default();
     let work = awaited.work(&spec.limits);
     expect::head(&spec.expect, (response, URL.as_str()), &work, &mut verdicts);

@@ -142,8 +142,8 @@ async fn several(
 
 fn exit_of(outcome: &Outcome) -> Exit {
     match outcome {
-        Outcome::Up(_) => Exit::Fine,
-        Outcome::Down { .. } => Exit::Bad,
+        Outcome::Success(_) => Exit::Fine,
+        Outcome::Failure { .. } => Exit::Bad,
         Outcome::Unmeasured { .. } => Exit::Unknown,
     }
 }

@@ -17,7 +17,7 @@ use crate::judgement::recording::Recording;
 use crate::judgement::rules::{Cadence, PPM, Rules};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
-use crate::judgement::state::{Judge, ProbeResult, Verdict};
+use crate::judgement::state::{Judge, ProbeResult, ResultKind};
 use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans, Sums};
 use crate::words::time::is_writable;
 use crate::words::{Cause, Ms, Reason, format_utc, parse_utc};
@@ -173,16 +173,16 @@ fn happened(item: &RawItem, place: usize) -> Result<Happened, String> {
             )),
         };
     }
-    let failure = Verdict::Failure(Cause::ProtocolError);
+    let failure = ResultKind::Failure(Cause::ProtocolError);
     let (start, end, verdict) = if let Some(ok) = ok {
         let at = instant(&item.at, place)?;
-        (at, at, if ok { Verdict::Success } else { failure })
+        (at, at, if ok { ResultKind::Success } else { failure })
     } else {
         let (start, end) = (instant(&item.start, place)?, instant(&item.end, place)?);
         let verdict = match text(&item.result) {
-            Some("success") => Verdict::Success,
+            Some("success") => ResultKind::Success,
             Some("failure") => failure,
-            Some("unmeasured") => Verdict::Unmeasured(reason(item, place)?),
+            Some("unmeasured") => ResultKind::Unmeasured(reason(item, place)?),
             _ => {
                 return Err(format!(
                     "item {place}: neither `ok` nor a `result` of success, failure or unmeasured"
@@ -197,7 +197,7 @@ fn happened(item: &RawItem, place: usize) -> Result<Happened, String> {
     Ok(Happened::Result(ProbeResult {
         start,
         end,
-        verdict,
+        kind: verdict,
         slot: text(&item.kind) != Some("reprobe"),
     }))
 }

@@ -15,8 +15,8 @@ const WIDTH: u64 = 48;
 pub fn drawn(endpoint: &Endpoint, report: &ProbeReport) -> String {
     let mut out = String::new();
     let (word, color) = match &report.outcome {
-        Outcome::Up(_) => ("up", "32"),
-        Outcome::Down { .. } => ("down", "31"),
+        Outcome::Success(_) => ("up", "32"),
+        Outcome::Failure { .. } => ("down", "31"),
         Outcome::Unmeasured { .. } => ("unmeasured", "33"),
     };
     let word = if is_colored() {
@@ -32,8 +32,8 @@ pub fn drawn(endpoint: &Endpoint, report: &ProbeReport) -> String {
         millis(report.duration_us)
     );
     match &report.outcome {
-        Outcome::Up(_) => {}
-        Outcome::Down { cause, detail, .. } => {
+        Outcome::Success(_) => {}
+        Outcome::Failure { cause, detail, .. } => {
             let _ = writeln!(out, "      {}: {}", cause.as_str(), escaped(detail));
         }
         Outcome::Unmeasured { reason, detail } => {

@@ -171,6 +171,7 @@ fn note_next_start(plan: &Plan, before: &Plan) {
         ("[daemon] zone_data", new.zone_data == old.zone_data),
         ("[daemon] vantage", new.vantage == old.vantage),
         ("[daemon] real_time", new.real_time == old.real_time),
+        ("[history] key", plan.history.key == before.history.key),
     ] {
         if !is_same {
             tracing::warn!("{key} has changed; the change takes effect at the next start");
@@ -178,7 +179,9 @@ fn note_next_start(plan: &Plan, before: &Plan) {
     }
 }
 
-/// Compares a plan with what runs, and registers what is new in it. Nothing that runs is changed.
+/// Compares a plan with what runs, and registers what is new in it. Until that is done, nothing
+/// that runs is changed. Then what probes rest on is, before the engine has the plan: authorities,
+/// the choice of the clock, masks.
 fn prepare(
     plan: Plan,
     entries: &[Arc<Entry>],

@@ -2,7 +2,7 @@
 //! them.
 
 use crate::judgement::rules::{Onset, Rules};
-use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use crate::judgement::state::{Change, Judge, ProbeResult, ResultKind};
 use crate::judgement::state_codec::{NumberReader, NumberWriter, Unreadable};
 use crate::words::{Cause, Ms, Reason};
 
@@ -90,10 +90,10 @@ impl InputLog {
         self.count += 1;
         let (code, at, more) = match input {
             Input::Observe(r) => {
-                let (kind, detail) = match r.verdict {
-                    Verdict::Success => (0, None),
-                    Verdict::Failure(cause) => (1, Some(cause as u64)),
-                    Verdict::Unmeasured(reason) => (2, Some(reason as u64)),
+                let (kind, detail) = match r.kind {
+                    ResultKind::Success => (0, None),
+                    ResultKind::Failure(cause) => (1, Some(cause as u64)),
+                    ResultKind::Unmeasured(reason) => (2, Some(reason as u64)),
                 };
                 (
                     kind + if r.slot { 0 } else { 3 },
@@ -172,14 +172,14 @@ fn read_one(r: &mut NumberReader, code: u64, at: Ms) -> Result<Input, Unreadable
         0..=5 => {
             let end = at.checked_add(r.number()?).ok_or(Unreadable(0))?;
             let verdict = match code % 3 {
-                0 => Verdict::Success,
-                1 => Verdict::Failure(code_of(r.number()?, Cause::from_code)?),
-                _ => Verdict::Unmeasured(code_of(r.number()?, Reason::from_code)?),
+                0 => ResultKind::Success,
+                1 => ResultKind::Failure(code_of(r.number()?, Cause::from_code)?),
+                _ => ResultKind::Unmeasured(code_of(r.number()?, Reason::from_code)?),
             };
             Input::Observe(ProbeResult {
                 start: at,
                 end,
-                verdict,
+                kind: verdict,
                 slot: code < 3,
             })
         }
@@ -214,15 +214,15 @@ mod tests {
             Input::Observe(ProbeResult {
                 start: 1_700_000_000_123,
                 end: 1_700_000_000_456,
-                verdict,
+                kind: verdict,
                 slot,
             })
         };
         let inputs = vec![
             (0, Input::Start(1_700_000_000_000)),
-            (7, result(Verdict::Success, true)),
-            (7, result(Verdict::Failure(Cause::TooSlow), false)),
-            (100_000, result(Verdict::Unmeasured(Reason::Late), true)),
+            (7, result(ResultKind::Success, true)),
+            (7, result(ResultKind::Failure(Cause::TooSlow), false)),
+            (100_000, result(ResultKind::Unmeasured(Reason::Late), true)),
             (3, Input::Busy(1_699_999_999_000)),
             (3, Input::Missed(5, Reason::LocalResource, 3000)),
             (3, Input::Extend(11)),

@@ -8,7 +8,7 @@ mod committing;
 mod definition_events;
 pub mod definitions;
 mod finality;
-mod gap;
+mod lost_events;
 mod message_schedule;
 mod message_text;
 mod next_batch;
@@ -46,7 +46,7 @@ use crate::judgement::counts::Slots;
 use crate::judgement::fault::attribute;
 use crate::judgement::latency::LastHour;
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use crate::judgement::state::{Change, Judge, ProbeResult, ResultKind};
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Digest, Ms, Name, Outcome, ProbeTrigger, Reason, StateName, UtcMs};
 
@@ -406,7 +406,7 @@ impl Recorder {
         // It may still vouch, if it is probed within the gap. Where places are lacking, another
         // probe would take a slot's.
         if reason != Reason::LocalResource || self.tracked[index].judge.undecided() {
-            self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
+            self.want_reprobe(index, &ResultKind::Unmeasured(reason), now, wanted);
         }
     }
 
@@ -414,12 +414,12 @@ impl Recorder {
         &mut self,
         index: usize,
         probed: &Probed,
-        verdict: Verdict,
+        verdict: ResultKind,
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
         let outcome = &probed.report.outcome;
-        if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) =
+        if let (ResultKind::Unmeasured(reason), Outcome::Success(_) | Outcome::Failure { .. }) =
             (&verdict, outcome)
         {
             self.publisher.counts.unmeasured[*reason as usize] += 1;
@@ -428,13 +428,13 @@ impl Recorder {
         let result = ProbeResult {
             start: probed.start,
             end: probed.end,
-            verdict,
+            kind: verdict,
             slot: probed.trigger == ProbeTrigger::Slot,
         };
         self.keep_result(index, &result);
         let detail = match outcome {
-            Outcome::Up(_) => None,
-            Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => {
+            Outcome::Success(_) => None,
+            Outcome::Failure { detail, .. } | Outcome::Unmeasured { detail, .. } => {
                 Some(detail.as_str())
             }
         };
@@ -448,7 +448,7 @@ impl Recorder {
     fn want_reprobe(
         &mut self,
         index: usize,
-        verdict: &Verdict,
+        verdict: &ResultKind,
         end: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
@@ -465,7 +465,7 @@ impl Recorder {
             .judge
             .outage()
             .is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
-        let is_worth_it = is_quick || matches!(verdict, Verdict::Unmeasured(_));
+        let is_worth_it = is_quick || matches!(verdict, ResultKind::Unmeasured(_));
         if is_worth_it && self.reprobe_tokens >= 1.0 {
             self.reprobe_tokens -= 1.0;
             wanted.push(Reprobe {
@@ -672,7 +672,7 @@ mod tests {
             Input::Observe(ProbeResult {
                 start: at,
                 end: at + 1,
-                verdict: Verdict::Success,
+                kind: ResultKind::Success,
                 slot: true,
             })
         };

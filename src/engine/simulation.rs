@@ -353,13 +353,13 @@ impl Simulation<'_> {
         self.scheduler.ended(endpoint);
         let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let outcome = match (fails, end_ns - start_ns >= timeout_ns) {
-            (false, _) => Outcome::Up(Box::default()),
-            (true, true) => Outcome::Down {
+            (false, _) => Outcome::Success(Box::default()),
+            (true, true) => Outcome::Failure {
                 cause: Cause::ConnectTimeout,
                 detail: String::new(),
                 facts: Box::default(),
             },
-            (true, false) => Outcome::Down {
+            (true, false) => Outcome::Failure {
                 cause: Cause::ConnectRefused,
                 detail: String::new(),
                 facts: Box::default(),

@@ -31,7 +31,7 @@ pub enum WitnessState {
 
 /// What a round of witnesses says of the prober's own network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkVerdict {
+pub enum NetworkState {
     /// A quorum of witnesses answers, or none is configured: failures are the endpoints'.
     Works,
     /// Failures are the prober's own.
@@ -44,7 +44,7 @@ struct Round {
     /// As it was configured when the round began.
     quorum: Option<usize>,
     states: Vec<Option<WitnessState>>,
-    decided: Option<NetworkVerdict>,
+    decided: Option<NetworkState>,
 }
 
 /// The witnesses of a config and their rounds.
@@ -60,9 +60,9 @@ pub struct Witnesses {
     last_wanted: Option<(Ms, Ms)>,
     last_began: Option<Ms>,
     latest: Vec<Option<WitnessState>>,
-    pub quorum_met: Option<NetworkVerdict>,
+    pub quorum_met: Option<NetworkState>,
     /// What the last round of these witnesses meant for failures.
-    last_decided: Option<NetworkVerdict>,
+    last_decided: Option<NetworkState>,
     /// Rounds before this one asked witnesses that were replaced since.
     first_number: u64,
     /// These witnesses came by a reload while failures counted, and so many rounds of them had no
@@ -77,7 +77,7 @@ pub struct Witnesses {
 pub enum RoundProgress {
     /// The round is not decided yet, or was before.
     Nothing,
-    Decided(NetworkVerdict),
+    Decided(NetworkState),
     /// New witnesses have never met their quorum, in so many rounds: failures count all the same.
     OnTrial {
         rounds: u64,
@@ -102,7 +102,7 @@ impl Witnesses {
     pub fn replace(&mut self, count: usize, quorum: Option<usize>) {
         let failures_counted = self.count == 0
             || self.trial.is_some()
-            || self.last_decided == Some(NetworkVerdict::Works);
+            || self.last_decided == Some(NetworkState::Works);
         let rounds = if count == 0 {
             VecDeque::new()
         } else {
@@ -196,12 +196,12 @@ impl Witnesses {
         now: Ms,
     ) -> RoundProgress {
         let state = match outcome {
-            Outcome::Up(_) => WitnessState::Answers,
+            Outcome::Success(_) => WitnessState::Answers,
             Outcome::Unmeasured {
                 reason: Reason::Permission,
                 ..
             } => WitnessState::LeftOut,
-            Outcome::Down { .. } | Outcome::Unmeasured { .. } => WitnessState::Silent,
+            Outcome::Failure { .. } | Outcome::Unmeasured { .. } => WitnessState::Silent,
         };
         let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else {
             return RoundProgress::Nothing;
@@ -235,19 +235,19 @@ impl Witnesses {
     }
 
     /// A round of these witnesses is decided; `met`: none where the rule is off.
-    fn conclude(&mut self, number: u64, met: Option<NetworkVerdict>, now: Ms) -> RoundProgress {
-        let network = met.unwrap_or(NetworkVerdict::Works);
-        if network == NetworkVerdict::Fails {
+    fn conclude(&mut self, number: u64, met: Option<NetworkState>, now: Ms) -> RoundProgress {
+        let network = met.unwrap_or(NetworkState::Works);
+        if network == NetworkState::Fails {
             // Asked on until somebody answers, so that the loss does not outlive itself.
             self.want(now, WHILE_LOST_MS);
             if let Some(rounds) = &mut self.trial {
                 *rounds += 1;
                 let rounds = *rounds;
-                self.last_decided = Some(NetworkVerdict::Works);
+                self.last_decided = Some(NetworkState::Works);
                 let round = self.rounds.iter_mut().find(|r| r.number == number);
                 round
                     .into_iter()
-                    .for_each(|r| r.decided = Some(NetworkVerdict::Works));
+                    .for_each(|r| r.decided = Some(NetworkState::Works));
                 return RoundProgress::OnTrial { rounds };
             }
         } else if met.is_some() {
@@ -260,10 +260,10 @@ impl Witnesses {
 
     /// A round of witnesses that were replaced since is decided. Without a quorum our own network
     /// was lost before the new ones could be asked: they hold back from here on.
-    fn conclude_earlier(&mut self, network: NetworkVerdict, now: Ms) -> RoundProgress {
-        if network == NetworkVerdict::Fails && self.trial.take().is_some() {
-            self.quorum_met = Some(NetworkVerdict::Fails);
-            self.last_decided = Some(NetworkVerdict::Fails);
+    fn conclude_earlier(&mut self, network: NetworkState, now: Ms) -> RoundProgress {
+        if network == NetworkState::Fails && self.trial.take().is_some() {
+            self.quorum_met = Some(NetworkState::Fails);
+            self.last_decided = Some(NetworkState::Fails);
             self.want(now, WHILE_LOST_MS);
         }
         RoundProgress::Decided(network)
@@ -275,12 +275,12 @@ impl Witnesses {
     /// It counts when a round that began after it has a quorum, and the network was not known to be
     /// lost while it ran: a link that comes back just before a probe ends must not turn that probe
     /// into downtime.
-    pub fn verdict(&self, start: Ms, end: Ms) -> Option<NetworkVerdict> {
+    pub fn network_state(&self, start: Ms, end: Ms) -> Option<NetworkState> {
         if self.count == 0 {
-            return Some(NetworkVerdict::Works);
+            return Some(NetworkState::Works);
         }
         if self.has_ended {
-            return Some(NetworkVerdict::Fails);
+            return Some(NetworkState::Fails);
         }
         let first = self
             .rounds
@@ -288,8 +288,8 @@ impl Witnesses {
             .rposition(|r| r.began <= start)
             .unwrap_or(0);
         for round in self.rounds.iter().skip(first).take_while(|r| r.began < end) {
-            if round.decided? == NetworkVerdict::Fails {
-                return Some(NetworkVerdict::Fails);
+            if round.decided? == NetworkState::Fails {
+                return Some(NetworkState::Fails);
             }
         }
         self.rounds
@@ -300,15 +300,15 @@ impl Witnesses {
 }
 
 /// Decides as soon as nothing that is still to come can change it.
-fn decided(states: &[Option<WitnessState>], quorum: Option<usize>) -> Option<NetworkVerdict> {
+fn decided(states: &[Option<WitnessState>], quorum: Option<usize>) -> Option<NetworkState> {
     let count = |which: Option<WitnessState>| states.iter().filter(|s| **s == which).count();
     let measurable = states.len() - count(Some(WitnessState::LeftOut));
     let is_open = count(None) > 0;
     let needed = quorum.unwrap_or(measurable / 2 + 1).min(measurable);
     if count(Some(WitnessState::Answers)) >= needed && (measurable > 0 || !is_open) {
-        return Some(NetworkVerdict::Works);
+        return Some(NetworkState::Works);
     }
-    (!is_open).then_some(NetworkVerdict::Fails)
+    (!is_open).then_some(NetworkState::Fails)
 }
 
 #[cfg(test)]
@@ -317,11 +317,11 @@ mod tests {
     use crate::words::Cause;
 
     fn up() -> Outcome {
-        Outcome::Up(Box::default())
+        Outcome::Success(Box::default())
     }
 
     fn down() -> Outcome {
-        Outcome::Down {
+        Outcome::Failure {
             cause: Cause::ConnectTimeout,
             detail: String::new(),
             facts: Box::default(),
@@ -341,9 +341,9 @@ mod tests {
         let early = w.begin_due(10).expect("the first round is due at once");
         assert_eq!(
             w.take_answer(early, 0, &up(), 0),
-            RoundProgress::Decided(NetworkVerdict::Works)
+            RoundProgress::Decided(NetworkState::Works)
         );
-        assert_eq!(w.verdict(11, 11), None, "that round began before");
+        assert_eq!(w.network_state(11, 11), None, "that round began before");
         w.want(11, 1000);
         assert_eq!(
             w.begin_due(500),
@@ -351,12 +351,12 @@ mod tests {
             "at most one round in a retry interval"
         );
         let later = w.begin_due(1010).expect("due");
-        assert_eq!(w.verdict(11, 11), None);
+        assert_eq!(w.network_state(11, 11), None);
         assert_eq!(
             w.take_answer(later, 0, &down(), 1020),
-            RoundProgress::Decided(NetworkVerdict::Fails)
+            RoundProgress::Decided(NetworkState::Fails)
         );
-        assert_eq!(w.verdict(11, 11), Some(NetworkVerdict::Fails));
+        assert_eq!(w.network_state(11, 11), Some(NetworkState::Fails));
     }
 
     #[test]
@@ -364,25 +364,29 @@ mod tests {
     {
         let mut w = Witnesses::new(1, None);
         let lost = w.begin_due(100).expect("due");
-        assert_eq!(w.verdict(150, 200), None, "the round before it is open");
+        assert_eq!(
+            w.network_state(150, 200),
+            None,
+            "the round before it is open"
+        );
         let _ = w.take_answer(lost, 0, &down(), 110);
         w.want(200, 0);
         assert_eq!(w.begin_due(300), Some(2), "due at 300");
         assert_eq!(
             w.take_answer(2, 0, &up(), 310),
-            RoundProgress::Decided(NetworkVerdict::Works)
+            RoundProgress::Decided(NetworkState::Works)
         );
         assert_eq!(
-            w.verdict(150, 250),
-            Some(NetworkVerdict::Fails),
+            w.network_state(150, 250),
+            Some(NetworkState::Fails),
             "it began while the network was lost"
         );
         w.want(700, 0);
         assert_eq!(w.begin_due(700), Some(3));
         let _ = w.take_answer(3, 0, &up(), 710);
         assert_eq!(
-            w.verdict(400, 600),
-            Some(NetworkVerdict::Works),
+            w.network_state(400, 600),
+            Some(NetworkState::Works),
             "this one began after it had come back"
         );
     }
@@ -403,7 +407,7 @@ mod tests {
         for mut w in [none, replaced(&up(), 1), replaced(&forbidden(), 1)] {
             let first = w.begin_due(100).expect("a new set is asked at once");
             assert_eq!(
-                w.verdict(50, 90),
+                w.network_state(50, 90),
                 None,
                 "it waits for the round all the same"
             );
@@ -412,8 +416,8 @@ mod tests {
                 RoundProgress::OnTrial { rounds: 1 }
             );
             assert_eq!(
-                (w.verdict(50, 90), w.quorum_met),
-                (Some(NetworkVerdict::Works), None)
+                (w.network_state(50, 90), w.quorum_met),
+                (Some(NetworkState::Works), None)
             );
             // Another set after one that never answered is no better.
             w.replace(1, None);
@@ -425,17 +429,17 @@ mod tests {
             let third = w.begin_due(1300).expect("asked on");
             assert_eq!(
                 w.take_answer(third, 0, &up(), 1310),
-                RoundProgress::Decided(NetworkVerdict::Works)
+                RoundProgress::Decided(NetworkState::Works)
             );
             // From now on it holds back; what counted before still does.
             w.want(1900, 0);
             let fourth = w.begin_due(1900).expect("due");
             assert_eq!(
                 w.take_answer(fourth, 0, &down(), 1910),
-                RoundProgress::Decided(NetworkVerdict::Fails)
+                RoundProgress::Decided(NetworkState::Fails)
             );
-            assert_eq!(w.verdict(1800, 1850), Some(NetworkVerdict::Fails));
-            assert_eq!(w.verdict(600, 690), Some(NetworkVerdict::Works));
+            assert_eq!(w.network_state(1800, 1850), Some(NetworkState::Fails));
+            assert_eq!(w.network_state(600, 690), Some(NetworkState::Works));
         }
     }
 
@@ -446,24 +450,21 @@ mod tests {
         let _ = w.take_answer(round, 0, &down(), 110);
         assert_eq!(
             w.take_answer(round, 1, &down(), 110),
-            RoundProgress::Decided(NetworkVerdict::Fails)
+            RoundProgress::Decided(NetworkState::Fails)
         );
-        assert_eq!(w.verdict(50, 90), Some(NetworkVerdict::Fails));
+        assert_eq!(w.network_state(50, 90), Some(NetworkState::Fails));
         // So do those of a start.
         let mut w = Witnesses::new(1, None);
         let round = w.begin_due(100).expect("due");
         assert_eq!(
             w.take_answer(round, 0, &down(), 110),
-            RoundProgress::Decided(NetworkVerdict::Fails)
+            RoundProgress::Decided(NetworkState::Fails)
         );
     }
 
     #[test]
     fn a_round_that_runs_at_a_reload_is_decided_by_those_that_it_asked() {
-        for (answer, held_back) in [
-            (up(), NetworkVerdict::Works),
-            (down(), NetworkVerdict::Fails),
-        ] {
+        for (answer, held_back) in [(up(), NetworkState::Works), (down(), NetworkState::Fails)] {
             let mut w = Witnesses::new(2, None);
             let first = w.begin_due(0).expect("due");
             let _ = w.take_answer(first, 0, &up(), 1);
@@ -471,18 +472,18 @@ mod tests {
             w.want(500, 0);
             let running = w.begin_due(500).expect("due");
             w.replace(1, None);
-            assert_eq!(w.verdict(400, 450), None);
+            assert_eq!(w.network_state(400, 450), None);
             let _ = w.take_answer(running, 0, &answer, 510);
             assert_eq!(
                 w.take_answer(running, 1, &answer, 510),
                 RoundProgress::Decided(held_back)
             );
-            assert_eq!(w.verdict(400, 450), Some(held_back));
+            assert_eq!(w.network_state(400, 450), Some(held_back));
             assert_eq!(w.latest(), [None], "they are not of the new ones");
             // Were they silent, the network was lost before: the new ones hold back at once.
             let own = w.begin_due(600).expect("due");
             let _ = w.take_answer(own, 0, &down(), 610);
-            assert_eq!(w.verdict(560, 590), Some(held_back));
+            assert_eq!(w.network_state(560, 590), Some(held_back));
         }
     }
 
@@ -493,7 +494,7 @@ mod tests {
         assert_eq!(w.take_answer(round, 0, &up(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.take_answer(round, 1, &up(), 0),
-            RoundProgress::Decided(NetworkVerdict::Works),
+            RoundProgress::Decided(NetworkState::Works),
             "the third is not waited for"
         );
         assert_eq!(w.take_answer(round, 2, &down(), 0), RoundProgress::Nothing);
@@ -506,7 +507,7 @@ mod tests {
         assert_eq!(w.take_answer(round, 1, &down(), 0), RoundProgress::Nothing);
         assert_eq!(
             w.take_answer(round, 2, &up(), 0),
-            RoundProgress::Decided(NetworkVerdict::Fails),
+            RoundProgress::Decided(NetworkState::Fails),
             "one of two is no majority"
         );
     }
@@ -521,11 +522,11 @@ mod tests {
         );
         assert_eq!(
             w.take_answer(round, 1, &forbidden(), 0),
-            RoundProgress::Decided(NetworkVerdict::Works)
+            RoundProgress::Decided(NetworkState::Works)
         );
         assert_eq!(
-            Witnesses::new(0, None).verdict(5, 5),
-            Some(NetworkVerdict::Works)
+            Witnesses::new(0, None).network_state(5, 5),
+            Some(NetworkState::Works)
         );
     }
 }

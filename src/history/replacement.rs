@@ -177,7 +177,8 @@ fn act_as_owner(directory: &Path) -> Result<Option<Permissions>, HistoryError> {
                 "it belongs to user {user}, who cannot reach it: {why}; copy the backup into it, \
                     give the copy to that user, and run this command as the service does: \
                     systemd-run --pipe --wait -p DynamicUser=yes -p User=probity -p \
-                    StateDirectory=probity probity history restore FILE"
+                    StateDirectory=probity -p StateDirectoryMode=0700 -p UMask=0077 \
+                    probity history restore FILE"
             ),
         })?;
     }

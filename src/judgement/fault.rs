@@ -8,7 +8,7 @@
 //! while the probe runs (`net::resolve`, `kind::run`). Here all of it comes together.
 
 use super::rules::OUTCOME_SLACK_MS;
-use super::state::Verdict;
+use super::state::ResultKind;
 use crate::words::{Cause, Ms, Outcome, Reason};
 
 /// What is known of the prober itself while a probe ran.
@@ -66,21 +66,21 @@ pub enum OwnNetwork {
 
 /// What the result of a probe means to the judge of its endpoint; nothing while a failure still
 /// waits for its witnesses.
-pub fn attribute(outcome: &Outcome, own: &OwnFaults) -> Option<Verdict> {
+pub fn attribute(outcome: &Outcome, own: &OwnFaults) -> Option<ResultKind> {
     if own.definition == InForce::Replaced {
-        return Some(Verdict::Unmeasured(Reason::Reconfigured));
+        return Some(ResultKind::Unmeasured(Reason::Reconfigured));
     }
     let cause = match outcome {
-        Outcome::Up(_) => return Some(Verdict::Success),
-        Outcome::Unmeasured { reason, .. } => return Some(Verdict::Unmeasured(*reason)),
-        Outcome::Down { cause, .. } => *cause,
+        Outcome::Success(_) => return Some(ResultKind::Success),
+        Outcome::Unmeasured { reason, .. } => return Some(ResultKind::Unmeasured(*reason)),
+        Outcome::Failure { cause, .. } => *cause,
     };
     if let Some(held_up) = own.held_up.filter(|held_up| held_up.explains(cause)) {
-        return Some(Verdict::Unmeasured(held_up.reason()));
+        return Some(ResultKind::Unmeasured(held_up.reason()));
     }
     match own.network {
-        OwnNetwork::Works => Some(Verdict::Failure(cause)),
-        OwnNetwork::Fails(reason) => Some(Verdict::Unmeasured(reason)),
+        OwnNetwork::Works => Some(ResultKind::Failure(cause)),
+        OwnNetwork::Fails(reason) => Some(ResultKind::Unmeasured(reason)),
         OwnNetwork::Open => None,
     }
 }
@@ -137,11 +137,11 @@ mod tests {
     };
 
     fn up() -> Outcome {
-        Outcome::Up(Box::default())
+        Outcome::Success(Box::default())
     }
 
     fn down(cause: Cause) -> Outcome {
-        Outcome::Down {
+        Outcome::Failure {
             cause,
             detail: String::new(),
             facts: Box::default(),
@@ -182,9 +182,9 @@ mod tests {
         let late = held(HeldUp::Stalled(Reason::Late));
         let suspended = held(HeldUp::Stalled(Reason::Suspended));
         let busy = held(HeldUp::Overrun);
-        let success = Some(Verdict::Success);
-        let failure = |cause| Some(Verdict::Failure(cause));
-        let unmeasured = |reason| Some(Verdict::Unmeasured(reason));
+        let success = Some(ResultKind::Success);
+        let failure = |cause| Some(ResultKind::Failure(cause));
+        let unmeasured = |reason| Some(ResultKind::Unmeasured(reason));
         let late_is = unmeasured(Reason::Late);
         let (status, refused) = (Cause::Status, Cause::ConnectRefused);
         let (timeout, reset) = (Cause::ConnectTimeout, Cause::ConnectReset);

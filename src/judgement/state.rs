@@ -18,7 +18,7 @@ use crate::words::{Cause, Ms, Reason, StateName};
 
 /// What a probe result means to the judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ResultKind {
     Success,
     Failure(Cause),
     Unmeasured(Reason),
@@ -29,7 +29,7 @@ pub enum Verdict {
 pub struct ProbeResult {
     pub start: Ms,
     pub end: Ms,
-    pub verdict: Verdict,
+    pub kind: ResultKind,
     /// True for a slot of the schedule, false for a re-probe.
     pub slot: bool,
 }
@@ -202,16 +202,16 @@ impl Judge {
             end: result.end.max(result.start),
             until_from: result.start,
         };
-        match result.verdict {
-            Verdict::Unmeasured(reason) => {
+        match result.kind {
+            ResultKind::Unmeasured(reason) => {
                 self.slots.unmeasured += u64::from(result.slot);
                 self.note_unmeasured(reason);
             }
-            Verdict::Success => {
+            ResultKind::Success => {
                 self.slots.success += u64::from(result.slot);
                 self.success(rules, vouch, out);
             }
-            Verdict::Failure(cause) => self.failure(rules, vouch, cause, result.slot, out),
+            ResultKind::Failure(cause) => self.failure(rules, vouch, cause, result.slot, out),
         }
     }
 

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::probe_error::{ProbeError, connect_error, own_call};
+use super::probe_error::{ProbeError, connect_error, error_of_this_host};
 use super::{sys, tcp};
 use crate::words::Reason;
 
@@ -32,7 +32,7 @@ impl DatagramSocket {
         what: &str,
     ) -> Result<Self, ProbeError> {
         let ours = |error: io::Error, what: &str| {
-            own_call(&error, what, peer).unwrap_or_else(|| connect_error(&error))
+            error_of_this_host(&error, what, peer).unwrap_or_else(|| connect_error(&error))
         };
         let (from, bind): (IpAddr, _) = match (source, peer) {
             (Some(source), _) => (source, "bind to the source address"),
@@ -46,14 +46,18 @@ impl DatagramSocket {
     /// Connects a socket that has its port already.
     fn of(socket: std::net::UdpSocket, peer: SocketAddr, what: &str) -> Result<Self, ProbeError> {
         let ours = |error: io::Error| {
-            own_call(&error, what, peer).unwrap_or_else(|| connect_error(&error))
+            error_of_this_host(&error, what, peer).unwrap_or_else(|| connect_error(&error))
         };
         sys::stamp_arrivals(socket.as_fd());
         socket
             .connect(peer)
             .map_err(|e| no_address(&e, what).unwrap_or_else(|| ours(e)))?;
         // As the kernel has it: 0.0.0.0 leads to this host.
-        let peer = socket.peer_addr().map_err(ours)?;
+        let peer = if peer.ip().is_unspecified() {
+            socket.peer_addr().map_err(ours)?
+        } else {
+            peer
+        };
         if tcp::is_same(socket.local_addr().map_err(ours)?, peer) {
             return Err(tcp::own_end(peer));
         }

@@ -3,7 +3,7 @@
 //! A pattern is tried on each line, on what has arrived of a line without its end, and on all that
 //! came since the last match. Whether more can still come is known for protocols that answer a
 //! command with a reply of a known form: SMTP, FTP, NNTP, POP3, IMAP, Redis, memcached. Elsewhere
-//! the peer has until the timeout. Pure: `probe::tcp` reads and writes.
+//! the peer has until the timeout. Pure: `kind::tcp` reads and writes.
 
 use regex::bytes::Regex;
 use zeroize::Zeroizing;

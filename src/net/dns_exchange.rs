@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::datagram::{Datagram, DatagramSocket};
 use super::dns_message::{Wrong, answers};
-use super::probe_error::{ProbeError, connect_error, own_call};
+use super::probe_error::{ProbeError, connect_error, error_of_this_host};
 use super::stream::StampedTcp;
 use super::tcp::open_stream;
 use super::trace::Trace;
@@ -198,7 +198,7 @@ async fn framed<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A call of our own returned it.
 fn failed(error: &io::Error, server: SocketAddr) -> Exchange {
-    own_call(error, ASKING, server).map_or_else(|| arrived(error), Exchange::Local)
+    error_of_this_host(error, ASKING, server).map_or_else(|| arrived(error), Exchange::Local)
 }
 
 /// The network brought it.

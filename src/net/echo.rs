@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-use super::probe_error::{ProbeError, own_call};
+use super::probe_error::{ProbeError, error_of_this_host};
 use super::sys;
 use super::trace::{Stage, Trace};
 use crate::words::{Cause, Reason};
@@ -50,7 +50,7 @@ impl Echoes {
         }
         if let Err(error) = socket.send(&request, to).await {
             return Err(
-                own_call(&error, "sending an echo request", to).unwrap_or_else(|| {
+                error_of_this_host(&error, "sending an echo request", to).unwrap_or_else(|| {
                     ProbeError::down(Cause::IcmpUnreachable, format!("echo request: {error}"))
                 }),
             );
@@ -79,7 +79,7 @@ impl Echoes {
         }
         // A failure is not kept: what was lacking, a descriptor perhaps, may be there next time.
         let opened = EchoSocket::open(address).map_err(|e| {
-            match own_call(
+            match error_of_this_host(
                 &e,
                 "opening an ICMP \
             socket",

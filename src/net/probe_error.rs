@@ -66,7 +66,7 @@ pub fn is_broadcast(address: IpAddr) -> bool {
 
 /// An error that socket(), bind(), connect() or send() itself returned for a peer. What the network
 /// answered is left to the caller: on loopback, a call returns that as well.
-pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<ProbeError> {
+pub fn error_of_this_host(error: &io::Error, what: &str, to: SocketAddr) -> Option<ProbeError> {
     if let Some(reason) = local_reason(error) {
         return Some(ProbeError::unmeasured(reason, format!("{what}: {error}")));
     }
@@ -217,7 +217,7 @@ mod tests {
             let error = io::Error::from_raw_os_error(errno);
             assert!(
                 matches!(
-                    own_call(&error, "socket", peer()),
+                    error_of_this_host(&error, "socket", peer()),
                     Some(ProbeError::Unmeasured(..))
                 ),
                 "{error}"
@@ -251,7 +251,7 @@ mod tests {
             let error = io::Error::from_raw_os_error(errno);
             assert!(
                 matches!(
-                    own_call(&error, "connect", peer()),
+                    error_of_this_host(&error, "connect", peer()),
                     Some(ProbeError::Unmeasured(Reason::LocalNetwork, _))
                 ),
                 "{error}"
@@ -260,14 +260,14 @@ mod tests {
         let invalid = io::Error::from_raw_os_error(libc::EINVAL);
         let link_local =
             |scope| SocketAddrV6::new("fe80::1".parse().expect("an address"), 80, 0, scope).into();
-        assert_eq!(own_call(&invalid, "connect", link_local(0)), None);
+        assert_eq!(error_of_this_host(&invalid, "connect", link_local(0)), None);
         assert!(matches!(
             connect_error(&invalid),
             ProbeError::Down(Cause::ConnectUnreachable, _)
         ));
-        assert!(own_call(&invalid, "connect", link_local(2)).is_some());
+        assert!(error_of_this_host(&invalid, "connect", link_local(2)).is_some());
         assert_eq!(
-            own_call(
+            error_of_this_host(
                 &io::Error::from_raw_os_error(libc::ECONNREFUSED),
                 "connect",
                 peer()
@@ -299,7 +299,7 @@ mod tests {
             let error = io::Error::from_raw_os_error(errno);
             assert!(
                 matches!(
-                    own_call(&error, "connect", peer()),
+                    error_of_this_host(&error, "connect", peer()),
                     Some(ProbeError::Unmeasured(found, _)) if found == reason
                 ),
                 "{error}"

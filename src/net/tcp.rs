@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
-use super::probe_error::{ProbeError, connect_error, own_call};
-use super::sys::{self, KernelClock};
+use super::probe_error::{ProbeError, connect_error, error_of_this_host};
+use super::sys::{self, KernelClock, TcpFacts};
 use crate::words::{Cause, Reason};
 
 /// A connection, and when it came to be.
@@ -41,6 +41,10 @@ fn has_no_address_for(to: SocketAddr) -> bool {
     })
 }
 
+/// What has come in when a connection to another socket is made: its SYN-ACK. One that has met
+/// itself has received its own SYN before.
+const FROM_ANOTHER: u32 = 1;
+
 /// Opens one connection; what connect() itself returns is told apart from what the network answers
 /// later.
 pub async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpConnection, ProbeError> {
@@ -71,7 +75,7 @@ async fn open_from(
         Domain::IPV4
     };
     let ours = |error: std::io::Error, what: &str| {
-        own_call(&error, what, to).unwrap_or_else(|| connect_error(&error))
+        error_of_this_host(&error, what, to).unwrap_or_else(|| connect_error(&error))
     };
     let socket = Socket::new(
         domain,
@@ -104,19 +108,12 @@ async fn open_from(
     let stream = TcpStream::from_std(socket.into()).map_err(|e| ours(e, "register the socket"))?;
     if pending {
         stream.writable().await.map_err(|e| connect_error(&e))?;
-        if let Some(error) = stream.take_error().map_err(|e| connect_error(&e))? {
-            return Err(connect_error(&error));
-        }
-    }
-    if let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
-        && is_same(local, peer)
-    {
-        return Err(own_end(peer));
     }
     // Where nothing was sent again, the kernel's own round trip is when the answer came, not when
     // we woke.
     let now_ns = KernelClock::Boottime.now_ns();
     let known = sys::tcp_facts(stream.as_fd());
+    met_another(&stream, known.as_ref())?;
     let kernel_ns = match known {
         Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => {
             asked_ns + u64::from(facts.rtt_us) * 1000
@@ -131,9 +128,52 @@ async fn open_from(
     })
 }
 
+/// Whether the connection is there, and to another socket than itself. The kernel is asked only
+/// what the facts leave open.
+fn met_another(stream: &TcpStream, known: Option<&TcpFacts>) -> Result<(), ProbeError> {
+    // An open connection has no error. The one that could be asked for is of a datagram on the way
+    // that did no harm (`sk_err_soft` of the kernel).
+    if !known.is_some_and(|facts| facts.is_open)
+        && let Some(error) = stream.take_error().map_err(|e| connect_error(&e))?
+    {
+        return Err(connect_error(&error));
+    }
+    let may_be_own = known.is_none_or(|facts| facts.segments_in != FROM_ANOTHER);
+    if may_be_own
+        && let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr())
+        && is_same(local, peer)
+    {
+        return Err(own_end(peer));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_another_socket_is_known_by_what_came_in() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let at = listener.local_addr().expect("bound");
+        let Ok(connection) = open_from(at, None).await else {
+            panic!("it listens there");
+        };
+        let facts = sys::tcp_facts(connection.stream.as_fd()).expect("facts");
+        assert_eq!((facts.segments_in, facts.is_open), (FROM_ANOTHER, true));
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_has_an_error_and_is_not_open() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let at = free.local_addr().expect("bound");
+        drop(free);
+        let refused = open_from(at, None).await.err();
+        assert!(
+            matches!(refused, Some(ProbeError::Down(Cause::ConnectRefused, _))),
+            "{refused:?}"
+        );
+    }
 
     #[tokio::test]
     async fn a_connection_to_itself_says_that_nobody_listens() {

@@ -186,7 +186,7 @@ impl Trace {
                 .set(self.kept_ns.get() + now_ns.saturating_sub(self.entered_ns.get()));
         }
         if matches!(self.stage.get(), Stage::Idle | Stage::Judging) {
-            self.is_own(self.entered_ns.get(), now_ns);
+            self.note_own(self.entered_ns.get(), now_ns);
         }
         let at_ns = now_ns
             .saturating_sub(self.own.get().total_ns)
@@ -227,14 +227,14 @@ impl Trace {
 
     /// The stage that stands has begun at this moment only: what was before was our own.
     pub fn began_at(&self, at_ns: u64) {
-        self.is_own(self.entered_ns.get(), at_ns);
+        self.note_own(self.entered_ns.get(), at_ns);
     }
 
     /// Enters a stage after what has ended at a moment that the kernel tells: the time since then
     /// was our own.
     pub fn enter_at(&self, stage: Stage, at_ns: u64) {
         let now_ns = KernelClock::Boottime.now_ns();
-        self.is_own(at_ns, now_ns);
+        self.note_own(at_ns, now_ns);
         self.enter_now(stage, now_ns);
     }
 
@@ -287,11 +287,11 @@ impl Trace {
         );
         let was_set = took.abs_diff(took_realtime) > STEP_NS + took / 1000;
         if !was_set && (self.started_realtime_ns..=realtime_ns).contains(&stamp_ns) {
-            self.is_own(now_ns - (realtime_ns - stamp_ns), now_ns);
+            self.note_own(now_ns - (realtime_ns - stamp_ns), now_ns);
         }
     }
 
-    fn is_own(&self, from_ns: u64, now_ns: u64) {
+    fn note_own(&self, from_ns: u64, now_ns: u64) {
         let own = self.own.get();
         // What came during the last stretch was waited for until then, although we hear of it after
         // the stretch.

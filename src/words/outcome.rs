@@ -142,9 +142,9 @@ impl Cause {
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// The endpoint did what its config expects.
-    Up(Box<Facts>),
+    Success(Box<Facts>),
     /// It did not. `detail` says what was seen, in words for a person.
-    Down {
+    Failure {
         cause: Cause,
         detail: String,
         facts: Box<Facts>,
@@ -156,8 +156,8 @@ pub enum Outcome {
 impl Outcome {
     pub fn facts(&self) -> Option<&Facts> {
         match self {
-            Outcome::Up(facts) => Some(facts),
-            Outcome::Down { facts, .. } => Some(facts),
+            Outcome::Success(facts) => Some(facts),
+            Outcome::Failure { facts, .. } => Some(facts),
             Outcome::Unmeasured { .. } => None,
         }
     }
@@ -165,8 +165,8 @@ impl Outcome {
     /// `success`, `failure` or `unmeasured`.
     pub fn result(&self) -> &'static str {
         match self {
-            Outcome::Up(_) => "success",
-            Outcome::Down { .. } => "failure",
+            Outcome::Success(_) => "success",
+            Outcome::Failure { .. } => "failure",
             Outcome::Unmeasured { .. } => "unmeasured",
         }
     }

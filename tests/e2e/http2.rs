@@ -96,7 +96,7 @@ fn lines(port: u16, more: &str) -> String {
 
 fn down(report: &ProbeReport) -> (Cause, String) {
     match &report.outcome {
-        Outcome::Down { cause, detail, .. } => (*cause, detail.clone()),
+        Outcome::Failure { cause, detail, .. } => (*cause, detail.clone()),
         other => panic!("not down: {other:?}"),
     }
 }
@@ -200,7 +200,7 @@ async fn a_whole_answer_counts_whatever_comes_after_it() {
             )
             .await;
             assert!(
-                matches!(report.outcome, Outcome::Up(_)),
+                matches!(report.outcome, Outcome::Success(_)),
                 "{name}: {:?}",
                 report.outcome
             );

@@ -28,7 +28,7 @@ fn odd(report: &ProbeReport) -> Vec<&str> {
 
 fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
-        probity::words::Outcome::Down { detail, .. } => detail,
+        probity::words::Outcome::Failure { detail, .. } => detail,
         other => panic!("not down: {other:?}"),
     }
 }
@@ -712,11 +712,11 @@ async fn what_came_in_time_and_is_not_judged_by_then_is_no_timeout() {
     let report = probe(&at(port, expect)).await;
     // A debug build needs longer than it may; a quick one ends in time.
     match &report.outcome {
-        probity::words::Outcome::Down {
+        probity::words::Outcome::Failure {
             cause: Cause::JudgeLimit,
             ..
         } => {}
-        probity::words::Outcome::Up(_) => assert!(report.duration_us < 100_000),
+        probity::words::Outcome::Success(_) => assert!(report.duration_us < 100_000),
         probity::words::Outcome::Unmeasured { reason, .. } => {
             assert_eq!(*reason, probity::words::Reason::Late)
         }

@@ -75,8 +75,8 @@ async fn probe_with_hosts(hosts: &str, lines: &str) -> ProbeReport {
 
 fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
-        Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
-        Outcome::Up(_) => panic!("up"),
+        Outcome::Failure { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
+        Outcome::Success(_) => panic!("up"),
     }
 }
 

@@ -130,8 +130,8 @@ async fn probe_by(conf: &str, hosts: &str, port: u16, lines: &str) -> ProbeRepor
 
 fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
-        Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
-        Outcome::Up(_) => "",
+        Outcome::Failure { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
+        Outcome::Success(_) => "",
     }
 }
 
@@ -210,7 +210,7 @@ async fn the_search_list_goes_on_as_glibcs_does() {
         )
         .await;
         assert!(
-            matches!(report.outcome, Outcome::Up(_)),
+            matches!(report.outcome, Outcome::Success(_)),
             "{what}: {:?}",
             report.outcome
         );
@@ -368,7 +368,7 @@ async fn an_address_counts_only_where_the_name_or_its_aliases_lead_to_it() {
         if is_found {
             assert_up(&report);
         } else {
-            assert!(!matches!(report.outcome, Outcome::Up(_)), "{what}");
+            assert!(!matches!(report.outcome, Outcome::Success(_)), "{what}");
             assert_eq!(
                 (cause(&report), detail(&report)),
                 (

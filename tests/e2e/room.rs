@@ -93,7 +93,7 @@ async fn peers_that_stall_within_a_large_body_are_down_and_others_up_however_man
         until_stalled(&net, &begun, 4).await;
         let late = start(&net, healthy, 300);
         let report = late.await.expect("no panic");
-        assert!(matches!(report.outcome, Outcome::Up(_)), "{report:?}");
+        assert!(matches!(report.outcome, Outcome::Success(_)), "{report:?}");
         assert!(report.duration_us < 300_000, "{report:?}");
         for stalled in stalled {
             let report = stalled.await.expect("no panic");
@@ -218,7 +218,7 @@ async fn a_body_that_takes_too_long_to_check_is_down_however_late_it_came() {
                 }
             }
             assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
-            let Outcome::Down { detail, .. } = &report.outcome else {
+            let Outcome::Failure { detail, .. } = &report.outcome else {
                 unreachable!("it has a cause");
             };
             let said = "it takes more than 250 ms of processor time to check";

@@ -87,7 +87,7 @@ pub async fn probe_within(limit: Duration, lines: &str) -> ProbeReport {
 
 pub fn cause(report: &ProbeReport) -> Cause {
     match &report.outcome {
-        Outcome::Down { cause, .. } => *cause,
+        Outcome::Failure { cause, .. } => *cause,
         other => panic!("not down: {other:?}"),
     }
 }
@@ -101,7 +101,7 @@ pub fn reason(report: &ProbeReport) -> Reason {
 
 pub fn assert_up(report: &ProbeReport) {
     assert!(
-        matches!(report.outcome, Outcome::Up(_)),
+        matches!(report.outcome, Outcome::Success(_)),
         "{:?}",
         report.outcome
     );

@@ -180,6 +180,14 @@ async fn an_endpoint_has_the_number_of_series_that_was_promised() {
         (47, 55),
         "at most 56, the eight of a certificate and its handshake among them"
     );
+    let readme = std::fs::read_to_string("README.md").expect("there");
+    let words: Vec<&str> = readme.split_whitespace().collect();
+    assert!(
+        words
+            .join(" ")
+            .contains("An http endpoint has 47 series by default, and 55 over TLS."),
+        "the README says how many there are"
+    );
     // What check says before is what is there: it counts an endpoint without failures.
     let others = text
         .lines()

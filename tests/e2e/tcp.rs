@@ -106,7 +106,7 @@ async fn greeting(bytes: &'static [u8]) -> u16 {
 
 fn detail(report: &probity::kind::run::ProbeReport) -> &str {
     match &report.outcome {
-        Outcome::Down { detail, .. } => detail,
+        Outcome::Failure { detail, .. } => detail,
         other => panic!("not down: {other:?}"),
     }
 }

@@ -186,7 +186,7 @@ async fn a_peer_that_hangs_or_talks_nonsense_is_down() {
         ))
         .await;
         match report.outcome {
-            Outcome::Down {
+            Outcome::Failure {
                 cause: found,
                 detail,
                 ..
@@ -260,7 +260,7 @@ async fn answering_once(bytes: &'static [u8]) -> u16 {
 
 fn detail(report: &probity::kind::run::ProbeReport) -> &str {
     match &report.outcome {
-        probity::words::Outcome::Down { detail, .. } => detail,
+        probity::words::Outcome::Failure { detail, .. } => detail,
         other => panic!("not down: {other:?}"),
     }
 }
@@ -425,7 +425,7 @@ async fn a_server_that_asks_for_a_client_certificate_and_closes_within_the_hands
         ] {
             let report = probe(&lines).await;
             assert_eq!(cause(&report), Cause::TlsClientAuth, "{:?}", report.outcome);
-            let Outcome::Down { detail, .. } = &report.outcome else {
+            let Outcome::Failure { detail, .. } = &report.outcome else {
                 panic!("{:?}", report.outcome)
             };
             assert!(

@@ -50,8 +50,8 @@ fn synchronised() -> Arc<ClockTrust> {
 
 fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
-        Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
-        Outcome::Up(_) => "",
+        Outcome::Failure { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
+        Outcome::Success(_) => "",
     }
 }
 

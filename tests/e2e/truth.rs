@@ -6,7 +6,7 @@ use std::path::Path;
 use probity::history::chain::{GENESIS, canonical, link};
 use probity::history::checkpoint::Signer;
 use probity::judgement::rules::Rules;
-use probity::judgement::state::{Judge, ProbeResult, Verdict};
+use probity::judgement::state::{Judge, ProbeResult, ResultKind};
 use probity::judgement::state_codec::{decode_with, encode_with};
 use serde_json::{Value, json};
 
@@ -428,7 +428,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
                 ProbeResult {
                     start: at,
                     end: at,
-                    verdict: Verdict::Success,
+                    kind: ResultKind::Success,
                     slot: true,
                 },
                 &mut out,

@@ -87,7 +87,7 @@ fn at(port: u16, keys: &str) -> String {
 
 fn detail(report: &ProbeReport) -> &str {
     match &report.outcome {
-        Outcome::Down { detail, .. } => detail,
+        Outcome::Failure { detail, .. } => detail,
         other => panic!("not down: {other:?}"),
     }
 }

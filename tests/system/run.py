@@ -19,6 +19,7 @@ import threading
 import time
 
 import browser
+import calls
 import clocks
 import networks
 import odd_http
@@ -592,5 +593,6 @@ def test_records_of_every_type_are_presented_as_dig_presents_them(d):
 
 if __name__ == "__main__":
     run_tests(
-        [odd_http, scraped, networks, clocks, browser, sys.modules[__name__]], "probity-system-"
+        [odd_http, scraped, networks, clocks, browser, calls, sys.modules[__name__]],
+        "probity-system-",
     )

@@ -4,6 +4,7 @@
 //! Each check is a function of sources. It is held against the project, and against a planted fault
 //! that it must find.
 
+mod commands;
 mod glossary;
 mod language;
 mod planted;
@@ -64,6 +65,29 @@ fn functions_are_short() {
 #[test]
 fn files_are_short() {
     none(&long_files(&sources(), 600));
+}
+
+#[test]
+fn files_of_python_are_short() {
+    let mut found = Vec::new();
+    let mut files = 0;
+    for place in ["benches", "tests/system", "deploy/grafana", "fuzz"] {
+        for entry in std::fs::read_dir(place).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.extension().is_some_and(|e| e == "py") {
+                let lines = std::fs::read_to_string(&path)
+                    .expect("UTF-8")
+                    .lines()
+                    .count();
+                files += 1;
+                if lines > 600 {
+                    found.push(format!("{}: {lines} lines", path.display()));
+                }
+            }
+        }
+    }
+    assert!(files > 20, "{files} files of Python were found");
+    none(&found);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn every_cause_is_documented_and_provoked_and_every_reason_documented() {
 
 #[test]
 fn the_page_of_metrics_is_what_the_table_of_metrics_says() {
-    let (path, page) = ("docs/metrics.md", metrics::page::markdown());
+    let (path, page) = ("docs/metrics.md", metrics::reference::markdown());
     if std::env::var_os("WRITE_DOCS").is_some() {
         fs::write(path, &page).expect("written");
     }

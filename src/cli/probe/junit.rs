@@ -50,8 +50,8 @@ fn cases_of(
 ) {
     let report = &probed.report;
     let verdict = match &report.outcome {
-        Outcome::Up(_) => None,
-        Outcome::Down { cause, detail, .. } => {
+        Outcome::Success(_) => None,
+        Outcome::Failure { cause, detail, .. } => {
             sums.failures += 1;
             Some(("failure", cause.as_str(), detail))
         }

@@ -52,8 +52,8 @@ impl ProbeSeries {
 
     pub fn add(&mut self, probed: ProbeOfSeries) {
         match &probed.report.outcome {
-            Outcome::Up(_) => {}
-            Outcome::Down { .. } => self.is_any_down = true,
+            Outcome::Success(_) => {}
+            Outcome::Failure { .. } => self.is_any_down = true,
             Outcome::Unmeasured { .. } => self.is_any_unmeasured = true,
         }
         if self.kept.len() == self.limit {
@@ -79,8 +79,8 @@ impl ProbeSeries {
     pub fn row(&self, probed: &ProbeOfSeries) -> String {
         let report = &probed.report;
         let (word, why) = match &report.outcome {
-            Outcome::Up(_) => ("up", String::new()),
-            Outcome::Down { cause, detail, .. } => {
+            Outcome::Success(_) => ("up", String::new()),
+            Outcome::Failure { cause, detail, .. } => {
                 ("down", format!("  {}: {}", cause.as_str(), escaped(detail)))
             }
             Outcome::Unmeasured { reason, detail } => (
@@ -201,8 +201,8 @@ impl OfAddress {
 
     fn add(&mut self, report: &ProbeReport) {
         match report.outcome {
-            Outcome::Up(_) => self.up += 1,
-            Outcome::Down { .. } => {
+            Outcome::Success(_) => self.up += 1,
+            Outcome::Failure { .. } => {
                 self.down += 1;
                 return;
             }
@@ -248,9 +248,9 @@ mod tests {
         phases.add(Phase::Connect, connect_us);
         let facts = Box::new(Facts::default());
         let outcome = if is_up {
-            Outcome::Up(facts)
+            Outcome::Success(facts)
         } else {
-            Outcome::Down {
+            Outcome::Failure {
                 cause: crate::words::Cause::Status,
                 detail: "found \u{1b}[2J".to_owned(),
                 facts,

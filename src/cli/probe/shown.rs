@@ -47,8 +47,8 @@ struct ShownFinding<'r> {
 
 pub fn as_json(endpoint: &Endpoint, report: &ProbeReport) -> Value {
     let (cause, detail) = match &report.outcome {
-        Outcome::Up(_) => (None, None),
-        Outcome::Down { cause, detail, .. } => (Some(cause.as_str()), Some(detail.as_str())),
+        Outcome::Success(_) => (None, None),
+        Outcome::Failure { cause, detail, .. } => (Some(cause.as_str()), Some(detail.as_str())),
         Outcome::Unmeasured { reason, detail } => (Some(reason.as_str()), Some(detail.as_str())),
     };
     let ms = |p: &Phase| Some((p.as_str(), f64::from(report.phases.us(*p)?) / 1000.0));

@@ -476,8 +476,17 @@ mod tests {
             probe.dns.server = "192.0.2.53"
             probe.dns.query = "shop.example"
             probe.dns.expect.any = "^192"
+            [[endpoint]]
+            name = "g"
+            probe.udp.address = "ntp.example:123"
+            probe.udp.send = ["hello"]
+            probe.udp.expect.contains = "hello"
         "#;
         let plan = load(Path::new("t"), &crate::config::OneText(TEXT)).expect("a plan");
+        for kind in Kind::ALL {
+            let is_there = plan.endpoints.iter().any(|e| e.probe.kind() == *kind);
+            assert!(is_there, "no digest of {} is held", kind.as_str());
+        }
         let digests: Vec<String> = plan
             .endpoints
             .iter()
@@ -490,6 +499,7 @@ mod tests {
             "2b19afc51f743bebcdf8b5b59eeafc46ec850fda6744c8a1355f0556ef7e6214",
             "a3712de34b44a53bf7cb752f04b8a5c3be38cbc4a75edcc22cf986531a33d033",
             "50cfc62982e155484dfb4533e63c2a8477175d213b8515b94b457bf4ec548d40",
+            "9d12d7cfa87df29469c17736fbaf4c1398cb58b34daa7e005d740285a0b5f5dd",
         ];
         assert_eq!(digests, recorded);
     }

@@ -28,9 +28,9 @@ pub(super) enum Finished {
 }
 
 /// A probe whose code panics is an outcome like others: the prober's own fault.
-pub(super) struct Guarded<F>(pub std::pin::Pin<Box<F>>);
+pub(super) struct PanicGuarded<F>(pub std::pin::Pin<Box<F>>);
 
-impl<F: Future<Output = ProbeReport>> Future for Guarded<F> {
+impl<F: Future<Output = ProbeReport>> Future for PanicGuarded<F> {
     type Output = ProbeReport;
 
     fn poll(
@@ -103,7 +103,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");
-        let report = runtime.block_on(Guarded(Box::pin(async { panic!("a bug in a prober") })));
+        let report = runtime.block_on(PanicGuarded(Box::pin(async {
+            panic!("a bug in a prober")
+        })));
         assert!(matches!(
             report.outcome,
             Outcome::Unmeasured {

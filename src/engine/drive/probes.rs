@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::probe_task::{Done, Finished, Guarded, of_witness};
+use super::probe_task::{Done, Finished, PanicGuarded, of_witness};
 use super::{Driver, LATENESS_BOUNDS_US, Running};
 use crate::engine::recorder::{Confirming, Probed, SlotOutcome};
 use crate::engine::scheduler::DueAction;
@@ -66,7 +66,7 @@ impl Driver {
         let (clock, timeline) = (self.clock.clone(), self.timeline);
         let start = self.now_ms();
         let task = tokio::task::spawn_local(async move {
-            let report = Guarded(Box::pin(kind::run::run(&net, &target))).await;
+            let report = PanicGuarded(Box::pin(kind::run::run(&net, &target))).await;
             let ended_ns = timeline.ns(clock.boot_ns());
             let _ = reports.send(Finished::Probe(Done {
                 endpoint,
@@ -121,7 +121,7 @@ impl Driver {
         {
             let (net, reports) = (self.net.clone(), self.reports.clone());
             tokio::task::spawn_local(async move {
-                let report = Guarded(Box::pin(kind::run::run(&net, &endpoint))).await;
+                let report = PanicGuarded(Box::pin(kind::run::run(&net, &endpoint))).await;
                 let _ = reports.send(Finished::Witness {
                     round,
                     witness,

@@ -146,7 +146,7 @@ mod tests {
     use crate::history::event::ClockStepEvent;
     use crate::history::outbox::{AttemptResult, QueuedMessage};
     use crate::judgement::maintenance::Origin;
-    use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::judgement::state::{ProbeResult, ResultKind};
     use crate::words::Cause;
     use crate::words::{Name, StateName};
     use serde_json::Value;
@@ -164,11 +164,19 @@ mod tests {
         let metrics = recorder.board.plan.load().metrics.clone();
         recorder.offset_ms = offset_ms;
         recorder.configure(vec![receiver], &metrics);
-        observe(&mut recorder, 1000, Verdict::Success);
+        observe(&mut recorder, 1000, ResultKind::Success);
         recorder.reconcile_windows(before, 1500);
-        observe(&mut recorder, 2000, Verdict::Success);
-        observe(&mut recorder, 3000, Verdict::Failure(Cause::ConnectRefused));
-        observe(&mut recorder, 4000, Verdict::Failure(Cause::ConnectRefused));
+        observe(&mut recorder, 2000, ResultKind::Success);
+        observe(
+            &mut recorder,
+            3000,
+            ResultKind::Failure(Cause::ConnectRefused),
+        );
+        observe(
+            &mut recorder,
+            4000,
+            ResultKind::Failure(Cause::ConnectRefused),
+        );
         assert_eq!(
             recorder.judge(0).outage().map(|o| (o.from, o.confirmed_at)),
             Some((2500, 4001))
@@ -177,13 +185,13 @@ mod tests {
         (recorder, kept)
     }
 
-    fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
+    fn observe(recorder: &mut Recorder, at: Ms, verdict: ResultKind) {
         recorder.apply_input(
             0,
             Input::Observe(ProbeResult {
                 start: at,
                 end: at + 1,
-                verdict,
+                kind: verdict,
                 slot: true,
             }),
             at + 1,
@@ -281,7 +289,7 @@ mod tests {
     #[test]
     fn an_outage_that_ends_before_its_window_is_told_to_nobody() {
         let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
-        observe(&mut recorder, 5500, Verdict::Success);
+        observe(&mut recorder, 5500, ResultKind::Success);
         kept.take(&mut recorder, 6000);
         assert!(kept.due(i64::MAX / 4).is_empty());
     }
@@ -314,7 +322,7 @@ mod tests {
     #[test]
     fn messages_of_an_outage_that_is_over_follow_a_clock_that_was_set_back() {
         let (mut recorder, kept) = down(ops(&ALL, 0), &[], YEAR_MS);
-        observe(&mut recorder, 5500, Verdict::Success);
+        observe(&mut recorder, 5500, ResultKind::Success);
         kept.take(&mut recorder, 6000);
         set_clock(&mut recorder, 0, 10_000);
         kept.take(&mut recorder, 10_001);
@@ -345,11 +353,19 @@ mod tests {
             kept.try_one(5000, AttemptResult::Again, 6000)["state"],
             "down"
         );
-        observe(&mut recorder, 5500, Verdict::Success);
+        observe(&mut recorder, 5500, ResultKind::Success);
         kept.take(&mut recorder, 6000);
         assert!(kept.due(i64::MAX / 4).is_empty(), "the endpoint is up");
-        observe(&mut recorder, 6500, Verdict::Failure(Cause::ConnectRefused));
-        observe(&mut recorder, 7500, Verdict::Failure(Cause::ConnectRefused));
+        observe(
+            &mut recorder,
+            6500,
+            ResultKind::Failure(Cause::ConnectRefused),
+        );
+        observe(
+            &mut recorder,
+            7500,
+            ResultKind::Failure(Cause::ConnectRefused),
+        );
         kept.take(&mut recorder, 8000);
         assert_eq!(said(&kept.due(8000)), plain(), "the next one is another");
     }

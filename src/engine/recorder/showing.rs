@@ -13,11 +13,11 @@ impl Recorder {
     pub(super) fn count_raw(&mut self, index: usize, probed: &Probed, now: Ms) {
         let report = &probed.report;
         let (ending, why) = match &report.outcome {
-            Outcome::Up(_) => (Some(Ending::Success), None),
-            Outcome::Down { cause, .. } if cause.is_timeout() => {
+            Outcome::Success(_) => (Some(Ending::Success), None),
+            Outcome::Failure { cause, .. } if cause.is_timeout() => {
                 (Some(Ending::Timeout), Some(cause.as_str()))
             }
-            Outcome::Down { cause, .. } => (Some(Ending::Failure), Some(cause.as_str())),
+            Outcome::Failure { cause, .. } => (Some(Ending::Failure), Some(cause.as_str())),
             Outcome::Unmeasured { reason, .. } => (None, Some(reason.as_str())),
         };
         if let Outcome::Unmeasured { reason, .. } = &report.outcome {
@@ -41,7 +41,7 @@ impl Recorder {
         let raw = Box::new(Raw {
             utc,
             sample,
-            cause: if let Outcome::Down { cause, .. } = &report.outcome {
+            cause: if let Outcome::Failure { cause, .. } = &report.outcome {
                 Some(*cause)
             } else {
                 None
@@ -88,8 +88,8 @@ impl Recorder {
     ) -> LastProbe {
         let report = &probed.report;
         let detail = match &report.outcome {
-            Outcome::Up(_) => "",
-            Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
+            Outcome::Success(_) => "",
+            Outcome::Failure { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         };
         LastProbe {
             slot_utc: probed
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_last_probe_shows_what_became_of_it() {
         let mut recorder = recorder("1h");
-        let timeout = || Outcome::Down {
+        let timeout = || Outcome::Failure {
             cause: Cause::ConnectTimeout,
             detail: "no end".into(),
             facts: Box::<Facts>::default(),
@@ -262,7 +262,7 @@ mod tests {
         );
         // The fourth ends before the third, which is judged first and shows no more.
         assert_eq!(
-            shown(4, probe(4000, Outcome::Up(Box::default()), None), 4002),
+            shown(4, probe(4000, Outcome::Success(Box::default()), None), 4002),
             ("success", None, Some(4000))
         );
         assert_eq!(
@@ -279,7 +279,7 @@ mod tests {
                 not_after: lifetime_days * day,
                 ..CertificateFacts::default()
             };
-            Outcome::Up(Box::new(Facts {
+            Outcome::Success(Box::new(Facts {
                 certificate: Some(Arc::new(certificate)),
                 ..Facts::default()
             }))

@@ -6,7 +6,7 @@
 use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
 use crate::history::event::{ResultsFromEvent, ResultsUntilEvent};
 use crate::judgement::sla::contract::Contracts;
-use crate::judgement::state::{ProbeResult, Verdict};
+use crate::judgement::state::{ProbeResult, ResultKind};
 use crate::words::Ms;
 
 impl Recorder {
@@ -77,10 +77,10 @@ impl Recorder {
         if !self.tracked[index].is_counted_singly || !result.slot {
             return;
         }
-        let ok = match result.verdict {
-            Verdict::Success => true,
-            Verdict::Failure(_) => false,
-            Verdict::Unmeasured(_) => return,
+        let ok = match result.kind {
+            ResultKind::Success => true,
+            ResultKind::Failure(_) => false,
+            ResultKind::Unmeasured(_) => return,
         };
         let at = self.utc(result.start);
         if self.slot_results.results.len() >= EVENTS_WAITING_LIMIT {

@@ -118,7 +118,7 @@ mod tests {
     use super::super::tests::recorder;
     use super::*;
     use crate::engine::inputs::Input;
-    use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::judgement::state::{ProbeResult, ResultKind};
 
     #[test]
     fn a_restart_within_an_hour_takes_nothing_from_it() {
@@ -127,7 +127,7 @@ mod tests {
             Input::Observe(ProbeResult {
                 start: at,
                 end: at + 1,
-                verdict: Verdict::Success,
+                kind: ResultKind::Success,
                 slot: true,
             })
         };

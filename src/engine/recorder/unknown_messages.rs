@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use crate::engine::inputs::Input;
     use crate::history::outbox::AttemptResult;
-    use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::judgement::state::{ProbeResult, ResultKind};
     use crate::words::StateName;
 
     const ALL: [StateName; 3] = [StateName::Down, StateName::Up, StateName::Unknown];
@@ -221,7 +221,7 @@ mod tests {
             Input::Observe(ProbeResult {
                 start: at,
                 end: at + 1,
-                verdict: Verdict::Success,
+                kind: ResultKind::Success,
                 slot: true,
             }),
             at + 1,

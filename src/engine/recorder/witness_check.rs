@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::tracked::{Probed, TrackedEndpoint};
-use crate::engine::witness::{NetworkVerdict, Witnesses};
+use crate::engine::witness::{NetworkState, Witnesses};
 use crate::history::event::WitnessesEvent;
 use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork};
 
@@ -20,9 +20,9 @@ pub(super) struct WitnessCheck {
 impl WitnessCheck {
     /// What is known of the prober itself about this probe.
     pub fn own_faults(&self, tracked: &TrackedEndpoint, seq: u64, probed: &Probed) -> OwnFaults {
-        let network = match self.witnesses.verdict(probed.start, probed.end) {
-            Some(NetworkVerdict::Works) => OwnNetwork::Works,
-            Some(NetworkVerdict::Fails) => OwnNetwork::Fails(self.witnesses.reason_against()),
+        let network = match self.witnesses.network_state(probed.start, probed.end) {
+            Some(NetworkState::Works) => OwnNetwork::Works,
+            Some(NetworkState::Fails) => OwnNetwork::Fails(self.witnesses.reason_against()),
             None => OwnNetwork::Open,
         };
         OwnFaults {
@@ -53,7 +53,7 @@ mod tests {
             start,
             end,
             report: Box::new(ProbeReport {
-                outcome: Outcome::Up(Box::default()),
+                outcome: Outcome::Success(Box::default()),
                 phases: PhaseTimes::default(),
                 duration_us: 0,
                 started_ns: 0,

@@ -9,7 +9,7 @@ use super::definitions::witnesses_of;
 use super::{Confirming, Recorder, Reprobe, SlotOutcome};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::witness::{NetworkVerdict, RoundProgress, WitnessState, Witnesses};
+use crate::engine::witness::{NetworkState, RoundProgress, WitnessState, Witnesses};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
@@ -73,7 +73,7 @@ impl Recorder {
             .witness_check
             .witnesses
             .quorum_met
-            .map(|v| v == NetworkVerdict::Works);
+            .map(|v| v == NetworkState::Works);
         self.board.witnesses.store(Arc::new(WitnessView {
             names: view.names.clone(),
             states: self.witness_check.witnesses.latest().to_vec(),
@@ -89,11 +89,11 @@ impl Recorder {
                         count as they did before the reload"
                     );
                 }
-                NetworkVerdict::Works
+                NetworkState::Works
             }
         };
         let after = self.witness_check.witnesses.quorum_met;
-        if after == Some(NetworkVerdict::Fails) && before != Some(NetworkVerdict::Fails) {
+        if after == Some(NetworkState::Fails) && before != Some(NetworkState::Fails) {
             tracing::warn!(
                 "witness quorum lost; failures are now recorded as unknown \
                 (local_network)"
@@ -105,9 +105,9 @@ impl Recorder {
             };
             let _ = self.event(now, silent);
         }
-        if network == NetworkVerdict::Works
-            && after != Some(NetworkVerdict::Fails)
-            && before == Some(NetworkVerdict::Fails)
+        if network == NetworkState::Works
+            && after != Some(NetworkState::Fails)
+            && before == Some(NetworkState::Fails)
         {
             tracing::info!("witness quorum restored");
             let (answering, witnesses) = self.quorum();
@@ -172,7 +172,7 @@ impl Recorder {
         // While our own network is lost, what is repeated is bounded like everything that is
         // unmeasured.
         if tracked.judge.state() != StateName::Down
-            && self.witness_check.witnesses.quorum_met != Some(NetworkVerdict::Fails)
+            && self.witness_check.witnesses.quorum_met != Some(NetworkState::Fails)
         {
             probed.confirming = Confirming::Asked;
             wanted.push(Reprobe {

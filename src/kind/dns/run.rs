@@ -14,7 +14,7 @@ use crate::config::dns_question::type_word;
 use crate::config::plan::Dial;
 use crate::config::plan::probe::Pattern;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::Verdicts;
+use crate::kind::run::expect::CheckedExpectations;
 use crate::kind::run::search::{self, End};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::dial;
@@ -243,8 +243,8 @@ impl DnsAnswer {
         )
     }
 
-    fn held_against(&self, expect: &DnsExpect, work: &Work) -> Verdicts {
-        let mut verdicts = Verdicts::default();
+    fn held_against(&self, expect: &DnsExpect, work: &Work) -> CheckedExpectations {
+        let mut verdicts = CheckedExpectations::default();
         let rcode = rcode_word(self.rcode);
         let rcodes: Vec<&str> = if expect.rcodes.is_empty() {
             vec!["NOERROR"]
@@ -291,7 +291,11 @@ impl DnsAnswer {
     }
 }
 
-fn noted(trace: &Trace, seen: DnsAnswer, mut verdicts: Verdicts) -> Result<(), ProbeError> {
+fn noted(
+    trace: &Trace,
+    seen: DnsAnswer,
+    mut verdicts: CheckedExpectations,
+) -> Result<(), ProbeError> {
     let mut facts = trace.facts.borrow_mut();
     facts.dns_rcode = Some(rcode_word(seen.rcode));
     facts.dns_answers = seen.answers.into_iter().map(|a| a.text).collect();
@@ -307,7 +311,7 @@ fn records(
     least: u64,
     (answers, found): (&[RecordText], &str),
     work: &Work,
-    verdicts: &mut Verdicts,
+    verdicts: &mut CheckedExpectations,
 ) {
     let mut add = |expectation: String, met: bool| {
         verdicts.add(Cause::DnsMismatch, expectation, found.to_owned(), met)

@@ -8,7 +8,7 @@ use super::spec::{Compression, Http};
 use crate::config::plan::probe::Strictness;
 use crate::kind::run::coding;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::{self, DecodedBody, Quoting, Verdicts};
+use crate::kind::run::expect::{self, CheckedExpectations, DecodedBody, Quoting};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::body_memory::{self, Share};
 use crate::net::http_response::Response;
@@ -37,9 +37,9 @@ pub async fn judge(
     } else {
         Quoting::Text
     };
-    let mut verdicts = Verdicts {
+    let mut verdicts = CheckedExpectations {
         quoting,
-        ..Verdicts::default()
+        ..CheckedExpectations::default()
     };
     trace.is_answered.set(true);
     // Until this ends, by an answer or by the probe that is given up.
@@ -94,8 +94,8 @@ async fn judge_body(
     spec: &Arc<Http>,
     response: Response,
     work: Work,
-    mut verdicts: Verdicts,
-) -> Result<(Verdicts, Option<ProbeError>), ProbeError> {
+    mut verdicts: CheckedExpectations,
+) -> Result<(CheckedExpectations, Option<ProbeError>), ProbeError> {
     let inline = if spec.expect.json.is_some() {
         INLINE_JSON
     } else {
@@ -135,7 +135,7 @@ async fn judge_head(
     spec: &Arc<Http>,
     (response, final_url): (Response, &str),
     work: Work,
-    verdicts: &mut Verdicts,
+    verdicts: &mut CheckedExpectations,
 ) -> Result<(Response, Work), ProbeError> {
     if cost::is_small(cost::head(&spec.expect, &response, final_url)) {
         expect::head(&spec.expect, (&response, final_url), &work, verdicts);
@@ -146,9 +146,9 @@ async fn judge_head(
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
     let judged = apart(&thread, move || {
-        let mut verdicts = Verdicts {
+        let mut verdicts = CheckedExpectations {
             quoting,
-            ..Verdicts::default()
+            ..CheckedExpectations::default()
         };
         expect::head(&spec.expect, (&response, &url), &work, &mut verdicts);
         work.rests();
@@ -166,7 +166,7 @@ fn see(
     spec: &Http,
     mut response: Response,
     work: &Work,
-    verdicts: &mut Verdicts,
+    verdicts: &mut CheckedExpectations,
 ) -> Result<(Response, Option<DecodedBody>), ProbeError> {
     let odd;
     let mut seen = None;
@@ -193,7 +193,7 @@ fn decide(
     spec: &Http,
     (response, seen): &(Response, Option<DecodedBody>),
     work: &Work,
-    verdicts: &mut Verdicts,
+    verdicts: &mut CheckedExpectations,
 ) {
     if let Some(seen) = seen {
         expect::body(&spec.expect, response, seen, (&spec.limits, work), verdicts);
@@ -207,8 +207,8 @@ async fn judge_large(
     spec: &Arc<Http>,
     response: Response,
     work: Work,
-    mut verdicts: Verdicts,
-) -> Result<(Verdicts, Option<ProbeError>), ProbeError> {
+    mut verdicts: CheckedExpectations,
+) -> Result<(CheckedExpectations, Option<ProbeError>), ProbeError> {
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {

@@ -29,13 +29,13 @@ pub enum Quoting {
 
 /// Collects findings; the first that is not met decides the cause.
 #[derive(Default)]
-pub struct Verdicts {
+pub struct CheckedExpectations {
     pub findings: Vec<Finding>,
     pub first_unmet: Option<ProbeError>,
     pub quoting: Quoting,
 }
 
-impl Verdicts {
+impl CheckedExpectations {
     pub fn add(&mut self, cause: Cause, expectation: String, found: String, met: bool) {
         if !met && self.first_unmet.is_none() {
             self.first_unmet = Some(ProbeError::down(
@@ -73,7 +73,7 @@ pub fn head(
     expect: &HttpExpect,
     (response, final_url): (&Response, &str),
     work: &Work,
-    verdicts: &mut Verdicts,
+    verdicts: &mut CheckedExpectations,
 ) {
     let status = response.status;
     let is_expected = expect.status.contains(status);
@@ -238,7 +238,7 @@ pub fn body(
     response: &Response,
     seen: &DecodedBody,
     (limits, work): (&Limits, &Work),
-    verdicts: &mut Verdicts,
+    verdicts: &mut CheckedExpectations,
 ) {
     // What undoing the charset costs counts, too.
     work.goes_on_now();

@@ -101,8 +101,8 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };
     let outcome = match err {
-        None => Outcome::Up(facts),
-        Some(ProbeError::Down(cause, detail)) => Outcome::Down {
+        None => Outcome::Success(facts),
+        Some(ProbeError::Down(cause, detail)) => Outcome::Failure {
             cause,
             detail,
             facts,

@@ -131,8 +131,10 @@ impl Work {
 
     /// The work ends on this thread, and goes on, if at all, on another one.
     pub fn rests(&self) {
-        self.before_ns.set(self.spent_ns());
-        self.began_ns.set(None);
+        if self.began_ns.get().is_some() {
+            self.before_ns.set(self.spent_ns());
+            self.began_ns.set(None);
+        }
     }
 
     /// Why decoding ended, where it ended here.

@@ -13,11 +13,11 @@ use super::UdpTarget;
 use super::spec::{Octets, Udp, UdpExpect};
 use crate::config::plan::Dial;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::{Verdicts, shown, within};
+use crate::kind::run::expect::{CheckedExpectations, shown, within};
 use crate::kind::run::search::{self, End, Spent};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::datagram::{Datagram, DatagramSocket};
-use crate::net::probe_error::{ProbeError, connect_error, own_call};
+use crate::net::probe_error::{ProbeError, connect_error, error_of_this_host};
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::net::{dial, peer};
@@ -103,10 +103,9 @@ async fn exchange(
     if trace.stage() == Stage::Idle {
         trace.enter(Stage::Reply(Cause::ExpectTimeout));
     }
-    socket
-        .send(&spec.datagram())
-        .await
-        .map_err(|error| own_call(&error, SENDING, to).unwrap_or_else(|| arrived(&error)))?;
+    socket.send(&spec.datagram()).await.map_err(|error| {
+        error_of_this_host(&error, SENDING, to).unwrap_or_else(|| arrived(&error))
+    })?;
     socket.receive(LARGEST).await.map_err(|e| arrived(&e))
 }
 
@@ -146,7 +145,7 @@ async fn judged(
     (net, trace): (&Net, &Trace),
     spec: &Udp,
     answer: Vec<u8>,
-) -> Result<Verdicts, ProbeError> {
+) -> Result<CheckedExpectations, ProbeError> {
     let awaited = Awaited::default();
     let work = awaited.usual();
     if cost::is_small(cost_of(&spec.expect, answer.len())) {
@@ -169,8 +168,8 @@ fn cost_of(expect: &UdpExpect, bytes: usize) -> u64 {
 }
 
 /// Where its time is spent, what is left is not looked at: the verdict says so.
-fn held_against(expect: &UdpExpect, answer: &[u8], work: &Work) -> Verdicts {
-    let mut verdicts = Verdicts::default();
+fn held_against(expect: &UdpExpect, answer: &[u8], work: &Work) -> CheckedExpectations {
+    let mut verdicts = CheckedExpectations::default();
     let mut add = |expectation: String, met: bool| {
         verdicts.add(Cause::ExpectMismatch, expectation, found(answer, met), met);
     };

@@ -149,7 +149,7 @@ mod tests {
     use crate::history::event::{Event, ProvenEvent, exported};
     use crate::history::in_memory::InMemoryHistory;
     use crate::history::read::Extent;
-    use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::judgement::state::{ProbeResult, ResultKind};
     use crate::judgement::timeline::Span;
     use crate::words::Cause;
 
@@ -158,13 +158,13 @@ mod tests {
         EventDraft::general(1, 1, ProvenEvent { from_ms, to_ms })
     }
 
-    fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
+    fn observe(recorder: &mut Recorder, at: Ms, verdict: ResultKind) {
         recorder.apply_input(
             0,
             Input::Observe(ProbeResult {
                 start: at,
                 end: at + 1,
-                verdict,
+                kind: verdict,
                 slot: true,
             }),
             at + 1,
@@ -175,10 +175,10 @@ mod tests {
     fn what_overflows_while_the_disk_fails_is_unknown_time_of_the_record() {
         let mut recorder = recorder("1s");
         let mut at = 1000;
-        let failed = Verdict::Failure(Cause::ConnectRefused);
-        observe(&mut recorder, at, Verdict::Success);
+        let failed = ResultKind::Failure(Cause::ConnectRefused);
+        observe(&mut recorder, at, ResultKind::Success);
         while recorder.next_batch.overflow.dropped == 0 {
-            for verdict in [failed, failed, failed, Verdict::Success] {
+            for verdict in [failed, failed, failed, ResultKind::Success] {
                 at += 500;
                 observe(&mut recorder, at, verdict);
             }
@@ -226,7 +226,7 @@ mod tests {
         };
         assert_eq!(down.from_ms, outage.from);
         at += 500;
-        observe(&mut recorder, at, Verdict::Success);
+        observe(&mut recorder, at, ResultKind::Success);
         let batch = recorder.close_batch(Stamp {
             timeline_ms: at + 10,
             ..Stamp::default()
@@ -240,13 +240,17 @@ mod tests {
     #[test]
     fn an_outage_whose_end_found_no_room_ends_where_the_hole_begins() {
         let mut recorder = recorder("1s");
-        observe(&mut recorder, 1000, Verdict::Success);
+        observe(&mut recorder, 1000, ResultKind::Success);
         for at in [1500, 2000, 2500] {
-            observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
+            observe(
+                &mut recorder,
+                at,
+                ResultKind::Failure(Cause::ConnectRefused),
+            );
         }
         while recorder.push_event(proven()) == Kept::Yes {}
-        observe(&mut recorder, 3000, Verdict::Success);
-        observe(&mut recorder, 3500, Verdict::Success);
+        observe(&mut recorder, 3000, ResultKind::Success);
+        observe(&mut recorder, 3500, ResultKind::Success);
         let batch = recorder.close_batch(Stamp {
             timeline_ms: 4000,
             ..Stamp::default()
@@ -265,10 +269,14 @@ mod tests {
     #[test]
     fn an_outage_that_goes_on_into_unknown_time_is_recorded_before_it() {
         let mut recorder = recorder("1s");
-        observe(&mut recorder, 1000, Verdict::Success);
+        observe(&mut recorder, 1000, ResultKind::Success);
         while recorder.push_event(proven()) == Kept::Yes {}
         for at in [1500, 2000, 2500] {
-            observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
+            observe(
+                &mut recorder,
+                at,
+                ResultKind::Failure(Cause::ConnectRefused),
+            );
         }
         recorder.apply_input(0, Input::Tick(60_000), 60_000);
         let batch = recorder.close_batch(Stamp {
@@ -316,9 +324,9 @@ mod tests {
                         recorder,
                         at,
                         [
-                            Verdict::Success,
-                            Verdict::Failure(Cause::ConnectRefused),
-                            Verdict::Unmeasured(Reason::Resolver),
+                            ResultKind::Success,
+                            ResultKind::Failure(Cause::ConnectRefused),
+                            ResultKind::Unmeasured(Reason::Resolver),
                         ][mood as usize],
                     );
                     if random(10) == 0 {
