@@ -23,6 +23,16 @@ use super::sys;
 use super::tls_spec::{self, Prepared};
 use crate::config::plan::probe::Tls;
 
+/// What an answer is held against once it has failed an expectation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AfterFailure {
+    /// Nothing that costs more: the cause is known. Bodies are not decoded.
+    #[default]
+    Stop,
+    /// Everything, for a person who looks at one probe.
+    GoOn,
+}
+
 /// Not `Send`: each probing thread has its own.
 pub struct Net {
     pub resolver: Resolver,
@@ -35,6 +45,7 @@ pub struct Net {
     pub masks: Arc<MasksInForce>,
     pub memory: BodyMemory,
     pub judging_threads: JudgingThreads,
+    pub after_failure: AfterFailure,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
     /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -80,6 +91,7 @@ impl Net {
             masks: Arc::default(),
             memory,
             judging_threads: JudgingThreads::default(),
+            after_failure: AfterFailure::Stop,
             _stamping: stamping,
             prepared: RefCell::default(),
         }
