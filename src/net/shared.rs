@@ -61,6 +61,13 @@ struct PreparedSpec {
     made: Result<Arc<Prepared>, String>,
 }
 
+/// Handshakes need random numbers. The source of this thread is filled at its first use; the first
+/// of a process then gathers noise for tens of milliseconds, which are no time of an endpoint.
+fn fill_random_source() {
+    // Where there is none, each handshake fails and says so.
+    let _ = aws_lc_rs::rand::fill(&mut [0]);
+}
+
 impl Default for Net {
     fn default() -> Self {
         Self::new(
@@ -79,6 +86,7 @@ impl Net {
         if let Some(socket) = &stamping {
             sys::stamp_arrivals(socket.as_fd());
         }
+        fill_random_source();
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
         let (echoes, memory) = (Echoes::default(), BodyMemory::default());
         Self {
