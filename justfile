@@ -46,6 +46,11 @@ system: release
 release:
     cargo build --release --locked
 
+# The documents as a site with a search, in target/site/html. Needs mdbook 0.5.
+site:
+    deploy/site/build.py
+    tests/system/site.py
+
 # Every file of a release: docs/installation.md.
 dist:
     deploy/package/build.sh
