@@ -50,13 +50,28 @@ system: release
 release:
     cargo build --release --locked
 
+# The documents as a site with a search, in target/site/html. Needs mdbook 0.5.
+site:
+    deploy/site/build.py
+    tests/system/site.py
+
 # Every file of a release: docs/installation.md.
 dist:
     deploy/package/build.sh
 
-# Needs what `dist` made, root, mmdebstrap, systemd-container, lintian, rpm, podman, curl.
+# Needs what `dist` made, root, mmdebstrap, systemd-container, lintian, rpm, podman, curl; and cyclonedx-python-lib, as
+# tests/system/requirements.txt has it.
 packages: dist
     tests/system/packages.py
+    tests/system/sbom_schema.py target/packages/*.cdx.json
+
+# Every file of a release twice, from two clones: the same bytes. About ten minutes on two quiet cores.
+reproducible:
+    deploy/package/reproducible.sh
+
+# Needs the toolchain of Cargo.toml's `rust-version`, by rustup.
+oldest:
+    CARGO_TARGET_DIR=target/oldest cargo +$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) check --locked
 
 # Figures of docs/benchmarks.md, next to peers. Takes about twenty-five minutes on two quiet cores.
 bench: release

@@ -7,6 +7,7 @@ if [ "${1:-}" = "--smoke" ]; then
   $bench fleet --endpoints 500 --interval 1 --seconds 3
   $bench scrape --endpoints 1000 --after 3
   python3 benches/latency_truth.py --smoke
+  python3 benches/curl_phases.py --smoke
   python3 benches/punctuality.py --smoke
   python3 benches/hostile.py --smoke
   python3 benches/doors.py --smoke
@@ -30,6 +31,7 @@ $bench start --endpoints 100000
 $bench first --endpoints 10000 --interval 10
 python3 benches/latency_truth.py
 python3 benches/latency_truth.py --daemon-cpus 0,1
+python3 benches/curl_phases.py
 python3 benches/punctuality.py
 python3 benches/hostile.py
 python3 benches/detection.py

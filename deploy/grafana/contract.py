@@ -18,7 +18,7 @@ from model import (
     steps,
     table,
 )
-from selection import AT, BAD_ABOVE_ZERO, INSTANCE, VANTAGE, from_where
+from selection import AT, BAD_ABOVE_ZERO, CONTRACT, INSTANCE, VANTAGE, from_where
 
 TERMS = 'sla=~"$sla", component=~"$component", ' + AT
 
@@ -158,6 +158,7 @@ def contract_over_time() -> list[Json]:
 def contract() -> Json:
     known = "probity_sla_objective_ratio{%s%s}"
     return dashboard(
+        CONTRACT,
         "Probity: contracts",
         "Contracts (SLA): objective, availability with its bounds, error budget, verdict and "
         "outages.",

@@ -22,7 +22,7 @@ from model import (
     table,
     timeline,
 )
-from selection import AT, COMPONENTS, ENDPOINTS, INSTANCE, VANTAGE, from_where
+from selection import AT, COMPONENTS, ENDPOINT, ENDPOINTS, INSTANCE, VANTAGE, from_where
 
 # One endpoint, perhaps from several vantages.
 IT = 'endpoint="$endpoint", ' + AT
@@ -337,6 +337,7 @@ def endpoint_certificate() -> list[Json]:
 
 def endpoint() -> Json:
     return dashboard(
+        ENDPOINT,
         "Probity: endpoint",
         "One endpoint: states, bounds of its downtime, latency, failures and certificate.",
         "now-24h",

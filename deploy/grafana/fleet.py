@@ -22,7 +22,10 @@ from selection import (
     AT,
     BAD_ABOVE_ZERO,
     COMPONENTS,
+    CONTRACT,
+    ENDPOINT,
     ENDPOINTS,
+    FLEET,
     INSTANCE,
     ODD_ABOVE_ZERO,
     RATIO,
@@ -122,6 +125,7 @@ def fleet_now() -> list[Json]:
             ],
             width=12,
             first="most",
+            leads={"endpoint": ENDPOINT},
         ),
         table(
             "Unknown now",
@@ -137,6 +141,7 @@ def fleet_now() -> list[Json]:
             ],
             width=12,
             first="most",
+            leads={"endpoint": ENDPOINT},
         ),
     ]
 
@@ -162,6 +167,7 @@ def fleet_availability() -> list[Json]:
             ["vantage", "component"],
             [column(n, unit, of_month(metric, when)) for n, unit, metric, when in figures],
             first="least",
+            leads={"component": CONTRACT},
         ),
         bars(
             "Availability by component, time range",
@@ -319,6 +325,7 @@ def fleet_certificates() -> list[Json]:
                 ),
             ],
             first="least",
+            leads={"endpoint": ENDPOINT},
         ),
     ]
 
@@ -415,6 +422,7 @@ def fleet_probers() -> list[Json]:
 
 def fleet() -> Json:
     return dashboard(
+        FLEET,
         "Probity: fleet",
         "What is down or unknown, how available the components are, and what the probers could "
         "not measure.",

@@ -1,7 +1,7 @@
 """The parts of Grafana's dashboard model that the dashboards of this folder use (Grafana 10 and 11,
 schema version 38). make.py has the dashboards themselves. Nothing here names a metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 Json = dict[str, Any]
@@ -260,6 +260,18 @@ def heatmap(title: str, description: str, queries: Sequence[Query], *, unit: str
     )
 
 
+def leading(label: str, uid: str) -> Json:
+    """The column of a label leads to another dashboard, which shows what the cell says; the time
+    range and the data source stay."""
+    chosen = "var-%s=${__value.raw:percentencode}" % label
+    address = "/d/%s?${datasource:queryparam}&%s&${__url_time_range}" % (uid, chosen)
+    link = {"title": "Dashboard of this " + label, "url": address}
+    return {
+        "matcher": {"id": "byName", "options": label},
+        "properties": [{"id": "links", "value": [link]}],
+    }
+
+
 class Column(TypedDict):
     name: str
     unit: str
@@ -280,9 +292,11 @@ def table(
     first: str,
     width: int = COLUMNS,
     mapping: Json | None = None,
+    leads: Mapping[str, str] | None = None,
 ) -> Json:
     """A row for each set of labels, and a figure of it from each query. `first` is which value of
-    the first figure is at the top: `least` or `most`."""
+    the first figure is at the top: `least` or `most`. `leads`: the labels that lead to another
+    dashboard, by its uid."""
     made = panel(
         "table",
         title,
@@ -322,6 +336,8 @@ def table(
         made["fieldConfig"]["overrides"].append(
             {"matcher": {"id": "byName", "options": each["name"]}, "properties": properties}
         )
+    for label, uid in (leads or {}).items():
+        made["fieldConfig"]["overrides"].append(leading(label, uid))
     return made
 
 
@@ -423,11 +439,17 @@ def placed(panels: Sequence[Json]) -> list[Json]:
 
 
 def dashboard(
-    title: str, description: str, since: str, variables: Sequence[Json], panels: Sequence[Json]
+    uid: str,
+    title: str,
+    description: str,
+    since: str,
+    variables: Sequence[Json],
+    panels: Sequence[Json],
 ) -> Json:
+    """`uid` is the dashboard's address for good: an import replaces what has the same."""
     return {
         "id": None,
-        "uid": None,
+        "uid": uid,
         "title": title,
         "description": description,
         "tags": ["probity"],
@@ -441,7 +463,7 @@ def dashboard(
         "weekStart": "",
         "fiscalYearStartMonth": 0,
         "annotations": {"list": []},
-        # Beside each other by their tag: no dashboard has to know the address of another.
+        # All of them, by their tag.
         "links": [
             {
                 "type": "dashboards",

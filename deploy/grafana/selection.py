@@ -9,6 +9,9 @@ INSTANCE = follows("instance", 'label_values(probity_vantage_info{vantage=~"$van
 COMPONENTS = "label_values(probity_endpoint_info{%s}, component)" % AT
 ENDPOINTS = 'label_values(probity_endpoint_info{%s, component=~"$component"}, endpoint)' % AT
 
+# The addresses of the dashboards. They stay: people keep links to them.
+FLEET, ENDPOINT, CONTRACT = "probity-fleet", "probity-endpoint", "probity-contract"
+
 BAD_ABOVE_ZERO = steps((None, GREEN), (1, RED))
 ODD_ABOVE_ZERO = steps((None, GREEN), (1, YELLOW))
 RATIO = steps((None, RED), (0.99, YELLOW), (0.999, GREEN))

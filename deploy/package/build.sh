@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, from a clean clone: a statically linked binary that runs on any Linux, its debug information, an archive,
-# a Debian package, an RPM, a container image, and their SHA-256 sums.
+# Makes what a release consists of, from a clean clone: a statically linked binary that runs on any Linux, its debug information, a list of
+# what it is made of, an archive, a Debian package, an RPM, a container image, and their SHA-256 sums.
 # Usage: deploy/package/build.sh [DIR]   (default: target/packages)
 # Needs Rust, a C compiler, and Debian's binutils, dpkg-dev, rpm, podman, python3 and ca-certificates.
 set -euo pipefail
@@ -21,10 +21,11 @@ umask 022
 # ---- the binary
 # A target must be named, else the flags would count for build scripts and macros, too. No path of this machine stays in the binary.
 sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
-paths="-ffile-prefix-map=$PWD=. -ffile-prefix-map=$sources=crates"
-RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$PWD=. --remap-path-prefix=$sources=crates" \
-  CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
-built=${CARGO_TARGET_DIR:-target}/$host/dist/probity
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+paths="-ffile-prefix-map=$PWD=. -ffile-prefix-map=$target=./target -ffile-prefix-map=$sources=crates"
+remapped="--remap-path-prefix=$PWD=. --remap-path-prefix=$target=./target --remap-path-prefix=$sources=crates"
+RUSTFLAGS="-C target-feature=+crt-static $remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
+built=$target/$host/dist/probity
 if readelf --program-headers "$built" | grep -q INTERP; then
   echo "$built is not linked statically" >&2
   exit 1
@@ -40,7 +41,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 objcopy --only-keep-debug --compress-debug-sections "$built" "$out/probity-$version-$rpm_arch-linux.debug"
 strip -o "$work/probity" "$built"
-objcopy --add-gnu-debuglink="$out/probity-$version-$rpm_arch-linux.debug" "$work/probity"
+# What it is made of, beside it and, as `cargo auditable` writes it, in it: docs/decisions/048-supply-chain.md.
+sbom=$out/probity-$version-$rpm_arch-linux.cdx.json
+python3 deploy/package/sbom.py "$host" "$sbom" "$work/dep-v0"
+objcopy --add-gnu-debuglink="$out/probity-$version-$rpm_arch-linux.debug" --add-section .dep-v0="$work/dep-v0" "$work/probity"
 
 # ---- what every form has
 root=$work/root
@@ -62,6 +66,7 @@ install -D -m 644 -t "$docs" README.md
 install -D -m 644 -t "$docs/examples" config/example.toml deploy/prometheus/*
 install -D -m 644 -t "$docs/examples/grafana" deploy/grafana/*.json
 install -m 644 deploy/package/copyright "$docs/copyright"
+install -m 644 "$sbom" "$docs/sbom.cdx.json"
 python3 deploy/package/licences.py "$host" | gzip -9n >"$docs/licences-of-crates.txt.gz"
 gzip -9nc CHANGELOG.md >"$docs/changelog.gz"
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

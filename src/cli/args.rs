@@ -107,8 +107,9 @@ pub enum Command {
     #[command(
         after_help = "Options of the request, of TLS and of expectations have the limits and the \
             errors of their config keys. Of several probes, the exit code is that of the \
-            worst.\n\nExit codes: 0 up, 1 down, 3 unmeasured, 64 usage error, unknown endpoint or \
-            invalid address, 78 invalid config.\n\nExamples:\n  probity probe \
+            worst, also after Ctrl-C.\n\nExit codes: 0 up, 1 down, 3 unmeasured, or Ctrl-C before \
+            the first result, 64 usage error, unknown endpoint or invalid address, 78 invalid \
+            config.\n\nExamples:\n  probity probe \
             https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe \
             --config my.toml shop-health\n  probity probe https://example.com/ -H 'Accept: \
             text/html'\n  probity probe https://example.com/ --expect status=200 --expect \

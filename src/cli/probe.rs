@@ -22,7 +22,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::{OutputReader, say};
 use crate::kind::run::run as probed;
 use crate::net::dial;
-use crate::net::shared::Net;
+use crate::net::shared::{AfterFailure, Net};
 use crate::net::trace::Trace;
 use crate::words::{Ms, Outcome};
 
@@ -55,7 +55,8 @@ pub fn run(args: &Probe) -> Exit {
         return Exit::Unknown;
     };
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let net = Net::default();
+        let mut net = Net::default();
+        net.after_failure = AfterFailure::GoOn;
         net.clock.choose(configured.clock);
         net.masks.take_over(&configured.masks, 0);
         for one in &pinned {

@@ -236,6 +236,13 @@ fn table(list: &EndpointList, months: &BTreeMap<String, String>) -> String {
             escaped(why)
         ));
     }
+    if let Some(since) = &list.config_changed_since {
+        out.push_str(&format!(
+            "the config on disk differs from the one in force, which was read at {}: run `probity \
+                reload`\n",
+            escaped(since)
+        ));
+    }
     out
 }
 

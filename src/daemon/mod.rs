@@ -1,6 +1,7 @@
 //! The daemon: start, run, reload, control socket, and the files and the clock that probes rest on.
 
 mod backups;
+mod config_on_disk;
 pub mod control;
 mod definitions;
 mod descriptors;

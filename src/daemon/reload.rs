@@ -103,6 +103,7 @@ impl Reloader {
             Ok(summary) => {
                 let now = Clock::Real.read().utc_ms as u64;
                 health.reload_utc_ms.store(now, Ordering::Relaxed);
+                health.config_differs.store(false, Ordering::Relaxed);
                 tracing::info!("{summary}");
             }
             Err(why) => {

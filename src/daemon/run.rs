@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::backups;
+use super::config_on_disk;
 use super::control::{self, ControlState};
 use super::descriptors::shares;
 use super::exit::Exit;
@@ -421,6 +422,7 @@ impl Outer {
                 reloader.host_trust.clone(),
                 board.clone(),
             )),
+            spawned(config_on_disk::look_often(board.clone())),
             spawned(backups::make(board.clone(), directory.clone())),
             spawned(notify::run(
                 (directory.clone(), start::boot_id()),

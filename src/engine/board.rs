@@ -195,6 +195,8 @@ pub struct Health {
     pub reload_utc_ms: AtomicU64,
     /// Why the last reload was refused, in one line that anybody may read.
     pub reload_refused: ArcSwapOption<String>,
+    /// The files of the config say something else than what is in force.
+    pub config_differs: AtomicBool,
     /// When the newest backup was made; 0: none is known.
     pub backup_utc_ms: AtomicU64,
     /// The last try at a backup succeeded.
@@ -204,6 +206,16 @@ pub struct Health {
     pub authorities: AtomicU64,
     /// The kernel reports its calendar as synchronised.
     pub clock_synchronised: AtomicBool,
+}
+
+impl Health {
+    /// When the config in force was read, if its files say something else now. While a reload is
+    /// refused, that says more.
+    pub fn config_changed_since(&self) -> Option<UtcMs> {
+        let is_waiting =
+            self.config_differs.load(Ordering::Relaxed) && self.reload_refused.load().is_none();
+        is_waiting.then(|| self.reload_utc_ms.load(Ordering::Relaxed) as UtcMs)
+    }
 }
 
 /// How the witnesses stood last.

@@ -208,11 +208,12 @@ struct Beginning {
 
 impl Driver {
     fn new(setup: Setup, reports: mpsc::UnboundedSender<Finished>) -> (Self, Beginning) {
+        // It takes its time, which is before the first turn.
+        let mut net = Net::new(Paths::default(), setup.authorities, setup.clock_trust);
+        net.masks = setup.masks;
         let reading = setup.clock.read();
         let now_utc = setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms;
         let real_time = setup.board.plan.load().daemon.real_time;
-        let mut net = Net::new(Paths::default(), setup.authorities, setup.clock_trust);
-        net.masks = setup.masks;
         let driver = Self {
             scheduler: Scheduler::new(setup.limits),
             clock: setup.clock,

@@ -23,6 +23,16 @@ use super::sys;
 use super::tls_spec::{self, Prepared};
 use crate::config::plan::probe::Tls;
 
+/// What an answer is held against once it has failed an expectation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AfterFailure {
+    /// Nothing that costs more: the cause is known. Bodies are not decoded.
+    #[default]
+    Stop,
+    /// Everything, for a person who looks at one probe.
+    GoOn,
+}
+
 /// Not `Send`: each probing thread has its own.
 pub struct Net {
     pub resolver: Resolver,
@@ -35,6 +45,7 @@ pub struct Net {
     pub masks: Arc<MasksInForce>,
     pub memory: BodyMemory,
     pub judging_threads: JudgingThreads,
+    pub after_failure: AfterFailure,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
     /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -48,6 +59,13 @@ struct PreparedSpec {
     /// Of the authorities that it was made with.
     generation: u64,
     made: Result<Arc<Prepared>, String>,
+}
+
+/// Handshakes need random numbers. The source of this thread is filled at its first use; the first
+/// of a process then gathers noise for tens of milliseconds, which are no time of an endpoint.
+fn fill_random_source() {
+    // Where there is none, each handshake fails and says so.
+    let _ = aws_lc_rs::rand::fill(&mut [0]);
 }
 
 impl Default for Net {
@@ -68,6 +86,7 @@ impl Net {
         if let Some(socket) = &stamping {
             sys::stamp_arrivals(socket.as_fd());
         }
+        fill_random_source();
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
         let (echoes, memory) = (Echoes::default(), BodyMemory::default());
         Self {
@@ -80,6 +99,7 @@ impl Net {
             masks: Arc::default(),
             memory,
             judging_threads: JudgingThreads::default(),
+            after_failure: AfterFailure::Stop,
             _stamping: stamping,
             prepared: RefCell::default(),
         }

@@ -30,6 +30,9 @@ pub struct EndpointList {
     /// Why the last reload was refused, while the config before is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload_refused: Option<String>,
+    /// When the config in force was read, if the one on disk is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_changed_since: Option<String>,
     #[serde(default)]
     pub zone_data: Value,
     pub endpoints: Vec<ShownEndpoint>,
@@ -109,6 +112,7 @@ fn listed(board: &Board, endpoints: Vec<ShownEndpoint>) -> EndpointList {
             .history_writable
             .load(std::sync::atomic::Ordering::Relaxed),
         reload_refused: board.health.reload_refused.load().as_deref().cloned(),
+        config_changed_since: board.health.config_changed_since().map(format_utc),
         zone_data: zones::in_use().to_json(),
         endpoints,
     }

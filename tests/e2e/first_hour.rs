@@ -522,6 +522,34 @@ async fn a_refused_reload_is_shown_until_it_is_mended() {
     assert_eq!(daemon.end().await.0, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_config_that_was_changed_and_not_reloaded_is_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = one_endpoint();
+    let daemon = Daemon::start(directory.path(), &text).await;
+    let url = format!("http://127.0.0.1:{}", daemon.port);
+    let status = || at_the_shell(directory.path(), &["status", "--url", &url]).1;
+    let note = "the config on disk differs from the one in force, which was read at ";
+    let shown = async |daemon: &Daemon| {
+        let pages = ["/", "/prober"].map(|path| daemon.get(path));
+        let [page, prober] = pages;
+        let page = page.await.expect("a page").contains(note);
+        let prober = prober.await.expect("a page");
+        let prober = prober.contains("UTC; the one on disk differs");
+        let list = daemon.json("/api/v1/endpoints").await;
+        let field = list["config_changed_since"].is_string();
+        [page, prober, field, status().contains(note)]
+    };
+    assert_eq!(shown(&daemon).await, [false; 4]);
+    let edited = write_config(directory.path(), daemon.port, &format!("{text}# a note\n"));
+    daemon.until(async |d| shown(d).await == [true; 4]).await;
+    let edited = edited.to_str().expect("UTF-8");
+    let (code, said) = at_the_shell(directory.path(), &["reload", "--config", edited]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(shown(&daemon).await, [false; 4]);
+    assert_eq!(daemon.end().await.0, 0);
+}
+
 #[test]
 fn the_unit_waits_for_the_answer_of_a_reload() {
     let unit = std::fs::read_to_string("deploy/systemd/probity.service").expect("there");

@@ -359,20 +359,82 @@ fn curl_gets_what_the_probe_sends_with_secrets_masked() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_ends_at_ctrl_c_with_its_summary() {
-    let (url, heads) = noting("").await;
+/// What a command came to that got SIGINT once the server had so many requests.
+async fn interrupted(args: &[&str], heads: &Mutex<Vec<String>>, requests: usize) -> Output {
     let mut command = program();
-    command.args(["probe", &url, "--watch", "--interval", "20ms"]);
-    let child = command.stdout(Stdio::piped()).spawn().expect("runs");
-    let enough = async || heads.lock().expect("not poisoned").len() >= 3;
-    until(Duration::from_secs(20), || "no third probe".into(), enough).await;
+    let child = command.args(args).stdout(Stdio::piped()).spawn();
+    let child = child.expect("runs");
+    let enough = async || heads.lock().expect("not poisoned").len() >= requests;
+    let missing = || format!("no request {requests}");
+    until(Duration::from_secs(20), missing, enough).await;
     let interrupt = format!("kill -INT {}", child.id());
     let sent = std::process::Command::new("sh")
         .args(["-c", &interrupt])
         .status();
     assert!(sent.is_ok_and(|status| status.success()));
-    let output = child.wait_with_output().expect("it ended");
+    child.wait_with_output().expect("it ended")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_that_are_interrupted_before_a_result_are_no_success() {
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = heads.clone();
+    let port = tcp(move |mut stream| {
+        let noted = noted.clone();
+        async move {
+            let head = read_head(&mut stream).await;
+            noted.lock().expect("not poisoned").push(head);
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let url = format!("http://127.0.0.1:{port}/");
+    for (requests, option) in [(1, "--count=3"), (2, "--watch")] {
+        let output = interrupted(&["probe", &url, option], &heads, requests).await;
+        assert_eq!(output.status.code(), Some(3), "{}", out(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_expectation_is_shown_also_after_one_that_failed() {
+    let answer = |headers: &str| {
+        let body = "under repair";
+        format!("HTTP/1.1 503 No\r\n{headers}Content-Length: 12\r\nConnection: close\r\n\r\n{body}")
+    };
+    let expected = |port: u16, more: &[&str]| {
+        let url = format!("http://127.0.0.1:{port}/");
+        let of_body = [
+            "--expect=body.contains=welcome",
+            "--expect=body.contains=repair",
+        ];
+        probity(&[&["probe", &url, "--expect=status=200"], &of_body[..], more].concat())
+    };
+    let port = answering(answer("")).await;
+    let output = expected(port, &[]);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let lines = [
+        "  FAIL status in [200] (found 503: \"under repair\")",
+        "  FAIL body contains \"welcome\" (found 12 bytes: \"under repair\")",
+        "  ok   body contains \"repair\" (found ",
+    ];
+    for line in lines {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    // The first that failed is the cause, also where the body cannot be decoded.
+    for headers in ["", "Content-Encoding: gzip\r\n"] {
+        let port = answering(answer(headers)).await;
+        let shown = expected(port, &["--json"]);
+        let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+        assert_eq!(shown["cause"], "status", "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_ends_at_ctrl_c_with_its_summary() {
+    let (url, heads) = noting("").await;
+    let args = ["probe", &url, "--watch", "--interval", "20ms"];
+    let output = interrupted(&args, &heads, 3).await;
     let text = out(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("    3  up          127.0.0.1"), "{text}");

@@ -6,7 +6,7 @@
 DIST is the folder that build.sh has filled (default: target/packages). The packages are installed
 in a bare Debian with systemd, booted by systemd-nspawn; its files are kept in ~/.cache/probity-ci,
 so that only the first run downloads them. Needs root, and Debian's mmdebstrap, systemd-container,
-lintian, rpm, cpio and curl.
+lintian, rpm, cpio, curl and binutils, and cargo with the crates of the build.
 """
 
 import contextlib
@@ -18,6 +18,8 @@ import re
 import shutil
 import sys
 import time
+import tomllib
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -353,6 +355,100 @@ def test_the_image_runs_without_any_right(d: str) -> str:
     assert p.wait(15) == 0, read(log)
     assert sh(*inside, *check[1:], ok=False).returncode == 69
     return "%.1f MB" % (size / 1e6)
+
+
+def crates_of_cargo(edges: str) -> set[tuple[str, str]]:
+    """What cargo builds for this machine, by name and version, without the program itself."""
+    host = re.search(r"(?m)^host: (\S+)", sh("rustc", "-vV").stdout)
+    assert host
+    argv = ["tree", "--locked", "--offline", "--target", host[1], "--edges", edges]
+    said = sh("cargo", *argv, "--prefix", "none", "--format", "{p}", cwd=ROOT).stdout
+    found = set(re.findall(r"(?m)^(\S+) v(\S+)", said))
+    return {(name, version) for name, version in found if name != "probity"}
+
+
+def listed(components: list[dict[str, Any]], scope: str) -> set[tuple[str, str]]:
+    return {
+        (c["name"], c["version"])
+        for c in components
+        if c["scope"] == scope and c["purl"].startswith("pkg:cargo/")
+    }
+
+
+LINKED = "no-dev,no-build,no-proc-macro"
+
+
+def test_the_list_of_crates_is_that_of_the_build(d: str) -> str:
+    """SBOM, Cargo.lock and cargo agree; and what the binary itself names is listed."""
+    path = made("*.cdx.json")
+    sbom = json.loads(read(path))
+    components = sbom["components"]
+    linked = crates_of_cargo(LINKED)
+    assert listed(components, "required") == linked, listed(components, "required") ^ linked
+    builds = crates_of_cargo("no-dev") - linked
+    assert listed(components, "excluded") == builds, listed(components, "excluded") ^ builds
+    with open(os.path.join(ROOT, "Cargo.lock"), "rb") as file:
+        locked = {(p["name"], p["version"]): p for p in tomllib.load(file)["package"]}
+    for one in components:
+        if one["purl"].startswith("pkg:cargo/"):
+            wanted = locked[one["name"], one["version"]]["checksum"]
+            assert one["hashes"] == [{"alg": "SHA-256", "content": wanted}], one
+    others = {c["name"]: c["version"] for c in components if c["purl"].startswith("pkg:generic/")}
+    assert set(others) == {"sqlite", "aws-lc", "mimalloc", "rust", "glibc"}, others
+    with open(made("probity-*-linux"), "rb") as file:
+        binary = file.read()
+    # Where a crate can panic, its path is in the binary; SQLite has its version there.
+    folders = {f.decode() for f in re.findall(rb"crates/[\w.-]+/([\w.+-]+)/src/", binary)}
+    assert len(folders) > 50, folders
+    unlisted = folders - {"%s-%s" % crate for crate in linked}
+    assert not unlisted, unlisted
+    assert others["sqlite"].encode() in binary, others
+    refs = {c["bom-ref"] for c in [*components, sbom["metadata"]["component"]]}
+    assert {d["ref"] for d in sbom["dependencies"]} == refs
+    assert all(set(d["dependsOn"]) <= refs for d in sbom["dependencies"])
+    sh("dpkg-deb", "--extract", made("*.deb"), d)
+    assert read(os.path.join(d, "usr/share/doc/probity/sbom.cdx.json")) == read(path)
+    return "%d crates linked, %d more build it" % (len(linked), len(builds))
+
+
+def audit_of(binary: str, directory: str) -> list[dict[str, Any]]:
+    """What `cargo auditable` would have put into a binary."""
+    content, copy = os.path.join(directory, "dep-v0"), os.path.join(directory, "copy")
+    sh("objcopy", "--dump-section", ".dep-v0=" + content, binary, copy)
+    with open(content, "rb") as file:
+        told = json.loads(zlib.decompress(file.read()))
+    assert told["format"] == 1, told
+    return list(told["packages"])
+
+
+def test_the_binary_says_what_it_is_made_of(d: str) -> str:
+    """In the section that scanners read, in each form of the release."""
+    packages = audit_of(made("probity-*-linux"), d)
+    linked = crates_of_cargo(LINKED)
+    told = {(p["name"], p["version"]) for p in packages if p.get("kind") != "build"}
+    roots = [p for p in packages if p.get("root")]
+    assert [p["name"] for p in roots] == ["probity"] and roots[0]["source"] == "local", roots
+    assert told - {("probity", roots[0]["version"])} == linked, told ^ linked
+    direct = {packages[n]["name"] for n in roots[0]["dependencies"]}
+    with open(os.path.join(ROOT, "Cargo.toml"), "rb") as file:
+        asked = tomllib.load(file)["dependencies"]
+    wanted = {one.get("package", n) if isinstance(one, dict) else n for n, one in asked.items()}
+    assert direct == wanted, direct ^ wanted
+    deb, image = os.path.join(d, "deb"), os.path.join(d, "of-image")
+    sh("dpkg-deb", "--extract", made("*.deb"), deb)
+    os.mkdir(image)
+    root, _ = unpacked(made("*.image.tar"), image)
+    for place in (deb, root):
+        assert audit_of(os.path.join(place, "usr/bin/probity"), d) == packages, place
+    return "%d crates" % len(packages)
+
+
+def test_packed_again_every_file_has_the_same_bytes(d: str) -> str:
+    """The same binary: deploy/package/reproducible.sh builds it anew, which takes long."""
+    sh(os.path.join(ROOT, "deploy/package/build.sh"), os.path.join(d, "again"))
+    first, again = read(os.path.join(DIST, "SHA256SUMS")), read(d + "/again/SHA256SUMS")
+    assert first == again, "%s\n%s" % (first, again)
+    return "%d files" % len(first.splitlines())
 
 
 def test_the_sums_are_those_of_the_files(d: str) -> None:

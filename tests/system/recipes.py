@@ -334,15 +334,27 @@ def test_the_dashboards_are_those_that_their_program_makes(d: str) -> None:
     assert changed.returncode == 1 and "fleet.json" in changed.stderr, changed
 
 
-def test_the_dashboards_know_no_data_source_of_their_own(_: str) -> None:
+def test_the_dashboards_have_addresses_and_no_data_source_of_their_own(_: str) -> None:
+    led: set[str] = set()
     for name in ("fleet", "endpoint", "contract"):
         text = read(os.path.join(GRAFANA, name + ".json"))
-        assert set(re.findall(r'"uid": (.*?),?\n', text)) == {"null", '"${datasource}"'}, name
-        panels = [p for p in json.loads(text)["panels"] if p["type"] != "row"]
+        assert set(re.findall(r'"uid": "(.*?)"', text)) == {"probity-" + name, "${datasource}"}, (
+            name
+        )
+        dashboard = json.loads(text)
+        assert dashboard["uid"] == "probity-" + name
+        # Each leads to one of them, by a variable that is there.
+        for uid, variable in re.findall(r'"url": "/d/([\w-]+)\?.*?&var-(\w+)=', text):
+            to = json.loads(read(os.path.join(GRAFANA, uid.removeprefix("probity-") + ".json")))
+            assert variable in [v["name"] for v in to["templating"]["list"]], (uid, variable)
+            assert '"name": "datasource"' in text, name
+            led.add(uid)
+        panels = [p for p in dashboard["panels"] if p["type"] != "row"]
         places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels]
         assert len(set(places)) == len(panels) > 8, name
         titles = [p["title"] for p in panels]
         assert len(set(titles)) == len(titles), titles
+    assert led == {"probity-endpoint", "probity-contract"}, led
 
 
 def test_the_files_for_prometheus_and_alertmanager_are_valid(d: str) -> None:

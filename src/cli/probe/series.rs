@@ -67,10 +67,12 @@ impl ProbeSeries {
         self.kept.make_contiguous()
     }
 
+    /// Without a probe, nothing is known.
     pub fn worst(&self) -> Exit {
         match (self.is_any_down, self.is_any_unmeasured) {
             (true, _) => Exit::Bad,
             (false, true) => Exit::Unknown,
+            (false, false) if self.probes == 0 => Exit::Unknown,
             (false, false) => Exit::Fine,
         }
     }
@@ -265,6 +267,11 @@ mod tests {
             stood_ns: 0,
         };
         ProbeOfSeries::new(Some([192, 0, 2, last].into()), report)
+    }
+
+    #[test]
+    fn without_a_probe_nothing_is_known() {
+        assert_eq!(ProbeSeries::keeping(2).worst(), Exit::Unknown);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -38,7 +39,7 @@ use crate::words::Name;
 /// Reads the config at `path` with all that it includes. Either a plan that is right, or every
 /// fault at once.
 pub fn load(path: &Path, inputs: &dyn ConfigInputs) -> Result<Plan, Vec<Fault>> {
-    let sources = read_all(path, inputs)?;
+    let (sources, patterns) = read_all(path, inputs)?;
     let mut faults = Vec::new();
     let parsed: Vec<(usize, Spanned<DeTable>)> = sources
         .iter()
@@ -79,7 +80,10 @@ pub fn load(path: &Path, inputs: &dyn ConfigInputs) -> Result<Plan, Vec<Fault>> 
     }
     faults.sort();
     match plan {
-        Some(plan) if faults.is_empty() => Ok(plan),
+        Some(plan) if faults.is_empty() => Ok(Plan {
+            read_from: read_from(&sources, patterns),
+            ..plan
+        }),
         _ => Err(faults),
     }
 }
@@ -101,26 +105,41 @@ fn key_in(text: &str, table: &str, key: &str) -> Option<String> {
     Some(named.to_owned())
 }
 
-/// The main file and the files that its `include` names.
-fn read_all(path: &Path, inputs: &dyn ConfigInputs) -> Result<Vec<Source>, Vec<Fault>> {
+fn read_from(sources: &[Source], patterns: Vec<PathBuf>) -> ConfigFiles {
+    let digest = |source: &Source| Sha256::digest(source.text.as_bytes()).into();
+    let files = sources.iter().map(|s| (s.path.clone(), digest(s)));
+    ConfigFiles {
+        files: files.collect(),
+        patterns,
+    }
+}
+
+/// The main file and the files that its `include` names, and the patterns of these.
+fn read_all(
+    path: &Path,
+    inputs: &dyn ConfigInputs,
+) -> Result<(Vec<Source>, Vec<PathBuf>), Vec<Fault>> {
     let text = inputs.read(path).map_err(|why| {
         let advice = "Name another with --config, or start from config/quickstart.toml.".to_owned();
         let problem = problem!("the config cannot be read: {why}");
         vec![Fault::of_file(path, problem, advice)]
     })?;
     let main = Source::new(path, text);
-    let included = included(&main, inputs);
-    Ok(std::iter::once(main).chain(included).collect())
+    let (included, patterns) = included(&main, inputs);
+    let sources = std::iter::once(main).chain(included).collect();
+    Ok((sources, patterns))
 }
 
-fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
+fn included(main: &Source, inputs: &dyn ConfigInputs) -> (Vec<Source>, Vec<PathBuf>) {
     let (tree, _) = DeTable::parse_recoverable(&main.text);
     let root = Section::new(main, String::new(), tree.get_ref(), tree.span());
-    let mut sources: Vec<Source> = Vec::new();
+    let (mut sources, mut patterns): (Vec<Source>, Vec<PathBuf>) = Default::default();
     for pattern in root.item("include").iter().flat_map(Item::list) {
         let Some(text) = pattern.text() else { continue };
-        let found = match inputs.matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text))
-        {
+        let path = main.path.parent().unwrap_or(Path::new(".")).join(&text);
+        let found = inputs.matching(&path);
+        patterns.push(path);
+        let found = match found {
             Ok(found) => found,
             Err(why) => {
                 pattern.fault(
@@ -147,7 +166,7 @@ fn included(main: &Source, inputs: &dyn ConfigInputs) -> Vec<Source> {
             }
         }
     }
-    sources
+    (sources, patterns)
 }
 
 /// The parser's message in our words where a common slip is behind it.
@@ -252,6 +271,7 @@ impl Builder<'_> {
             deadman,
             proxies,
             masks: Arc::new(masks),
+            read_from: ConfigFiles::default(),
         }
     }
 

@@ -66,6 +66,16 @@ pub struct Plan {
     pub proxies: Proxies,
     /// The secrets of endpoints, witnesses and the daemon's own calls, by host.
     pub masks: Arc<HostMasks>,
+    pub read_from: ConfigFiles,
+}
+
+/// The files that a config was read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigFiles {
+    /// The main file first, each with the SHA-256 of its text.
+    pub files: Vec<(PathBuf, [u8; 32])>,
+    /// What `include` names, as paths.
+    pub patterns: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -98,6 +108,7 @@ impl Plan {
             deadman: None,
             proxies: Proxies::None,
             masks: Arc::default(),
+            read_from: ConfigFiles::default(),
         }
     }
 }

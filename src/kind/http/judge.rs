@@ -14,7 +14,7 @@ use crate::net::body_memory::{self, Share};
 use crate::net::http_response::Response;
 use crate::net::origin::HopOrigin;
 use crate::net::probe_error::ProbeError;
-use crate::net::shared::Net;
+use crate::net::shared::{AfterFailure, Net};
 use crate::net::trace::{Stage, Trace};
 use crate::words::{Cause, Finding};
 
@@ -64,9 +64,8 @@ pub async fn judge(
         verdicts.first_unmet = beyond_limit(spec, &response).or_else(|| coding::unknown(&response));
     }
     let mut undecodable = None;
-    if verdicts.first_unmet.is_none()
-        && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask)
-    {
+    let goes_on = verdicts.first_unmet.is_none() || net.after_failure == AfterFailure::GoOn;
+    if goes_on && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask) {
         (verdicts, undecodable) = judge_body((net, trace), spec, response, work, verdicts).await?;
     }
     for odd in verdicts
@@ -81,7 +80,8 @@ pub async fn judge(
         .borrow_mut()
         .findings
         .append(&mut verdicts.findings);
-    match undecodable.or(verdicts.first_unmet) {
+    // The first that failed is the cause: a body is looked at after the head.
+    match verdicts.first_unmet.or(undecodable) {
         Some(err) => Err(err),
         None => Ok(()),
     }

@@ -19,7 +19,7 @@ use crate::net::http_response::{Ask, Keep, Response};
 use crate::net::origin::HopOrigin;
 use crate::net::probe_error::ProbeError;
 use crate::net::resolve::Sought;
-use crate::net::shared::Net;
+use crate::net::shared::{AfterFailure, Net};
 use crate::net::stream::Stream;
 use crate::net::trace::Trace;
 use crate::net::{dial, http1, http2, peer, tls};
@@ -83,12 +83,36 @@ pub async fn probe(
         .borrow_mut()
         .findings
         .extend(odd.into_iter().map(Finding::odd));
-    expect::within(trace, spec.expect.within)?;
-    trace.facts.borrow_mut().final_url = (chain.redirects > 0).then(|| chain.at.to_string());
-    judge(net, trace, spec, response, origin, chain.at.as_str())
+    let final_url = (chain.redirects > 0).then(|| chain.at.to_string());
+    expected((net, trace), spec, (response, origin), &chain.at, final_url).await
+}
+
+/// Holds an answer against what is expected of it: time, content, certificate. The first that is
+/// not met is the cause.
+async fn expected(
+    (net, trace): (&Net, &Trace),
+    spec: &Arc<Http>,
+    (response, origin): (Response, HopOrigin),
+    at: &Url,
+    final_url: Option<String>,
+) -> Result<(), ProbeError> {
+    let stops = |result: &Result<(), ProbeError>| {
+        result.is_err() && net.after_failure == AfterFailure::Stop
+    };
+    let in_time = expect::within(trace, spec.expect.within);
+    if stops(&in_time) {
+        return in_time;
+    }
+    trace.facts.borrow_mut().final_url = final_url;
+    let judged = judge(net, trace, spec, response, origin, at.as_str())
         .await
-        .map_err(|err| origin.without_words(err))?;
-    tls::expiring(net, trace, &spec.tls)
+        .map_err(|err| origin.without_words(err));
+    if stops(&judged) {
+        return judged;
+    }
+    in_time
+        .and(judged)
+        .and(tls::expiring(net, trace, &spec.tls))
 }
 
 /// Where a chain of redirects has come to, and what goes on with it.

@@ -227,16 +227,23 @@ fn record(context: &PageContext) -> Group {
             "down",
         ),
     });
-    facts.push(checked(
-        "Config",
-        &health.reload_refused.load().is_none(),
-        &format!(
-            "read at {} UTC",
-            clock(health.reload_utc_ms.load(Relaxed) as UtcMs)
+    let read_at = format!(
+        "read at {} UTC",
+        clock(health.reload_utc_ms.load(Relaxed) as UtcMs)
+    );
+    facts.push(match health.config_changed_since() {
+        Some(_) => {
+            let differs = format!("{read_at}; the one on disk differs");
+            checked("Config", &false, "", &differs, "unknown")
+        }
+        None => checked(
+            "Config",
+            &health.reload_refused.load().is_none(),
+            &read_at,
+            "the last reload was refused",
+            "down",
         ),
-        "the last reload was refused",
-        "down",
-    ));
+    });
     Group {
         title: "Record",
         facts,

@@ -52,6 +52,11 @@ pub fn of_daemon(context: &PageContext) -> Vec<ListedProblem> {
         let what = "the last reload was refused, the config before is in force";
         push("down", &format!("{what}: {why}"), String::new());
     }
+    if let Some(since) = health.config_changed_since() {
+        let what = "the config on disk differs from the one in force, which was read at";
+        let what = format!("{what} {} UTC: run probity reload", clock(since));
+        push("unknown", &what, String::new());
+    }
     if !health.backup_ok.load(Ordering::Relaxed) {
         push(
             "down",
