@@ -304,6 +304,7 @@ async fn status_api_and_page() {
         (r"-?\d+(\.\d+)? (…|%)", "_ $2"),
         (r"points=.[\d, ]+.", "points=_"),
         (r"\d+h\d\S*", "_"),
+        (r"Certificate.>\d+ d<", "Certificate\">DAYS<"),
         (r"\d+(\.\d+)? s\b", "_ s"),
         // A daemon of some seconds has measured more or less than half of them.
         (
