@@ -150,6 +150,10 @@ def main() -> None:
     shutil.copy(HERE / "book.toml", out)
     gathered(out / "pages")
     subprocess.run(["mdbook", "build", str(out)], check=True)
+    # mdBook writes a README.md as index.html, and leaves links to it as they are.
+    for page in (out / "pages").rglob("README.md"):
+        folder = out / "html" / page.parent.relative_to(out / "pages")
+        shutil.copy(folder / "index.html", folder / "README.html")
     dead = dead_links(out / "html")
     if dead:
         raise SystemExit("links that lead nowhere:\n" + "\n".join(dead))

@@ -84,7 +84,9 @@ pub async fn probe(
         .findings
         .extend(odd.into_iter().map(Finding::odd));
     let final_url = (chain.redirects > 0).then(|| chain.at.to_string());
-    expected((net, trace), spec, (response, origin), &chain.at, final_url).await
+    // Apart, so that a probe that waits for its answer is small.
+    let answer = (response, origin);
+    Box::pin(expected((net, trace), spec, answer, &chain.at, final_url)).await
 }
 
 /// Holds an answer against what is expected of it: time, content, certificate. The first that is
