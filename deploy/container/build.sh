@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the container image of a binary: nothing else in it but a trust store, a config and the names of its user.
 # Usage: deploy/container/build.sh BINARY OUT.tar VERSION ARCHITECTURE
-# Needs podman; as root, or with a range of user ids.
+# Needs podman and python3; as root, or with a range of user ids.
 set -euo pipefail
 cd "$(dirname "$0")"
 binary=$1 out=$2 version=$3 architecture=$4
@@ -23,4 +23,5 @@ podman build --quiet --format docker --arch "$architecture" --timestamp "${SOURC
   --label org.opencontainers.image.licenses="MIT OR Apache-2.0" --tag "probity:$version" "$files" >/dev/null
 rm -f "$out"
 podman save --quiet --format docker-archive --output "$out" "probity:$version"
+./plain.py "$out"
 podman unmount --all >/dev/null 2>&1 || true
