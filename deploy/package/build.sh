@@ -22,9 +22,12 @@ umask 022
 # A target must be named, else the flags would count for build scripts and macros, too. No path of this machine stays in the binary.
 sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-paths="-ffile-prefix-map=$PWD=. -ffile-prefix-map=$target=./target -ffile-prefix-map=$sources=crates"
-remapped="--remap-path-prefix=$PWD=. --remap-path-prefix=$target=./target --remap-path-prefix=$sources=crates"
-RUSTFLAGS="-C target-feature=+crt-static $remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
+paths="" remapped=""
+# The crates by both paths, where a link leads to them.
+for map in "$PWD=." "$target=./target" "$(realpath "$sources")=crates" "$sources=crates"; do
+  paths+=" -ffile-prefix-map=$map" remapped+=" --remap-path-prefix=$map"
+done
+RUSTFLAGS="-C target-feature=+crt-static$remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
 built=$target/$host/dist/probity
 if readelf --program-headers "$built" | grep -q INTERP; then
   echo "$built is not linked statically" >&2
