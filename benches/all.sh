@@ -13,6 +13,7 @@ if [ "${1:-}" = "--smoke" ]; then
   python3 benches/doors.py --smoke
   python3 benches/detection.py --smoke
   python3 benches/bodies.py --smoke
+  python3 benches/pages.py --smoke
   python3 benches/referee.py --smoke
   exit 0
 fi
@@ -37,6 +38,7 @@ python3 benches/hostile.py
 python3 benches/detection.py
 python3 benches/doors.py
 python3 benches/bodies.py
+python3 benches/pages.py
 if command -v go >/dev/null; then
   python3 benches/referee.py --build
   python3 benches/referee.py

@@ -1,12 +1,12 @@
 //! Figures over a period from board and history: the one place where page, API and command line get
 //! them from.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::recorded::{RecordedComponent, ServiceStart, Version, component};
-use super::shown::ShownTimeline;
+use super::recorded::{RecordedComponent, ServiceStart, Version, component, states};
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
@@ -18,10 +18,9 @@ use crate::history::read_tallies::WhichTallies;
 use crate::history::reader::HistoryReader;
 use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
-use crate::judgement::maintenance::AHEAD_MS;
 use crate::judgement::rules::Rules;
-use crate::judgement::sla::record::{Declared, OPEN};
-use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
+use crate::judgement::sla::record::OPEN;
+use crate::judgement::timeline::{Combine, EndpointRecord, Span, Spans, StateSpans};
 use crate::words::{Ms, Name, UtcMs, format_utc, people};
 
 /// The quantiles that are shown, in parts per million.
@@ -107,6 +106,30 @@ fn versions_of(lineage: &ComponentLineage, part: &Part) -> Vec<Version> {
     )
 }
 
+/// What is recorded of the endpoints of a part, and how it was made of them.
+struct Gathered<'p> {
+    part: &'p Part,
+    versions: Vec<Version>,
+    records: Vec<EndpointRecord>,
+    apart: Spans,
+}
+
+impl Gathered<'_> {
+    fn combined(&self, period: Span) -> RecordedComponent {
+        let records = (self.records.as_slice(), &self.apart);
+        component(
+            self.part.component.as_str(),
+            &self.versions,
+            records,
+            period,
+        )
+    }
+
+    fn states(&self, period: Span) -> StateSpans {
+        states(&self.versions, (&self.records, &self.apart), period)
+    }
+}
+
 /// Components over a period, cut to what is settled of all of them; an endpoint without a component
 /// is one of its own. `which`: the single results that come with them.
 pub fn components(
@@ -115,19 +138,49 @@ pub fn components(
     period: Span,
     which: WhichTallies,
 ) -> Result<(Span, Vec<RecordedComponent>), HistoryError> {
+    let (period, gathered) = gathered(reader, parts, period)?;
+    let mut list = Vec::new();
+    for of in &gathered {
+        let mut one = of.combined(period);
+        mark_excluded(reader, of.part, &mut one)?;
+        (one.recorded.probes, one.recorded.probes_missing) =
+            single_results(reader, of.part, &of.records, period, which)?;
+        list.push(one);
+    }
+    Ok((period, list))
+}
+
+/// The states of components over a period, without what contracts need beside them.
+pub fn states_of_components(
+    reader: &HistoryReader,
+    parts: &[Part],
+    period: Span,
+) -> Result<Vec<StateSpans>, HistoryError> {
+    let (period, gathered) = gathered(reader, parts, period)?;
+    Ok(gathered.iter().map(|of| of.states(period)).collect())
+}
+
+/// The records of components, and what of the period is settled of all of them: the rest is left
+/// out of all of them.
+fn gathered<'p>(
+    reader: &HistoryReader,
+    parts: &'p [Part],
+    period: Span,
+) -> Result<(Span, Vec<Gathered<'p>>), HistoryError> {
     let calendar = reader.calendar()?;
-    let mut recorded = Vec::new();
+    let mut list = Vec::new();
     let mut settled_until = period.to;
     for part in parts {
         let members = members(calendar, part);
         let lineage = ComponentLineage::of(reader, part.component.as_str(), &members)?;
+        let by_name: HashMap<&str, &Member> = members.iter().map(|m| (&*m.0, m)).collect();
         let mut records = Vec::new();
         for (endpoint, extent) in &part.endpoints {
             let mut record = reader.record(endpoint, *extent, period)?;
             if record.from.is_some() {
                 settled_until = settled_until.min(record.settled);
             }
-            let member = members.iter().find(|m| m.0 == *endpoint);
+            let member = by_name.get(endpoint.as_str());
             record.outside = member
                 .map_or_else(Spans::default, |m| lineage.outside(m))
                 .as_slice()
@@ -144,20 +197,14 @@ pub fn components(
                     .map(|from| Span::new(-OPEN, from)),
             );
         }
-        let versions = versions_of(&lineage, part);
-        recorded.push((part, versions, records, lineage.apart));
+        list.push(Gathered {
+            part,
+            versions: versions_of(&lineage, part),
+            records,
+            apart: lineage.apart,
+        });
     }
-    // What is not settled of all of them is left out of all of them.
-    let period = Span::new(period.from, settled_until);
-    let mut list = Vec::new();
-    for (part, versions, records, apart) in &recorded {
-        let mut one = component(part.component.as_str(), versions, (records, apart), period);
-        mark_excluded(reader, part, &mut one)?;
-        (one.recorded.probes, one.recorded.probes_missing) =
-            single_results(reader, part, records, period, which)?;
-        list.push(one);
-    }
-    Ok((period, list))
+    Ok((Span::new(period.from, settled_until), list))
 }
 
 /// Says which stretches a correction takes out of the figures: of a component of several endpoints,
@@ -213,6 +260,28 @@ pub fn not_seen_below(
     endpoints.iter().try_fold(0, |longest, (endpoint, extent)| {
         Ok(longest.max(reader.not_seen_below(endpoint, extent, period)?))
     })
+}
+
+/// The same of endpoints in service.
+pub fn not_seen_on_board(
+    reader: &HistoryReader,
+    entries: &[Arc<Entry>],
+    period: Span,
+) -> Result<Ms, HistoryError> {
+    let rules = |e: &Arc<Entry>| e.endpoint.load().rules.not_seen_below();
+    if entries.len() > COMPUTED_FROM_EVENTS {
+        return Ok(entries.iter().map(rules).max().unwrap_or(0));
+    }
+    let named = |e: &Arc<Entry>| {
+        let endpoint = e.endpoint.load();
+        let extent = extent(&e.view().shown.settled, &endpoint.rules);
+        (endpoint.name.to_string(), extent)
+    };
+    not_seen_below(
+        reader,
+        &entries.iter().map(named).collect::<Vec<_>>(),
+        period,
+    )
 }
 
 /// What every surface says of it.
@@ -322,127 +391,6 @@ fn single_results(
         results.retain(|(at, _)| elsewhere.cut(Span::new(*at, at + 1)).length() == 0);
     }
     Ok((Some(results), None))
-}
-
-/// The windows that were declared in a period, as contracts read them: by component.
-pub fn maintenance(
-    reader: &HistoryReader,
-    parts: &[Part],
-    period: Span,
-) -> Result<Vec<Declared>, HistoryError> {
-    let mut list = Vec::new();
-    let stored = reader.windows()?;
-    let renamed = if stored.is_empty() {
-        Vec::new()
-    } else {
-        renamed(reader, parts)?
-    };
-    for stored in stored {
-        let w = &stored.window;
-        // What was declared for a component under an earlier name of it, for the time in which it
-        // had that.
-        for (component, span, _) in renamed
-            .iter()
-            .filter(|(.., earlier)| w.components.contains(earlier))
-        {
-            let declared = stored.declared(period, Some(vec![component.to_string()]));
-            list.extend(declared.into_iter().filter_map(|d| {
-                Span::new(d.from, d.to).cut(*span).map(|s| Declared {
-                    from: s.from,
-                    to: s.to,
-                    ..d
-                })
-            }));
-        }
-        let is_all = w.components.is_empty() && w.endpoints.is_empty();
-        let present = |part: &Part| {
-            part.endpoints
-                .iter()
-                .map(|(e, _)| e.clone())
-                .filter(|e| !part.former.contains(e))
-                .collect::<Vec<_>>()
-        };
-        let is_whole = |part: &&Part| {
-            w.components.contains(&part.component)
-                || !present(part).is_empty()
-                    && present(part)
-                        .iter()
-                        .all(|e| w.endpoints.iter().any(|n| n.as_str() == *e))
-        };
-        let named: Vec<String> = parts
-            .iter()
-            .filter(is_whole)
-            .map(|p| p.component.to_string())
-            .collect();
-        if is_all || !named.is_empty() {
-            list.extend(stored.declared(period, if is_all { None } else { Some(named) }));
-        }
-    }
-    Ok(list)
-}
-
-/// Components that had another name: when, and which.
-fn renamed(
-    reader: &HistoryReader,
-    parts: &[Part],
-) -> Result<Vec<(Name, Span, Name)>, HistoryError> {
-    let calendar = reader.calendar()?;
-    let mut list = Vec::new();
-    for part in parts {
-        let members = members(calendar, part);
-        let lineage = ComponentLineage::of(reader, part.component.as_str(), &members)?;
-        list.extend(lineage.earlier.iter().filter_map(|(span, name)| {
-            Some((part.component.clone(), *span, Name::new(name).ok()?))
-        }));
-    }
-    Ok(list)
-}
-
-/// Of components that are not there under these names, those that go on under another, with that
-/// name.
-pub fn called_now(
-    reader: &HistoryReader,
-    parts: &[Part],
-    names: &[Name],
-) -> Result<Vec<(Name, Name)>, HistoryError> {
-    let renamed = renamed(reader, parts)?;
-    let latest = |name: &Name| {
-        renamed
-            .iter()
-            .filter(|(.., earlier)| earlier == name)
-            .max_by_key(|(_, span, _)| span.to)
-            .map(|(now, ..)| now.clone())
-    };
-    Ok(names
-        .iter()
-        .filter_map(|name| Some((name.clone(), latest(name)?)))
-        .collect())
-}
-
-/// `probity-timeline/2` of components over a period.
-pub fn timeline_json(
-    reader: &HistoryReader,
-    parts: &[Part],
-    period: Span,
-    now: UtcMs,
-) -> Result<Value, HistoryError> {
-    let (period, components, windows) = timeline_parts(reader, parts, period, now)?;
-    Ok(json!(ShownTimeline::of(period, &components, &windows)))
-}
-
-/// What it is made of: the period that is settled, its components, and the windows that were
-/// declared, up to [`AHEAD_MS`] after now.
-pub fn timeline_parts(
-    reader: &HistoryReader,
-    parts: &[Part],
-    period: Span,
-    now: UtcMs,
-) -> Result<(Span, Vec<RecordedComponent>, Vec<Declared>), HistoryError> {
-    let foreseen = Span::new(period.from, period.to.min(now + AHEAD_MS));
-    let windows = maintenance(reader, parts, foreseen)?;
-    let (period, mut components) = components(reader, parts, period, WhichTallies::All)?;
-    say_not_seen(reader, parts, &mut components, period, None)?;
-    Ok((period, components, windows))
 }
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.

@@ -6,3 +6,4 @@
 pub mod figures;
 pub mod recorded;
 pub mod shown;
+pub mod timelines;

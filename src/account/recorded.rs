@@ -59,11 +59,7 @@ pub fn component(
     (records, apart): (&[EndpointRecord], &Spans),
     period: Span,
 ) -> RecordedComponent {
-    let absent = records
-        .iter()
-        .map(EndpointRecord::away)
-        .reduce(|a, b| a.both(&b))
-        .unwrap_or_default();
+    let absent = away(records);
     let (combined, left) = as_made(versions, records, &absent, period);
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let ((down, possible_down), mut unknown) = match records {
@@ -79,13 +75,7 @@ pub fn component(
     let apart = apart.cut(period);
     unknown.extend(unknown_for(&apart, Reason::Reconfigured));
     unknown.sort_by_key(|(s, _)| s.from);
-    let sums = combined
-        .and(&StateSpans {
-            covered: apart.clone(),
-            unknown: apart.clone(),
-            ..StateSpans::default()
-        })
-        .sums();
+    let sums = with_apart(&combined, &apart).sums();
     let served = service_time(versions, began);
     let unmeasured = served.cut(Span::new(
         period.from,
@@ -116,6 +106,31 @@ pub fn component(
         },
         sums,
     }
+}
+
+/// The states of a component over a period, without what contracts need beside them.
+pub fn states(
+    versions: &[Version],
+    (records, apart): (&[EndpointRecord], &Spans),
+    period: Span,
+) -> StateSpans {
+    let (combined, _) = as_made(versions, records, &away(records), period);
+    with_apart(&combined, &apart.cut(period))
+}
+
+/// When none of them was in service.
+fn away(records: &[EndpointRecord]) -> Spans {
+    let each = records.iter().map(EndpointRecord::away);
+    each.reduce(|a, b| a.both(&b)).unwrap_or_default()
+}
+
+/// The time in which its endpoints were a part of something else is unknown.
+fn with_apart(combined: &StateSpans, apart: &Spans) -> StateSpans {
+    combined.and(&StateSpans {
+        covered: apart.clone(),
+        unknown: apart.clone(),
+        ..StateSpans::default()
+    })
 }
 
 /// The records combined, at each time by the version that was in force, and the time for which the

@@ -9,7 +9,7 @@ use super::args::export::Export;
 use super::args::place::StateArgs;
 use super::{given, instants, local, print, raw};
 use crate::account::figures::grouped;
-use crate::account::figures::timeline_json;
+use crate::account::timelines::timeline_json;
 use crate::config::document::value::show_duration;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::{say_error, written};

@@ -23,8 +23,9 @@ use self::messages::{
     NewWindow, Renamed, RequestRefused, WindowAdded, WindowCancelled,
 };
 use super::pruning::may_prune;
-use crate::account::figures::{self, called_now};
+use crate::account::figures;
 use crate::account::shown::{ShownSpan, ShownSums};
+use crate::account::timelines::called_now;
 use crate::engine::board::Board;
 use crate::engine::drive::{EngineCommand, RecordRequest};
 use crate::history::checkpoint::TermsKey;

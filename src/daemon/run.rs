@@ -491,7 +491,7 @@ async fn judge_contracts(
         );
         let judged = apart::run(move || {
             schema::open_to_read(&directory).and_then(|reader| {
-                contract_statuses(&reader, &board, &terms, now, NotSeen::LeftOut)
+                contract_statuses(&reader, &board, &terms, (now, NotSeen::LeftOut), None)
             })
         })
         .await;

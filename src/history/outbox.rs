@@ -45,11 +45,28 @@ BY id";
 /// What became of an attempt to deliver a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptResult {
-    /// Delivered, or given up.
-    Over,
+    Delivered,
+    /// It will not be sent again: the receiver refuses it whenever it is sent, has left the config,
+    /// or has too many others that wait for it.
+    GivenUp,
     Again,
     /// Again, after the receiver has refused what the message says.
     Refused,
+}
+
+impl AttemptResult {
+    pub fn is_over(self) -> bool {
+        matches!(self, AttemptResult::Delivered | AttemptResult::GivenUp)
+    }
+
+    /// As the column `done` has it; 0 waits.
+    fn done(self) -> i64 {
+        match self {
+            AttemptResult::Delivered => 1,
+            AttemptResult::GivenUp => 2,
+            AttemptResult::Again | AttemptResult::Refused => 0,
+        }
+    }
 }
 
 /// A message that waits to be delivered.
@@ -170,10 +187,10 @@ pub(super) fn sent(
     let transaction = connection.transaction()?;
     let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3, body = \
         iif(MAX(done, ?2), '', body) WHERE id = ?1";
-    transaction.execute(sql, params![id, outcome == AttemptResult::Over, again_at])?;
+    transaction.execute(sql, params![id, outcome.done(), again_at])?;
     match outcome {
         AttemptResult::Again => {}
-        AttemptResult::Over => {
+        AttemptResult::Delivered | AttemptResult::GivenUp => {
             transaction.execute("DELETE FROM refused WHERE message = ?1", [id])?;
         }
         AttemptResult::Refused => {
@@ -188,7 +205,7 @@ pub(super) fn sent(
 /// Forgets messages that were over before this; their keys are free again.
 pub(super) fn forget(connection: &Connection, before: UtcMs) -> Result<(), HistoryError> {
     connection.execute(
-        "DELETE FROM outbox WHERE done = 1 AND not_before < ?1",
+        "DELETE FROM outbox WHERE done > 0 AND not_before < ?1",
         [before],
     )?;
     connection.execute(
@@ -233,6 +250,61 @@ pub fn due(
         }
     }
     Ok(due)
+}
+
+/// A message about one outage, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutageNotice {
+    pub receiver: String,
+    pub about: &'static str,
+    pub status: NoticeStatus,
+    pub tries: u32,
+    /// Of the last try where it is over, else of the next one.
+    pub at: UtcMs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeStatus {
+    Waiting,
+    Delivered,
+    GivenUp,
+    /// The outage was over before its time came.
+    TakenBack,
+}
+
+/// The messages about an outage that began at `from`, as long as the outbox has them.
+pub fn notices(
+    reader: &HistoryReader,
+    (endpoint, from): (&str, Ms),
+    receivers: &[Name],
+) -> Result<Vec<OutageNotice>, HistoryError> {
+    let mut list = Vec::new();
+    let Some(id) = reader.id_of(endpoint)? else {
+        return Ok(list);
+    };
+    let sql = "SELECT done, tries, not_before FROM outbox WHERE receiver = ?1 AND key = ?2";
+    let mut statement = reader.connection().prepare_cached(sql)?;
+    for receiver in receivers {
+        for (word, about) in [("down", "start"), ("up", "end"), ("left", "removal")] {
+            let key = format!("{word} {id} {from}");
+            let mut rows = statement.query(params![receiver.as_str(), key])?;
+            let Some(row) = rows.next()? else { continue };
+            let (done, tries): (i64, u32) = (row.get(0)?, row.get(1)?);
+            list.push(OutageNotice {
+                receiver: receiver.to_string(),
+                about,
+                status: match (done, tries) {
+                    (0, _) => NoticeStatus::Waiting,
+                    (1, 0) => NoticeStatus::TakenBack,
+                    (1, _) => NoticeStatus::Delivered,
+                    _ => NoticeStatus::GivenUp,
+                },
+                tries,
+                at: row.get(2)?,
+            });
+        }
+    }
+    Ok(list)
 }
 
 /// The numbers of messages that a receiver will not be sent, as more than [`MOST_OF_A_QUEUE`] of
@@ -458,8 +530,51 @@ mod tests {
             kept(&connection),
             ("down 7 1".into(), "words".into(), false)
         );
-        sent(&mut connection, 1, AttemptResult::Over, 5).expect("noted");
+        sent(&mut connection, 1, AttemptResult::Delivered, 5).expect("noted");
         assert_eq!(kept(&connection), ("down 7 1".into(), String::new(), true));
+    }
+
+    #[test]
+    fn what_became_of_the_messages_about_an_outage_is_known_by_its_start() {
+        let mut connection = in_memory().expect("a database");
+        connection.execute_batch(TABLES).expect("tables");
+        connection
+            .execute_batch(
+                "INSERT INTO endpoint VALUES (7, 'shop', 'shop', 'tcp', '', 0, 1);
+                 INSERT INTO outbox (id, receiver, key, body, not_before) VALUES
+                 (1, 'ops', 'down 7 500', 'x', 0), (2, 'ops', 'up 7 500', 'x', 0),
+                 (3, 'calm', 'down 7 500', 'x', 0), (4, 'calm', 'up 7 500', 'x', 60000),
+                 (5, 'ops', 'down 7 900', 'x', 0), (6, 'ops', 'down 77 500', 'x', 0);
+                 UPDATE outbox SET done = 1 WHERE id = 5",
+            )
+            .expect("messages");
+        sent(&mut connection, 1, AttemptResult::Again, 3).expect("noted");
+        sent(&mut connection, 1, AttemptResult::Delivered, 4).expect("noted");
+        sent(&mut connection, 2, AttemptResult::GivenUp, 5).expect("noted");
+        sent(&mut connection, 3, AttemptResult::Refused, 9).expect("noted");
+        let receivers = ["ops", "calm"].map(|name| Name::new(name).expect("a name"));
+        let reader = HistoryReader::of(connection);
+        let of = |from: Ms| {
+            let list = notices(&reader, ("shop", from), &receivers).expect("read");
+            let short = |n: OutageNotice| (n.receiver, n.about, n.status, n.tries, n.at);
+            list.into_iter().map(short).collect::<Vec<_>>()
+        };
+        use NoticeStatus::{Delivered, GivenUp, TakenBack, Waiting};
+        assert_eq!(
+            of(500),
+            [
+                ("ops".to_owned(), "start", Delivered, 2, 4),
+                ("ops".to_owned(), "end", GivenUp, 1, 5),
+                ("calm".to_owned(), "start", Waiting, 1, 9),
+                ("calm".to_owned(), "end", Waiting, 0, 60_000),
+            ]
+        );
+        assert_eq!(of(900), [("ops".to_owned(), "start", TakenBack, 0, 0)]);
+        assert_eq!(of(1), []);
+        // What is over is forgotten, however it ended.
+        forget(reader.connection(), 100).expect("forgotten");
+        let left = notices(&reader, ("shop", 500), &receivers).expect("read");
+        assert_eq!(left.len(), 2, "{left:?}");
     }
 
     #[test]

@@ -195,6 +195,17 @@ pub enum Combine {
     AtLeast(usize),
 }
 
+impl Combine {
+    /// How many of so many endpoints have to be down.
+    pub fn down_when(self, all: usize) -> usize {
+        match self {
+            Combine::Series => 1,
+            Combine::Parallel => all,
+            Combine::AtLeast(up) => (all + 1).saturating_sub(up).max(1),
+        }
+    }
+}
+
 /// Sums of a period in milliseconds; `up + down + unknown = covered`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -305,12 +316,7 @@ impl StateSpans {
         if all.len() == 1 && combine != Combine::AtLeast(0) {
             return all[0].clone();
         }
-        // Down when this many are down.
-        let needed = match combine {
-            Combine::Series => 1,
-            Combine::Parallel => all.len(),
-            Combine::AtLeast(up) => (all.len() + 1).saturating_sub(up).max(1),
-        };
+        let needed = combine.down_when(all.len());
         let covered = Spans::in_at_least(&all.iter().map(|t| &t.covered).collect::<Vec<_>>(), 1);
         // In a series an endpoint takes no part while it is not in service. Elsewhere one that was
         // taken out keeps nothing up, and one that was not there yet could be either.
@@ -378,6 +384,18 @@ impl StateSpans {
             down_lower: self.down_lower.union(&later.down_lower),
             down_upper: self.down_upper.union(&later.down_upper),
             absent: self.absent.union(&later.absent),
+        }
+    }
+
+    /// What lies in a period.
+    pub fn cut(&self, period: Span) -> StateSpans {
+        StateSpans {
+            covered: self.covered.cut(period),
+            down: self.down.cut(period),
+            unknown: self.unknown.cut(period),
+            down_lower: self.down_lower.cut(period),
+            down_upper: self.down_upper.cut(period),
+            absent: self.absent.cut(period),
         }
     }
 
@@ -560,6 +578,22 @@ mod tests {
         );
         assert_eq!(parallel.unknown, spans(&[]));
         assert_eq!(StateSpans::combined(&all, Combine::AtLeast(1)), parallel);
+    }
+
+    #[test]
+    fn what_is_cut_is_what_the_shorter_period_has_by_itself() {
+        let mut one = record(&[(100, 300), (600, 650)], &[(280, 400)]);
+        one.absent = vec![Span::new(450, 500)];
+        let other = record(&[(200, 250)], &[(640, 700)]);
+        let of = |period: Span| {
+            let all = [one.timeline(period), other.timeline(period)];
+            StateSpans::combined(&all, Combine::Series)
+        };
+        let whole = of(Span::new(0, 1000));
+        for (from, to) in [(0, 1000), (150, 290), (285, 645), (460, 480), (890, 905)] {
+            let period = Span::new(from, to);
+            assert_eq!(whole.cut(period), of(period), "{period:?}");
+        }
     }
 
     #[test]

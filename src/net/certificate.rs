@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::*;
 use x509_parser::public_key::PublicKey;
 
-use crate::words::CertificateFacts;
+use crate::words::{CertificateFacts, SentCertificate, UtcMs};
 
 /// Distinct chains remembered, and the bytes of their texts: a server that shows ever new ones
 /// costs no more.
@@ -21,6 +21,8 @@ const NAME_LENGTH: usize = 256;
 const NAMES: usize = 100;
 /// Certificates of one chain that are read.
 const READ: usize = 32;
+/// Certificates beside the leaf of which subject and issuer are kept.
+const SHOWN: usize = 8;
 /// RSA keys below this are weak (CA/Browser Forum Baseline Requirements, 6.1.5).
 const RSA_LEAST_BITS: usize = 2048;
 
@@ -50,12 +52,9 @@ impl Seen {
 
 /// What facts take in memory, about.
 fn size_of_facts(facts: &CertificateFacts) -> usize {
-    let texts =
-        facts
-            .names
-            .iter()
-            .chain([&facts.subject, &facts.issuer, &facts.key, &facts.sha256]);
+    let texts = facts.texts().chain([&facts.key, &facts.sha256]);
     size_of::<CertificateFacts>()
+        + facts.sent.len() * size_of::<UtcMs>()
         + texts
             .map(|text| size_of::<String>() + text.len())
             .sum::<usize>()
@@ -92,8 +91,16 @@ fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Certi
         leaf.validity().not_before.timestamp(),
         leaf.validity().not_after.timestamp(),
     );
+    let mut sent = Vec::new();
     for der in chain[1..].iter().take(READ) {
         if let Ok((_, certificate)) = X509Certificate::from_der(der) {
+            if sent.len() < SHOWN {
+                sent.push(SentCertificate {
+                    subject: cut(certificate.subject().to_string()),
+                    issuer: cut(certificate.issuer().to_string()),
+                    not_after: certificate.validity().not_after.timestamp() * 1000,
+                });
+            }
             sent_not_before = sent_not_before.max(certificate.validity().not_before.timestamp());
             sent_not_after = sent_not_after.min(certificate.validity().not_after.timestamp());
         }
@@ -110,6 +117,7 @@ fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Certi
         sent_not_before: sent_not_before * 1000,
         sent_not_after: sent_not_after * 1000,
         chain_length: chain.len(),
+        sent,
         key: key_of(&leaf),
         sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
     })
@@ -328,5 +336,21 @@ mod tests {
             (facts.names.len(), facts.names[0].chars().count()),
             (NAMES, NAME_LENGTH + 1)
         );
+        assert!(facts.sent.is_empty());
+    }
+
+    #[test]
+    fn what_is_sent_after_the_leaf_is_kept_in_its_order_and_not_all_of_it() {
+        let of = |name: &str| {
+            let one = rcgen::generate_simple_self_signed(vec![name.to_owned()]);
+            one.expect("a certificate").cert.der().clone()
+        };
+        let mut chain = vec![of("leaf.example")];
+        chain.extend((0..SHOWN + 2).map(|n| of(&format!("ca{n}.example"))));
+        let facts = Certificates::default().facts(&chain, None).expect("facts");
+        assert_eq!((facts.chain_length, facts.sent.len()), (SHOWN + 3, SHOWN));
+        let first = &facts.sent[0];
+        assert!(first.not_after > facts.not_before && first.issuer == first.subject);
+        assert_eq!(facts.texts().count(), 1 + 2 + 2 * SHOWN);
     }
 }

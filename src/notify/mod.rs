@@ -227,7 +227,7 @@ impl Delivery {
                 );
                 self.under_way.over.insert(message.id);
                 self.writer
-                    .sent(message.id, AttemptResult::Over, reading.utc_ms);
+                    .sent(message.id, AttemptResult::GivenUp, reading.utc_ms);
                 continue;
             };
             let Some(place) = self.under_way.places(&message.receiver).take() else {
@@ -250,7 +250,8 @@ impl Delivery {
             .unwrap_or_default();
         for id in &excess {
             under_way.over.insert(*id);
-            self.writer.sent(*id, AttemptResult::Over, reading.utc_ms);
+            self.writer
+                .sent(*id, AttemptResult::GivenUp, reading.utc_ms);
         }
         self.deliveries
             .count(receiver, |counts| counts.left_out += excess.len() as u64);
@@ -308,12 +309,12 @@ impl Delivery {
             .unwrap_or(0)
             .max(message.refusals);
         let (outcome, wait) = match &result {
-            Ok(()) => (AttemptResult::Over, 0),
+            Ok(()) => (AttemptResult::Delivered, 0),
             Err(Undelivered {
                 is_refused: true, ..
             }) => match AFTER_REFUSAL_MS.get(refusals as usize) {
                 Some(wait) => (AttemptResult::Refused, *wait),
-                None => (AttemptResult::Over, 0),
+                None => (AttemptResult::GivenUp, 0),
             },
             Err(_) => (
                 AttemptResult::Again,
@@ -322,14 +323,14 @@ impl Delivery {
         };
         let reading = self.clock.read();
         match outcome {
-            AttemptResult::Over => {
+            AttemptResult::Delivered | AttemptResult::GivenUp => {
                 under_way.refusals.remove(&message.id);
                 under_way.over.insert(message.id);
             }
             AttemptResult::Refused => drop(under_way.refusals.insert(message.id, refusals + 1)),
             AttemptResult::Again => {}
         }
-        if outcome != AttemptResult::Over {
+        if !outcome.is_over() {
             under_way
                 .held
                 .insert(message.id, reading.boot_ns + wait as u64 * NS_PER_MS);
@@ -351,7 +352,7 @@ impl Delivery {
                     .count(receiver, |counts| counts.delivered += 1);
                 tracing::info!(receiver, "notification delivered");
             }
-            Err(Undelivered { why, .. }) if outcome == AttemptResult::Over => {
+            Err(Undelivered { why, .. }) if outcome.is_over() => {
                 self.deliveries
                     .count(receiver, |counts| counts.given_up += 1);
                 tracing::error!(receiver, %why, tries, "notification given up: the receiver \

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::terms::{Of, adds_only_tenants, alone};
-use crate::account::figures::{Part, called_now};
+use crate::account::figures::Part;
+use crate::account::timelines::called_now;
 use crate::config::{Fault, OneText, load_contracts};
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::listener::making::{Unmade, write_list, write_lists};
-use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of, timeline_parts};
+use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of};
 use crate::account::shown::{ShownComponent, ShownTimeline, ShownWindow};
+use crate::account::timelines::timeline_parts;
 use crate::engine::board::{Board, Entry, LastProbe};
 use crate::history::HistoryError;
 use crate::history::calendar::Calendar;

@@ -5,12 +5,13 @@
 //! Judged now and then for metrics and page beside the contracts, and on demand for
 //! `/api/v1/components`.
 
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, say_not_seen};
+use crate::account::figures::{parts_of, states_of_components};
 use crate::account::recorded::timeline;
 use crate::config::Plan;
 use crate::engine::board::Board;
@@ -21,7 +22,7 @@ use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluate::evaluate;
 use crate::judgement::sla::evaluation::Evaluation;
-use crate::judgement::timeline::Span;
+use crate::judgement::timeline::{Span, StateSpans};
 use crate::report::sla::answer;
 use crate::serve::listener::making::{Unmade, write_list};
 use crate::words::{Ms, Name, UtcMs};
@@ -73,6 +74,7 @@ pub fn figures(
     not_seen: NotSeen,
 ) -> Result<Vec<ComponentFigures>, HistoryError> {
     let plan = board.plan.load_full();
+    let names: HashSet<&Name> = names.iter().collect();
     let parts: Vec<Part> = parts_of(reader, board)?
         .into_iter()
         .filter(|p| names.contains(&p.component))
@@ -115,6 +117,28 @@ pub fn figures(
         }
     }
     Ok(list)
+}
+
+/// How far back the page shows the states of a component.
+const SHOWN_DAYS: i64 = 361;
+
+/// The states of the components that the config declares, over the last year.
+pub fn states(
+    reader: &HistoryReader,
+    board: &Board,
+    now: UtcMs,
+) -> Result<BTreeMap<Name, StateSpans>, HistoryError> {
+    let plan = board.plan.load_full();
+    if plan.components.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut parts = parts_of(reader, board)?;
+    parts.retain(|p| plan.components.contains_key(&p.component));
+    parts.truncate(AT_ONCE);
+    let period = Span::new(now - SHOWN_DAYS * 86_400_000, now);
+    let states = states_of_components(reader, &parts, period)?;
+    let names = parts.into_iter().map(|p| p.component);
+    Ok(names.zip(states).collect())
 }
 
 /// `/api/v1/components`; `only` names one, else all where they are few, else those that the config

@@ -1,15 +1,18 @@
 //! Contracts on a running daemon: judged now and then on its own history, and shown by API, metrics
 //! and page alike.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::listener::making::{Unmade, write_list};
 use crate::account::figures::parts_of;
-use crate::account::figures::{NotSeen, Part, components, maintenance, say_not_seen};
+use crate::account::figures::{NotSeen, Part, components, say_not_seen};
 use crate::account::recorded::timeline;
+use crate::account::timelines::maintenance;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
@@ -20,7 +23,7 @@ use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
 use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::record::Timeline;
-use crate::judgement::timeline::Span;
+use crate::judgement::timeline::{Span, StateSpans};
 use crate::report::answer::{SCHEMA as ANSWER_SCHEMA, in_one};
 use crate::report::build::of_prober;
 use crate::report::changed::changed;
@@ -75,15 +78,18 @@ pub struct ContractStatuses {
     pub list: Vec<ContractStatus>,
     /// Every component that the config names, contract or not.
     pub components: Vec<ComponentFigures>,
+    /// The states of those that the config declares, by name, for the page.
+    pub states: Arc<BTreeMap<Name, StateSpans>>,
 }
 
-/// Judges every contract in force, by the terms that count for each period.
+/// Judges every contract in force, by the terms that count for each period. `states`: as they are
+/// known of components; without them, they are read.
 pub fn contract_statuses(
     reader: &HistoryReader,
     board: &Board,
     key: &TermsKey,
-    now: UtcMs,
-    not_seen: NotSeen,
+    (now, not_seen): (UtcMs, NotSeen),
+    states: Option<Arc<BTreeMap<Name, StateSpans>>>,
 ) -> Result<ContractStatuses, HistoryError> {
     let plan = board.plan.load_full();
     let nothing = RecordedDefinitions::default();
@@ -114,7 +120,15 @@ pub fn contract_statuses(
         now,
         NotSeen::LeftOut,
     )?;
-    Ok(ContractStatuses { list, components })
+    let states = match states {
+        Some(known) => known,
+        None => Arc::new(by_component::states(reader, board, now)?),
+    };
+    Ok(ContractStatuses {
+        list,
+        components,
+        states,
+    })
 }
 
 /// What judging a contract reads.

@@ -3,7 +3,6 @@
 
 use std::hash::{Hash, Hasher};
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use askama::Template;
@@ -12,16 +11,18 @@ pub use self::context::PageContext;
 use self::problems::{ListedProblem, of_daemon};
 use self::shown::clock;
 use super::listener::making::Unmade;
-use crate::account::figures::{extent, last_30_days, not_seen_below, not_seen_text, sentence};
-use crate::engine::board::{Board, Entry};
+use crate::account::figures::{last_30_days, not_seen_on_board, not_seen_text, sentence};
+use crate::engine::board::Board;
 use crate::engine::witness::WitnessState;
 use crate::history::HistoryError;
-use crate::history::reader::HistoryReader;
 use crate::words::{StateName, UtcMs};
 
 mod bar;
+mod burndown;
 mod changes;
 mod chart;
+pub mod chosen;
+mod component_rows;
 mod context;
 pub mod contracts;
 pub mod endpoint;
@@ -50,11 +51,7 @@ struct PageFrame {
 impl PageFrame {
     fn of(context: &PageContext, here: &'static str) -> Result<Self, HistoryError> {
         let board = context.board;
-        let mut notes = format!(
-            "{} {}",
-            not_seen(context.reader, &board.entries(), context.now)?,
-            witness_line(board)
-        );
+        let mut notes = format!("{} {}", not_seen(context)?, witness_line(board));
         let backup = backup_line(board);
         if !backup.is_empty() {
             notes.push(' ');
@@ -89,13 +86,17 @@ fn written<T: Template>(page: T) -> impl FnOnce(&mut dyn Write) -> Result<(), Un
 }
 
 /// How many endpoints are in which state, as a sentence, and the worst of the states.
-fn headline(states: &[StateName]) -> (&'static str, String) {
-    let count = |state: StateName| states.iter().filter(|s| **s == state).count();
-    match (
-        count(StateName::Down),
-        count(StateName::Unknown),
-        states.len(),
-    ) {
+fn headline(states: impl Iterator<Item = StateName>) -> (&'static str, String) {
+    let (mut all, mut down, mut unknown) = (0, 0, 0);
+    for state in states {
+        all += 1;
+        match state {
+            StateName::Down => down += 1,
+            StateName::Unknown => unknown += 1,
+            StateName::Up => {}
+        }
+    }
+    match (down, unknown, all) {
         (_, _, 0) => ("unknown", "No endpoint is configured".to_owned()),
         (0, 0, 1) => ("up", "The endpoint is up".to_owned()),
         (0, 0, n) => ("up", format!("All {n} endpoints are up")),
@@ -107,20 +108,9 @@ fn headline(states: &[StateName]) -> (&'static str, String) {
 
 /// How short an outage has to be not to be seen: of all endpoints, as the outages, contracts and
 /// components of all are on the pages.
-fn not_seen(
-    reader: &HistoryReader,
-    entries: &[Arc<Entry>],
-    now: UtcMs,
-) -> Result<String, HistoryError> {
-    let all: Vec<_> = entries
-        .iter()
-        .map(|e| {
-            let endpoint = e.endpoint.load();
-            let extent = extent(&e.view().shown.settled, &endpoint.rules);
-            (endpoint.name.to_string(), extent)
-        })
-        .collect();
-    let shortest = not_seen_below(reader, &all, last_30_days(now))?;
+fn not_seen(context: &PageContext) -> Result<String, HistoryError> {
+    let entries = context.board.entries();
+    let shortest = not_seen_on_board(context.reader, &entries, last_30_days(context.now))?;
     Ok(sentence(&not_seen_text(Some(shortest))))
 }
 

@@ -1,18 +1,23 @@
 //! The routes of the operator's pages, and the files that they load.
 
+use std::convert::Infallible;
 use std::io::Write;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::answers::{ServerState, ask, now};
 use super::asking::{CONTENT_POLICY, PAGE_POLICY};
 use super::listener::gate::ClientLink;
 use super::listener::making::Unmade;
-use super::page::overview::{ChosenEndpoints, OverviewQuery};
+use super::metrics::samples::takes;
+use super::page::chosen::{ChosenEndpoints, OverviewQuery};
 use super::page::{self, PageContext};
 use super::runbook;
 use crate::history::reader::HistoryReader;
@@ -55,12 +60,13 @@ fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
 async fn front(
     State(state): State<ServerState>,
     line: ClientLink,
+    coding: PageCoding,
     Query(query): Query<OverviewQuery>,
 ) -> Response {
     match ChosenEndpoints::of(&query) {
         Ok(wanted) => {
             let asked = (query, wanted);
-            shown(state, line, move |context| {
+            shown(state, (line, coding), move |context| {
                 page::overview::html(context, &asked)
             })
             .await
@@ -72,6 +78,7 @@ async fn front(
 async fn endpoint(
     State(state): State<ServerState>,
     line: ClientLink,
+    coding: PageCoding,
     Path(name): Path<String>,
     Query(query): Query<OverviewQuery>,
 ) -> Response {
@@ -79,7 +86,7 @@ async fn endpoint(
         Ok(wanted) => wanted,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     };
-    let answer = shown(state, line, move |context| {
+    let answer = shown(state, (line, coding), move |context| {
         page::endpoint::html(context, &name, wanted.span)
     })
     .await;
@@ -90,39 +97,85 @@ async fn endpoint(
     (StatusCode::NOT_FOUND, why).into_response()
 }
 
-async fn contracts(State(state): State<ServerState>, line: ClientLink) -> Response {
-    shown(state, line, page::contracts::html).await
+async fn contracts(
+    State(state): State<ServerState>,
+    line: ClientLink,
+    coding: PageCoding,
+) -> Response {
+    shown(state, (line, coding), page::contracts::html).await
 }
 
-async fn prober(State(state): State<ServerState>, line: ClientLink) -> Response {
-    shown(state, line, page::prober::html).await
+async fn prober(
+    State(state): State<ServerState>,
+    line: ClientLink,
+    coding: PageCoding,
+) -> Response {
+    shown(state, (line, coding), page::prober::html).await
+}
+
+/// How a page is sent: the script asks for it every ten seconds, and as gzip it has a tenth of the
+/// bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PageCoding {
+    Plain,
+    Gzip,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PageCoding {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let accepted = parts.headers.get(header::ACCEPT_ENCODING);
+        let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or("");
+        Ok(if takes(accepted, "gzip") {
+            PageCoding::Gzip
+        } else {
+            PageCoding::Plain
+        })
+    }
 }
 
 /// A page, made off the listener's thread.
 async fn shown<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     state: ServerState,
-    line: ClientLink,
+    (line, coding): (ClientLink, PageCoding),
     make: impl FnOnce(&PageContext) -> Result<W, Unmade> + Send + 'static,
 ) -> Response {
     let answer = ask(state, &line, move |state, reader: &HistoryReader| {
-        make(&PageContext {
+        let write = make(&PageContext {
             reader,
             board: &state.board,
             contract_statuses: &state.contract_statuses.load(),
             gauges: &state.gauges,
             deliveries: &state.deliveries,
             now: now(),
+        })?;
+        Ok(move |out: &mut dyn Write| match coding {
+            PageCoding::Plain => write(out),
+            PageCoding::Gzip => {
+                let mut encoder = GzEncoder::new(out, Compression::fast());
+                write(&mut encoder)?;
+                encoder.finish()?;
+                Ok(())
+            }
         })
     });
-    match answer.await {
-        Ok(body) => {
-            let head = [
-                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (head, body).into_response()
-        }
-        Err(response) => response,
+    let body = match answer.await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let head = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "accept-encoding"),
+    ];
+    let mut response = (head, body).into_response();
+    if coding == PageCoding::Gzip {
+        let gzip = HeaderValue::from_static("gzip");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, gzip);
     }
+    response
 }

@@ -373,8 +373,8 @@ async fn sla(State(state): State<ServerState>, line: ClientLink) -> Response {
             reader,
             &state.board,
             &state.terms,
-            now(),
-            NotSeen::Included,
+            (now(), NotSeen::Included),
+            Some(state.contract_statuses.load().states.clone()),
         )?);
         state.contract_statuses.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))

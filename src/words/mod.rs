@@ -15,5 +15,7 @@ pub use digest::{Digest, is_same_digest, shortened};
 pub use endpoint::{Name, NameError, StateName, is_invisible};
 pub use escape::{escaped, escaped_but_colors, escaped_json, escaped_lines};
 pub use observation::{Phase, PhaseTimes, ProbeTrigger};
-pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Handshake, Outcome, Reason};
+pub use outcome::{
+    Attempt, Cause, CertificateFacts, Facts, Finding, Handshake, Outcome, Reason, SentCertificate,
+};
 pub use time::{Ms, UtcMs, format_utc, http_date, parse_utc};

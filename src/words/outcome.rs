@@ -271,9 +271,28 @@ pub struct CertificateFacts {
     pub sent_not_before: UtcMs,
     pub sent_not_after: UtcMs,
     pub chain_length: usize,
+    /// The first of those that were sent after the leaf, in their order.
+    pub sent: Vec<SentCertificate>,
     pub key: String,
     /// Lower-case hex of the leaf.
     pub sha256: String,
+}
+
+/// A certificate that was sent beside the leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SentCertificate {
+    pub subject: String,
+    pub issuer: String,
+    pub not_after: UtcMs,
+}
+
+impl CertificateFacts {
+    /// Everything that a peer has written.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        let of_sent = self.sent.iter().flat_map(|c| [&c.subject, &c.issuer]);
+        let own = self.names.iter().chain([&self.subject, &self.issuer]);
+        own.chain(of_sent)
+    }
 }
 
 #[cfg(test)]

@@ -125,6 +125,15 @@ async fn a_receiver_that_was_away_for_one_outage_hears_of_both_in_order_and_the_
     server.set(200);
     daemon.until(|_| async { told(&received).len() == 4 }).await;
     assert_eq!(told(&received)[3], ("up".to_owned(), all[2].1.clone()));
+    // The page of the endpoint shows of each outage what became of its messages.
+    daemon
+        .until(|d| async move {
+            let page = d.get("/endpoints/shop").await.unwrap_or_default();
+            ["ops: start sent at ", "ops: end sent at "]
+                .iter()
+                .all(|text| page.matches(text).count() == 2)
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

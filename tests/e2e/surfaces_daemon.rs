@@ -285,7 +285,12 @@ async fn status_api_and_page() {
         // What a bar and a chart show depends on the moment.
         (r"(?s)<svg class=.bar.*?</svg>", "<svg bar>"),
         (r"(?s)<svg class=.chart.*?</svg>", "<svg chart>"),
+        (r"(?s)<svg class=.burn.*?</p>", "<svg burn>"),
+        // Where the outage is long enough to be seen in the chart.
+        (r" <i class=.outage.></i>down", ""),
         (r"(?s)<details>.*?</details>\n?", ""),
+        // How long the certificate is valid yet.
+        (r">\d+ d<", ">_ d<"),
         (r"(page\.(css|js))\?[0-9a-f]+", "$1?HASH"),
         (r"<dd( class=.\w*.)?>[^<]*</dd>", "<dd$1>_</dd>"),
         // Of the host.
@@ -304,7 +309,7 @@ async fn status_api_and_page() {
         // The certificate of the test ends on a fixed day.
         (r">\d+ d<", ">_ d<"),
         // Of the budget of a month that may end today: even milliseconds, or more than there is.
-        (r">[^<>]* left<", ">_ left<"),
+        (r">[^<>]* left until \w+<", ">_ left<"),
         (r">exceeded by [^<>]*<", ">_ left<"),
         // The budget of what is left of the month: it is short on the last day.
         (

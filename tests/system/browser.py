@@ -1,10 +1,23 @@
 """The operator's pages in Debian's chromium: a part of the system suite (run.py)."""
 
 import http.server
+import json
 import os
+import re
 import threading
 
-from harness import QUICK, Daemon, Server, endpoint, get, sh, until
+from harness import QUICK, Daemon, Server, endpoint, free_port, get, read, sh, until
+
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+AXE = os.environ.get("PROBITY_AXE") or os.path.join(
+    CACHE, "probity-ci/axe-0.1.8/axe_playwright_python/axe.min.js"
+)
+PAGES = ("/", "/endpoints/shop?span=day", "/contracts", "/prober")
+LOOKS: dict[str, list[str]] = {
+    "light": [],
+    "dark": ["--blink-settings=preferredColorScheme=0"],
+    "phone": ["--window-size=500,900"],
+}
 
 
 def chromium(d, *argv):
@@ -29,14 +42,36 @@ def test_the_page_renders_in_a_browser(d):
     daemon.end()
 
 
+def many(d):
+    """A daemon with one endpoint that is up, one that is down, a component and a contract."""
+    config = (
+        QUICK
+        + "[metrics]\nphases = true\n"
+        + '[component.checkout]\ntitle = "Checkout"\n'
+        + '[sla.gold]\nobjective = "99.9"\ncomponents = ["checkout"]\n'
+        + endpoint("shop", Server().port)
+        + 'component = "checkout"\n'
+        + endpoint("paid", free_port())
+        + 'component = "checkout"\n'
+    )
+    daemon = Daemon(d, config).begin().must_be_ready()
+    until(lambda: daemon.endpoint("paid")["state"] == "down")
+    until(lambda: "gold" in get(daemon.url("/contracts")))
+    return daemon
+
+
 class Front(http.server.BaseHTTPRequestHandler):
     """Gives the daemon's files, and one page after the other."""
 
     files: dict[str, str]
     pages: list[str]
     given = 0
+    policy = ""
 
     def do_GET(self):
+        if self.path == "/favicon.ico":
+            self.send_error(404)
+            return
         text = self.files.get(self.path.split("?")[0])
         if text is None:
             text = self.pages[min(Front.given, len(self.pages) - 1)]
@@ -46,6 +81,8 @@ class Front(http.server.BaseHTTPRequestHandler):
         )
         self.send_response(200)
         self.send_header("Content-Type", kind + "; charset=utf-8")
+        if self.policy:
+            self.send_header("Content-Security-Policy", self.policy)
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -70,4 +107,68 @@ def test_the_script_shows_the_newest_page_and_nothing_that_is_none(d):
         dom = chromium(d, "--virtual-time-budget=25000", url)
         assert Front.given >= 2, "the page was not asked for again"
         assert expected in dom and "Sign in" not in dom, dom
+    server.shutdown()
+
+
+RUN_AXE = """
+addEventListener("load", () => axe.run().then((found) => {
+  const shown = document.createElement("pre");
+  shown.id = "axe";
+  const of = (list) => list.map((v) => [v.id, v.nodes.map((n) => n.html)]);
+  const passes = found.passes.length;
+  shown.textContent = JSON.stringify({ violations: of(found.violations), passes });
+  document.body.append(shown);
+}));
+"""
+
+
+def test_axe_finds_nothing_on_the_pages(d):
+    assert os.path.exists(AXE), "axe-core is not at %s: .ci/run installs it there" % AXE
+    daemon = many(d)
+    pages = {path: get(daemon.url(path)) for path in PAGES}
+    Front.files = {name: get(daemon.url(name)) for name in ("/page.js", "/page.css")}
+    Front.files["/axe.js"] = read(AXE) + RUN_AXE
+    daemon.end()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:%d/" % server.server_port
+    # That it sees what is wrong: a picture without words, and grey on grey.
+    wrong = '<img src="/page.css"><p style="color:#999;background:#aaa">Grey</p></main>'
+    pages["wrong"] = pages["/"].replace("</main>", wrong)
+    for path, page in pages.items():
+        Front.pages = [page.replace("</body>", '<script src="/axe.js"></script></body>')]
+        for look, flags in LOOKS.items():
+            Front.given = 0
+            dom = chromium(d, *flags, "--virtual-time-budget=9000", url)
+            shown = re.search(r'<pre id="axe">(.*?)</pre>', dom, re.S)
+            assert shown, (path, look, dom)
+            found = json.loads(
+                shown[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+            )
+            rules = {rule for rule, _ in found["violations"]}
+            if path == "wrong":
+                assert {"image-alt", "color-contrast"} <= rules, found
+            else:
+                assert not rules and found["passes"] > 10, (path, look, found)
+    server.shutdown()
+
+
+def test_the_pages_are_complete_without_a_script(d):
+    daemon = many(d)
+    pages = {path: get(daemon.url(path)) for path in PAGES}
+    Front.files = {name: get(daemon.url(name)) for name in ("/page.js", "/page.css")}
+    daemon.end()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:%d/" % server.server_port
+    # A browser without scripts at all shows no DOM to a test.
+    Front.policy = "script-src 'none'"
+    for path, page in pages.items():
+        Front.pages, Front.given = [page], 0
+        plain = chromium(d, "--virtual-time-budget=25000", url)
+        assert Front.given == 1, "a script has asked for the page again"
+        headings = re.findall(r"<h[12][^>]*>([^<]+)", page)
+        assert headings and all(h in plain for h in headings), (path, headings, plain)
+        assert page.count("<tr") == plain.count("<tr") > 0 or path == "/prober", path
+    Front.policy = ""
     server.shutdown()

@@ -327,7 +327,7 @@ mod tests {
         set_clock(&mut recorder, 0, 10_000);
         kept.take(&mut recorder, 10_001);
         let states = ["down", "up"].map(|_| {
-            kept.try_one(10_001, AttemptResult::Over, 10_001)["state"]
+            kept.try_one(10_001, AttemptResult::Delivered, 10_001)["state"]
                 .as_str()
                 .unwrap_or_default()
                 .to_owned()

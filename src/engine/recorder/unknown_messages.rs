@@ -252,7 +252,7 @@ mod tests {
         recorder.notify_of_unknown(now);
         kept.take(recorder, now);
         let waiting = kept.due(NEVER).len();
-        (waiting > 0).then(|| kept.try_one(NEVER, AttemptResult::Over, now as i64))
+        (waiting > 0).then(|| kept.try_one(NEVER, AttemptResult::Delivered, now as i64))
     }
 
     /// Another process that begins with what the last one has left behind.

@@ -334,9 +334,7 @@ fn has_too_many_signs(name: &str) -> bool {
 fn cost_of_names(mask: &Mask, certificate: &CertificateFacts) -> u64 {
     cost::sum(
         certificate
-            .names
-            .iter()
-            .chain([&certificate.subject, &certificate.issuer])
+            .texts()
             .filter(|name| !has_too_many_signs(name))
             .map(|name| mask.cost_ns(name)),
     )
@@ -356,23 +354,18 @@ fn masked_names(
             masked(name.clone())
         }
     };
-    let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
-    let names: Vec<String> = certificate.names.iter().map(of).collect();
-    if (&subject, &issuer, &names)
-        == (
-            &certificate.subject,
-            &certificate.issuer,
-            &certificate.names,
-        )
-    {
+    let mut shown = CertificateFacts::clone(certificate);
+    shown.subject = of(&certificate.subject);
+    shown.issuer = of(&certificate.issuer);
+    shown.names = certificate.names.iter().map(of).collect();
+    for sent in &mut shown.sent {
+        sent.subject = of(&sent.subject);
+        sent.issuer = of(&sent.issuer);
+    }
+    if shown == **certificate {
         mask.see(certificate);
     } else {
-        *certificate = Arc::new(CertificateFacts {
-            subject,
-            issuer,
-            names,
-            ..CertificateFacts::clone(certificate)
-        });
+        *certificate = Arc::new(shown);
     }
 }
 
@@ -402,6 +395,7 @@ mod tests {
     use super::*;
     use crate::config::document::secret::Secret;
     use crate::config::{OneText, load};
+    use crate::words::SentCertificate;
     use std::path::Path;
 
     #[test]
@@ -429,5 +423,25 @@ mod tests {
         let mut shown = Arc::new(certificate);
         masked_names(&mask, &mut shown, |name| name);
         assert!(shown.names.iter().all(|name| name == UNSEARCHED));
+    }
+
+    #[test]
+    fn a_secret_in_a_certificate_beside_the_leaf_is_masked() {
+        let mask = Mask::of(vec![Secret::new("token-of-the-test".to_owned())]);
+        let beside = SentCertificate {
+            subject: "CN=token-of-the-test".to_owned(),
+            issuer: "CN=Root".to_owned(),
+            not_after: 0,
+        };
+        let mut shown = Arc::new(CertificateFacts {
+            sent: vec![beside],
+            ..CertificateFacts::default()
+        });
+        masked_names(&mask, &mut shown, |text| mask.apply(text));
+        assert!(
+            !format!("{shown:?}").contains("token-of-the-test"),
+            "{shown:?}"
+        );
+        assert_eq!(shown.sent[0].issuer, "CN=Root");
     }
 }

@@ -40,9 +40,10 @@ use super::object::{
 use super::ruling::{read as read_terms, under_present_names};
 use super::sla::{answer, instant as instant_text, period_shown};
 use super::terms::{self, ShownTerms};
-use crate::account::figures::{Part, components, maintenance};
+use crate::account::figures::{Part, components};
 use crate::account::recorded;
 use crate::account::shown::ShownTimeline;
+use crate::account::timelines::maintenance;
 use crate::config::Plan;
 use crate::history::checkpoint::verify_signature;
 use crate::history::read_tallies::WhichTallies;

@@ -8,6 +8,7 @@ use crate::account::shown::ShownSums;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::definitions::Changed;
+use crate::history::outbox::{NoticeStatus, OutageNotice, notices};
 use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::calendar::current_and_previous;
@@ -20,7 +21,7 @@ use crate::report::outages::{OutageCorrections, excluded_text, outage};
 use crate::report::prober;
 use crate::report::words::Language;
 use crate::serve::contracts::{ContractStatus, ContractStatuses};
-use crate::words::{Ms, UtcMs, format_utc, parse_utc, people, shortened};
+use crate::words::{Ms, Name, UtcMs, format_utc, parse_utc, people, shortened};
 
 /// As many outages, and as many changes, are on the page.
 const OUTAGES: usize = 10;
@@ -41,6 +42,7 @@ pub struct OutageRow {
     pub is_open: bool,
     /// The correction that takes it out of the figures; empty without one.
     pub excluded: String,
+    pub messages: Vec<String>,
 }
 
 /// One of the last changes of the month.
@@ -54,10 +56,10 @@ pub struct ChangeRow {
     pub figures: String,
 }
 
-/// The newest outages; of one endpoint if named.
+/// The newest outages, of one endpoint if named, with the messages about them to the receivers.
 pub fn outage_rows(
     reader: &HistoryReader,
-    of: Option<&str>,
+    (of, receivers): (Option<&str>, &[Name]),
     now: UtcMs,
 ) -> Result<Vec<OutageRow>, HistoryError> {
     let calendar = reader.calendar()?;
@@ -84,12 +86,34 @@ pub fn outage_rows(
                 || (now - calendar.utc(o.from)).max(0) as Ms,
                 |to| to.saturating_sub(o.from),
             )),
+            messages: notices(reader, (o.endpoint.as_str(), o.from), receivers)?
+                .iter()
+                .map(message_in_words)
+                .collect(),
             address: endpoint_address(&o.endpoint),
             endpoint: o.endpoint,
             cause: o.cause,
         });
     }
     Ok(rows)
+}
+
+/// `ops: start sent at 12:00:05`.
+fn message_in_words(notice: &OutageNotice) -> String {
+    let tries = match notice.tries {
+        1 => "1 try".to_owned(),
+        n => format!("{n} tries"),
+    };
+    let at = &clock(notice.at)[11..];
+    let became = match notice.status {
+        NoticeStatus::Delivered if notice.tries > 1 => format!("sent at {at}, after {tries}"),
+        NoticeStatus::Delivered => format!("sent at {at}"),
+        NoticeStatus::Waiting if notice.tries > 0 => format!("not accepted in {tries}"),
+        NoticeStatus::Waiting => "waits".to_owned(),
+        NoticeStatus::GivenUp => format!("given up at {at}"),
+        NoticeStatus::TakenBack => "not sent: the outage was over before".to_owned(),
+    };
+    format!("{}: {} {became}", notice.receiver, notice.about)
 }
 
 /// The last changes of the present month, with the figure of the component before and after each.

@@ -6,16 +6,19 @@ use std::io::Write;
 use askama::Template;
 use num_traits::ToPrimitive;
 
+use super::burndown::{Burndown, burndown, until_words};
 use super::changes::{ChangeRow, change_rows};
-use super::shown::{Cell, clock, measured, shown_percent, shown_share};
+use super::shown::{Cell, clock, component_cell, evaluated_cell};
 use super::{PageContext, PageFrame, written};
-use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::report::object::ChangeOf;
 use crate::serve::contracts::{ContractStatus, ContractStatuses};
 use crate::serve::listener::making::Unmade;
-use crate::words::{parse_utc, people};
+use crate::words::{UtcMs, parse_utc, people};
+
+/// Contracts of which the use of the budget is drawn.
+const CHARTS: usize = 50;
 
 #[derive(Template)]
 #[template(path = "page/contracts.html")]
@@ -41,7 +44,7 @@ pub fn html(
     )?;
     Ok(written(ContractsPage {
         frame: PageFrame::of(context, "contracts")?,
-        contracts: contract_rows(contract_statuses),
+        contracts: contract_rows(contract_statuses, context.now),
         components: component_rows(contract_statuses),
         changes,
         more_changes,
@@ -65,8 +68,7 @@ struct ContractRow {
     pub period: String,
     pub verdict: &'static str,
     pub class: &'static str,
-    pub availability: String,
-    pub bounds: String,
+    pub availability: Cell,
     /// That of the whole period, and what is left of it.
     pub budget: String,
     pub budget_left: String,
@@ -79,10 +81,11 @@ struct ContractRow {
     pub longest_and_means: String,
     /// Share of probes within the bound of the contract; empty without one.
     pub latency: String,
+    /// How the budget was used; nothing without one.
+    pub burndown: Option<Burndown>,
 }
 
 fn component_rows(contract_statuses: &ContractStatuses) -> Vec<ComponentRow> {
-    let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
     let current = contract_statuses
         .components
         .iter()
@@ -96,19 +99,14 @@ fn component_rows(contract_statuses: &ContractStatuses) -> Vec<ComponentRow> {
                 .as_ref()
                 .map_or(String::new(), ToString::to_string),
             month: f.month.clone(),
-            availability: Cell {
-                point: shown_percent(&f.judged.availability, measured(&f.judged)),
-                bounds: each
-                    .as_ref()
-                    .map_or(String::new(), |each| bounds(each, &f.judged)),
-            },
+            availability: component_cell(Some(&f.judged)),
             outages: f.judged.outage_summary.count.to_string(),
             longest_and_means: longest_and_means(&f.judged),
         })
         .collect()
 }
 
-fn contract_rows(contract_statuses: &ContractStatuses) -> Vec<ContractRow> {
+fn contract_rows(contract_statuses: &ContractStatuses, now: UtcMs) -> Vec<ContractRow> {
     let current = contract_statuses
         .list
         .iter()
@@ -121,37 +119,48 @@ fn contract_rows(contract_statuses: &ContractStatuses) -> Vec<ContractRow> {
                 .filter(|j| j.tenant.is_none() && j.was_in_service())
                 .map(move |j| (s, j))
         })
-        .map(|(s, j)| ContractRow {
-            terms: terms_note(s, j),
-            name: s.contract.name.to_string(),
-            who: j
-                .component
-                .as_ref()
-                .map_or("all together".to_owned(), ToString::to_string),
-            period: s.name.clone(),
-            verdict: j.verdict.as_str(),
-            class: match j.verdict {
-                ContractVerdict::Met => "up",
-                ContractVerdict::Missed => "down",
-                ContractVerdict::Undetermined => "unknown",
-            },
-            availability: shown_percent(&j.availability, measured(j)),
-            bounds: bounds(&s.contract, j),
-            budget: length(&j.budget),
-            budget_left: match &j.budget - &j.spent {
-                left if left < whole(0) => format!("exceeded by {}", length(&-left)),
-                left => format!("{} left", length(&left)),
-            },
-            little: if j.is_little_measured() {
-                "less than half of the service time was measured"
-            } else {
-                ""
-            },
-            outages: j.outage_summary.count.to_string(),
-            longest_and_means: longest_and_means(j),
-            latency: latency(s, j),
+        .enumerate()
+        .map(|(k, (s, j))| {
+            let mut row = contract_row(s, j);
+            if k < CHARTS {
+                row.burndown = burndown(&s.contract, j, now);
+            }
+            row
         })
         .collect()
+}
+
+fn contract_row(s: &ContractStatus, j: &Evaluation) -> ContractRow {
+    ContractRow {
+        terms: terms_note(s, j),
+        name: s.contract.name.to_string(),
+        who: j
+            .component
+            .as_ref()
+            .map_or("all together".to_owned(), ToString::to_string),
+        period: s.name.clone(),
+        verdict: j.verdict.as_str(),
+        class: match j.verdict {
+            ContractVerdict::Met => "up",
+            ContractVerdict::Missed => "down",
+            ContractVerdict::Undetermined => "unknown",
+        },
+        availability: evaluated_cell(&s.contract, j),
+        budget: length(&j.budget),
+        budget_left: match &j.budget - &j.spent {
+            left if left < whole(0) => format!("exceeded by {}", length(&-left)),
+            left => format!("{} left{}", length(&left), until_words(&s.contract, j.span)),
+        },
+        little: if j.is_little_measured() {
+            "less than half of the service time was measured"
+        } else {
+            ""
+        },
+        outages: j.outage_summary.count.to_string(),
+        longest_and_means: longest_and_means(j),
+        latency: latency(s, j),
+        burndown: None,
+    }
 }
 
 fn longest_and_means(j: &Evaluation) -> String {
@@ -214,22 +223,6 @@ fn terms_note(s: &ContractStatus, j: &Evaluation) -> String {
         ));
     }
     notes.join("; ")
-}
-
-/// The bounds of a period; while it is not over, those of the time so far.
-fn bounds(contract: &Contract, j: &Evaluation) -> String {
-    match j.so_far(contract) {
-        Some([lower, upper]) => format!(
-            "so far {} … {} %",
-            shown_share(&Some(lower), measured(j)),
-            shown_share(&Some(upper), measured(j))
-        ),
-        None => format!(
-            "{} … {} %",
-            shown_share(&j.lower, measured(j)),
-            shown_share(&j.upper, measured(j))
-        ),
-    }
 }
 
 /// Fractions of a millisecond are dropped.

@@ -7,8 +7,9 @@ use askama::Template;
 
 use super::bar::{Bar, BarSpan, bar};
 use super::changes::{OutageRow, outage_rows};
-use super::chart::{HOURS_KEPT, LatencyChart, chart};
+use super::chart::{HOURS_KEPT, LatencyChart, chart, last_hours};
 use super::endpoints::{cell, last, why};
+use super::listed_endpoint::ListedEndpoint;
 use super::overview::{Choice, fitting, span_choices};
 use super::shown::{Cell, clock, endpoint_address, millis};
 use super::{PageContext, PageFrame, written};
@@ -18,8 +19,9 @@ use crate::engine::board::View;
 use crate::history::HistoryError;
 use crate::history::definitions::Changed;
 use crate::history::reader::HistoryReader;
+use crate::judgement::timeline::{Span, Sums};
 use crate::serve::listener::making::Unmade;
-use crate::words::{CertificateFacts, Phase, people, shortened};
+use crate::words::{CertificateFacts, Name, Phase, people, shortened};
 
 /// Changes of the definition that are shown.
 const CHANGES: usize = 10;
@@ -48,6 +50,7 @@ struct EndpointPage {
     chart: LatencyChart,
     chart_text: &'static str,
     outages: Vec<OutageRow>,
+    has_receivers: bool,
     certificate: Vec<(&'static str, String)>,
     changes: Vec<(String, String)>,
     /// As a shell takes it.
@@ -66,20 +69,29 @@ pub fn html(
         .iter()
         .find(|e| e.endpoint.load().name.as_str() == name)
         .ok_or(Unmade::Unknown)?;
-    let span = span.unwrap_or_else(|| fitting(std::slice::from_ref(entry)));
+    let span = span.unwrap_or_else(|| fitting([&ListedEndpoint::of(entry, now)]));
     let endpoint = entry.endpoint.load_full();
     let view: View = entry.view().clone();
     let period = span.period(now);
-    let (record, _) = of_entry(reader, entry, period)?;
-    let spans = record.timeline(period);
-    let sums = spans.sums();
-    let (last, detail) = last(&view);
     let is_short = matches!(span, BarSpan::Hour | BarSpan::Day);
     let (hours, chart_text) = if is_short {
         (24, "last 24 hours")
     } else {
         (HOURS_KEPT, "last 7 days")
     };
+    let charted = last_hours(hours, now);
+    let widest = Span::new(period.from.min(charted.from), period.to.max(charted.to));
+    let (record, _) = of_entry(reader, entry, widest)?;
+    let spans = record.timeline(period);
+    let sums = spans.sums();
+    let (last, detail) = last(&view);
+    let receivers: Vec<Name> = board
+        .plan
+        .load()
+        .notify
+        .iter()
+        .map(|n| n.name.clone())
+        .collect();
     let page = EndpointPage {
         frame: PageFrame::of(context, "overview")?,
         name: name.to_owned(),
@@ -98,16 +110,11 @@ pub fn html(
         from: clock(period.from)[..16].to_owned(),
         to: clock(period.to)[..16].to_owned(),
         availability: cell(&sums),
-        times: [
-            ("up", sums.up),
-            ("down", sums.down),
-            ("unknown", sums.unknown),
-        ]
-        .map(|(what, ms)| (what, people::duration(ms)))
-        .into(),
-        chart: chart(reader, entry, hours, now)?,
+        times: times(&sums),
+        chart: chart(reader, entry, &record.timeline(charted).down, charted)?,
         chart_text,
-        outages: outage_rows(reader, Some(name), now)?,
+        outages: outage_rows(reader, (Some(name), &receivers), now)?,
+        has_receivers: !receivers.is_empty(),
         certificate: view
             .shown
             .certificate
@@ -117,6 +124,15 @@ pub fn html(
         quoted: quoted(name),
     };
     Ok(written(page))
+}
+
+fn times(sums: &Sums) -> Vec<(&'static str, String)> {
+    let each = [
+        ("up", sums.up),
+        ("down", sums.down),
+        ("unknown", sums.unknown),
+    ];
+    each.map(|(what, ms)| (what, people::duration(ms))).into()
 }
 
 /// What is probed, and when.
@@ -183,6 +199,11 @@ fn certificate(c: &CertificateFacts) -> Vec<(&'static str, String)> {
         list.push(("Verified path until", clock(ends)));
     }
     list.push(("Certificates sent", c.chain_length.to_string()));
+    list.extend(c.sent.iter().map(|sent| {
+        let ends = clock(sent.not_after);
+        let text = format!("{}, issued by {}, until {ends}", sent.subject, sent.issuer);
+        ("Sent with it", text)
+    }));
     list.push(("Key", c.key.clone()));
     list.push(("SHA-256", c.sha256.clone()));
     list

@@ -60,7 +60,7 @@ pub fn row(
     let longest = Span::new(from.into_iter().min().unwrap_or(now), now);
     let (record, _) = of_entry(context.reader, entry, longest)?;
     let sums = |period: Span| record.timeline(period).sums();
-    let objective = strictest(context.contract_statuses, endpoint.component.as_str());
+    let (objective, is_missed) = objective(context, endpoint.component.as_str());
     let hour = view
         .hour
         .since(now - 3_600_000, Series::Whole(Ending::Success));
@@ -80,8 +80,8 @@ pub fn row(
         today: cell(&sums(today(now))),
         thirty_days: cell(&sums(last_30_days(now))),
         month: cell(&sums(month)),
-        is_missed: is_missed(context.contract_statuses, endpoint.component.as_str()),
-        objective: objective.map_or(String::new(), plain),
+        is_missed,
+        objective,
         p50: at(500_000),
         p99: at(990_000),
         last,
@@ -108,6 +108,16 @@ fn target(endpoint: &Endpoint) -> String {
 fn this_month(now: UtcMs) -> Span {
     let month = current_and_previous(PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now)[0].1;
     Span::new(month.from, month.to.min(now))
+}
+
+/// What contracts ask of a component in percent, empty without one, and whether one is missed in
+/// its present period.
+pub fn objective(context: &PageContext, component: &str) -> (String, bool) {
+    let statuses = context.contract_statuses;
+    (
+        strictest(statuses, component).map_or(String::new(), plain),
+        is_missed(statuses, component),
+    )
 }
 
 /// The highest objective of the contracts with this component, in percent.

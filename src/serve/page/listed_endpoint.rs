@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::board::Entry;
-use crate::words::{CertificateFacts, StateName, UtcMs};
+use crate::words::{CertificateFacts, Ms, StateName, UtcMs};
 
 /// A certificate that ends within this is a problem, as it is for the alerts.
 const SOON_MS: i64 = 14 * 86_400_000;
@@ -29,6 +29,8 @@ pub struct ListedEndpoint<'e> {
     pub certificate_ends: Option<UtcMs>,
     pub ends_soon: bool,
     pub last_us: Option<u64>,
+    /// How long its record is; nothing before its first start.
+    pub recorded: Option<Ms>,
 }
 
 impl<'e> ListedEndpoint<'e> {
@@ -45,6 +47,8 @@ impl<'e> ListedEndpoint<'e> {
                 .as_deref()
                 .is_some_and(|c| ends_soon(c, now)),
             last_us: view.last.as_ref().map(|last| last.duration_us),
+            recorded: (shown.settled.first_start)
+                .map(|first| shown.settled.watermark.saturating_sub(first)),
         }
     }
 }

@@ -74,52 +74,138 @@ pub fn of_daemon(context: &PageContext) -> Vec<ListedProblem> {
     list
 }
 
-/// Endpoints that are down, unknown, or whose certificate ends soon, the longest first.
-pub fn of_endpoints(seen: &[ListedEndpoint<'_>], now: UtcMs) -> Vec<ListedProblem> {
-    let mut list: Vec<(u8, UtcMs, ListedProblem)> =
-        seen.iter().filter_map(|s| of_endpoint(s, now)).collect();
-    list.sort_by_key(|(rank, since, _)| (*rank, *since));
-    list.into_iter().map(|(.., problem)| problem).collect()
+/// Endpoints that are down, unknown, or whose certificate ends soon, the longest first: `most` of
+/// them, and how many more there are. Only what is shown is put into words, as all of a large fleet
+/// may be unknown after a start.
+pub fn of_endpoints(
+    seen: &[ListedEndpoint<'_>],
+    now: UtcMs,
+    most: usize,
+) -> (Vec<ListedProblem>, usize) {
+    let ranked = seen.iter().enumerate();
+    let mut ranked: Vec<(ProblemRank, usize)> =
+        ranked.filter_map(|(at, s)| Some((rank(s)?, at))).collect();
+    let more = ranked.len().saturating_sub(most);
+    if more > 0 {
+        ranked.select_nth_unstable(most);
+        ranked.truncate(most);
+    }
+    ranked.sort_unstable();
+    let list = ranked
+        .into_iter()
+        .map(|(rank, at)| in_words(&seen[at], rank, now));
+    (list.collect(), more)
 }
 
-fn of_endpoint(seen: &ListedEndpoint<'_>, now: UtcMs) -> Option<(u8, UtcMs, ListedProblem)> {
-    let ends_soon = seen.certificate_ends.filter(|_| seen.ends_soon);
-    if seen.state == StateName::Up && ends_soon.is_none() {
-        return None;
+/// The worst first, and of those the one that has lasted longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ProblemRank {
+    Down { since: UtcMs },
+    Unknown { since: UtcMs },
+    Expiring { ends: UtcMs },
+}
+
+fn rank(seen: &ListedEndpoint<'_>) -> Option<ProblemRank> {
+    match seen.state {
+        StateName::Down => Some(ProblemRank::Down { since: seen.since }),
+        StateName::Unknown => Some(ProblemRank::Unknown { since: seen.since }),
+        StateName::Up => seen
+            .certificate_ends
+            .filter(|_| seen.ends_soon)
+            .map(|ends| ProblemRank::Expiring { ends }),
     }
+}
+
+fn in_words(seen: &ListedEndpoint<'_>, rank: ProblemRank, now: UtcMs) -> ListedProblem {
     let name = seen.entry.endpoint.load().name.to_string();
-    let problem = |class, what, detail| ListedProblem {
-        class,
-        address: endpoint_address(&name),
-        who: name.clone(),
-        what,
-        detail,
-    };
-    let lasting = people::duration((now - seen.since).max(0) as u64);
-    let since = clock(seen.since);
     let view = seen.entry.view();
     let detail = view.last.as_ref().map_or("", |last| last.detail.as_str());
-    Some(match (seen.state, ends_soon) {
-        (StateName::Down, _) => {
+    let lasting = |since: UtcMs| {
+        let length = people::duration((now - since).max(0) as u64);
+        format!("{length}, since {}", clock(since))
+    };
+    let (class, what, detail) = match rank {
+        ProblemRank::Down { since } => {
             let cause = view.shown.outage.map_or("", |(_, cause)| cause.as_str());
-            let what = format!("down for {lasting}, since {since}: {cause}");
-            (0, seen.since, problem("down", what, detail.to_owned()))
+            (
+                "down",
+                format!("down for {}: {cause}", lasting(since)),
+                detail,
+            )
         }
-        (StateName::Unknown, _) => {
+        ProblemRank::Unknown { since } => {
             let reason = view.shown.settled.open_unknown;
             let reason = reason.map_or("not settled yet", |(_, reason)| reason.as_str());
-            let what = format!("unknown for {lasting}, since {since}: {reason}");
-            (1, seen.since, problem("unknown", what, detail.to_owned()))
+            let what = format!("unknown for {}: {reason}", lasting(since));
+            ("unknown", what, detail)
         }
-        (StateName::Up, ends) => {
-            let ends = ends?;
-            let what = if ends <= now {
-                format!("certificate expired at {}", clock(ends))
-            } else {
-                let left = people::duration((ends - now) as u64);
-                format!("certificate expires in {left}, at {}", clock(ends))
-            };
-            (2, ends, problem("warn", what, String::new()))
+        ProblemRank::Expiring { ends } if ends <= now => {
+            let what = format!("certificate expired at {}", clock(ends));
+            ("warn", what, "")
         }
-    })
+        ProblemRank::Expiring { ends } => {
+            let left = people::duration((ends - now) as u64);
+            let what = format!("certificate expires in {left}, at {}", clock(ends));
+            ("warn", what, "")
+        }
+    };
+    ListedProblem {
+        class,
+        address: endpoint_address(&name),
+        who: name,
+        what,
+        detail: detail.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{OneText, load};
+    use crate::engine::board::Entry;
+
+    #[test]
+    fn the_worst_and_longest_come_first_and_the_rest_is_counted() {
+        let text = "[[endpoint]]\nname = \"e\"\nprobe.tcp = \"h:1\"\n";
+        let plan = load(Path::new("one"), &OneText(text)).expect("valid");
+        let entry = Arc::new(Entry::new(0, plan.endpoints[0].clone(), 0));
+        let of = |state, since, certificate_ends: Option<UtcMs>| ListedEndpoint {
+            entry: &entry,
+            state,
+            since,
+            certificate_ends,
+            ends_soon: certificate_ends.is_some(),
+            last_us: None,
+            recorded: None,
+        };
+        let seen = [
+            of(StateName::Up, 0, Some(90_000)),
+            of(StateName::Up, 0, None),
+            of(StateName::Unknown, 20_000, None),
+            of(StateName::Down, 70_000, None),
+            of(StateName::Up, 0, Some(40_000)),
+            of(StateName::Down, 30_000, Some(50_000)),
+        ];
+        let words = |most: usize| {
+            let (list, more) = of_endpoints(&seen, 60_000, most);
+            let what = list.into_iter().map(|p| p.what).collect::<Vec<_>>();
+            (what, more)
+        };
+        let (all, more) = words(10);
+        assert_eq!(
+            all,
+            [
+                "down for 30 s, since 1970-01-01 00:00:30: ",
+                "down for 0 s, since 1970-01-01 00:01:10: ",
+                "unknown for 40 s, since 1970-01-01 00:00:20: not settled yet",
+                "certificate expired at 1970-01-01 00:00:40",
+                "certificate expires in 30 s, at 1970-01-01 00:01:30",
+            ]
+        );
+        assert_eq!(more, 0);
+        assert_eq!(words(2), (all[..2].to_vec(), 3));
+    }
 }

@@ -1,5 +1,6 @@
 //! How the page writes times and shares.
 
+use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::exact::{Exact, truncated, whole};
 use crate::words::{Ms, UtcMs, format_utc, people};
@@ -50,6 +51,40 @@ pub fn shown_percent(share: &Option<Exact>, measured: Ms) -> String {
         format!("{text} %")
     } else {
         text
+    }
+}
+
+/// The availability of a component, or of a contract, over a period, with its bounds.
+pub fn evaluated_cell(contract: &Contract, j: &Evaluation) -> Cell {
+    Cell {
+        point: shown_percent(&j.availability, measured(j)),
+        bounds: bounds(contract, j),
+    }
+}
+
+/// The same of a component by itself, whatever contracts say of it; `None`: not judged yet.
+pub fn component_cell(judged: Option<&Evaluation>) -> Cell {
+    let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
+    let known = each.zip(judged);
+    known.map_or_else(
+        || Cell {
+            point: "–".into(),
+            bounds: "not judged yet".into(),
+        },
+        |(each, j)| evaluated_cell(&each, j),
+    )
+}
+
+/// The bounds of a period; while it is not over, those of the time so far.
+fn bounds(contract: &Contract, j: &Evaluation) -> String {
+    let share = |share: Exact| shown_share(&Some(share), measured(j));
+    match j.so_far(contract) {
+        Some([lower, upper]) => format!("so far {} … {} %", share(lower), share(upper)),
+        None => format!(
+            "{} … {} %",
+            shown_share(&j.lower, measured(j)),
+            shown_share(&j.upper, measured(j))
+        ),
     }
 }
 
