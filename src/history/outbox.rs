@@ -59,7 +59,7 @@ impl AttemptResult {
         matches!(self, AttemptResult::Delivered | AttemptResult::GivenUp)
     }
 
-    /// As the column `done` has it; 0 waits.
+    /// As the column `done` has it; 0 waits, 3 was taken back.
     fn done(self) -> i64 {
         match self {
             AttemptResult::Delivered => 1,
@@ -151,7 +151,7 @@ fn post_message(
 ) -> Result<(), HistoryError> {
     let receiver = message.receiver.as_str();
     if let Some(cancelled) = &message.cancels {
-        let sql = "UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND key = ?2 AND \
+        let sql = "UPDATE outbox SET done = 3, body = '' WHERE receiver = ?1 AND key = ?2 AND \
             done = 0 AND tries = 0 AND not_before > ?3";
         if transaction.execute(sql, params![receiver, cancelled, now])? > 0 {
             return Ok(());
@@ -160,7 +160,7 @@ fn post_message(
             // Nothing will follow that takes it back: what was not delivered yet is not true any
             // more.
             transaction.execute(
-                "UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND \
+                "UPDATE outbox SET done = 3, body = '' WHERE receiver = ?1 AND \
                 key = ?2 AND done = 0",
                 params![receiver, cancelled],
             )?;
@@ -185,8 +185,9 @@ pub(super) fn sent(
     again_at: UtcMs,
 ) -> Result<(), HistoryError> {
     let transaction = connection.transaction()?;
-    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3, body = \
-        iif(MAX(done, ?2), '', body) WHERE id = ?1";
+    // What was taken back while it was on its way is delivered, if it was.
+    let sql = "UPDATE outbox SET tries = tries + 1, done = iif(?2 = 1, 1, MAX(done, ?2)), \
+        not_before = ?3, body = iif(MAX(done, ?2), '', body) WHERE id = ?1";
     transaction.execute(sql, params![id, outcome.done(), again_at])?;
     match outcome {
         AttemptResult::Again => {}
@@ -295,7 +296,8 @@ pub fn notices(
                 about,
                 status: match (done, tries) {
                     (0, _) => NoticeStatus::Waiting,
-                    (1, 0) => NoticeStatus::TakenBack,
+                    // Earlier builds had 1 for all that is over.
+                    (1, 0) | (3, _) => NoticeStatus::TakenBack,
                     (1, _) => NoticeStatus::Delivered,
                     _ => NoticeStatus::GivenUp,
                 },
@@ -544,14 +546,17 @@ mod tests {
                  INSERT INTO outbox (id, receiver, key, body, not_before) VALUES
                  (1, 'ops', 'down 7 500', 'x', 0), (2, 'ops', 'up 7 500', 'x', 0),
                  (3, 'calm', 'down 7 500', 'x', 0), (4, 'calm', 'up 7 500', 'x', 60000),
-                 (5, 'ops', 'down 7 900', 'x', 0), (6, 'ops', 'down 77 500', 'x', 0);
-                 UPDATE outbox SET done = 1 WHERE id = 5",
+                 (5, 'ops', 'down 7 900', 'x', 0), (6, 'ops', 'down 77 500', 'x', 0),
+                 (7, 'ops', 'down 7 901', 'x', 0), (8, 'ops', 'down 7 902', 'x', 0);
+                 UPDATE outbox SET done = 3 WHERE id IN (5, 7, 8)",
             )
             .expect("messages");
         sent(&mut connection, 1, AttemptResult::Again, 3).expect("noted");
         sent(&mut connection, 1, AttemptResult::Delivered, 4).expect("noted");
         sent(&mut connection, 2, AttemptResult::GivenUp, 5).expect("noted");
         sent(&mut connection, 3, AttemptResult::Refused, 9).expect("noted");
+        sent(&mut connection, 7, AttemptResult::Again, 6).expect("noted");
+        sent(&mut connection, 8, AttemptResult::Delivered, 7).expect("noted");
         let receivers = ["ops", "calm"].map(|name| Name::new(name).expect("a name"));
         let reader = HistoryReader::of(connection);
         let of = |from: Ms| {
@@ -570,6 +575,9 @@ mod tests {
             ]
         );
         assert_eq!(of(900), [("ops".to_owned(), "start", TakenBack, 0, 0)]);
+        // A try that was under way when a message was taken back fails, or comes through.
+        assert_eq!(of(901), [("ops".to_owned(), "start", TakenBack, 1, 6)]);
+        assert_eq!(of(902), [("ops".to_owned(), "start", Delivered, 1, 7)]);
         assert_eq!(of(1), []);
         // What is over is forgotten, however it ended.
         forget(reader.connection(), 100).expect("forgotten");
