@@ -80,7 +80,9 @@ def gathered(pages: Path) -> None:
         if not source.is_dir():
             shutil.copy(source, copy)
             continue
-        shutil.copytree(source, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py*"))
+        shutil.copytree(
+            source, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
         page = f"{path}/README.md"
         has_page = (ROOT / page).exists()
         made[page] = (ROOT / page).read_text() if has_page else listed(path)
