@@ -576,6 +576,10 @@ fn a_clock_that_was_set_right_again_makes_no_daemon_silent() {
     let set_back = [step(0, -DAY)];
     assert_eq!(of_extents(in_all(&set_back, &silent(23))), Ok(()));
     refused(in_all(&set_back, &silent(28)), SILENT);
+    // Of one that was set back two days before, they are over.
+    let mut days_before = step(0, -DAY);
+    days_before["at_ms"] = (FIRST as i64 + 500 - 2 * DAY).into();
+    refused(in_all(&[days_before], &silent(4)), SILENT);
 }
 
 #[test]

@@ -91,8 +91,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         &schema::open_to_read(directory.path()).expect("a reader"),
         &board,
         &TermsKey::nobodys(),
-        1_793_800_000_000,
-        NotSeen::Included,
+        (1_793_800_000_000, NotSeen::Included),
+        None,
     )
     .expect("contract statuses");
     let server = ServerState {

@@ -92,6 +92,20 @@ impl ChainSigner {
 }
 
 impl History {
+    /// Bytes of the write-ahead log.
+    pub(super) fn log_bytes(&self) -> u64 {
+        let path = self.connection.path().unwrap_or_default();
+        std::fs::metadata(format!("{path}-wal")).map_or(0, |log| log.len())
+    }
+
+    /// Takes the log into the database and empties it, if within this time nobody reads of it.
+    pub(super) fn take_log_in(&self, wait: std::time::Duration) {
+        let connection = &self.connection;
+        let _ = connection.busy_timeout(wait);
+        let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        let _ = connection.busy_timeout(schema::PATIENCE);
+    }
+
     /// Takes the state directory for this process.
     ///
     /// `key`: what signs checkpoints, if it is not the directory's own.

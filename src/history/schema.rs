@@ -223,6 +223,9 @@ pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     Ok((owner, connection))
 }
 
+/// How long a call of the database waits for others.
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 fn open(path: &Path) -> Result<Connection, HistoryError> {
     if path.exists() {
         let look = |flags| format_of(&Connection::open_with_flags(path, flags)?, path);
@@ -241,8 +244,10 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    // What a long reader made of the log is given back when it begins anew.
+    connection.pragma_update(None, "journal_size_limit", 20 << 20)?;
     connection.pragma_update(None, "cache_size", -4096)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(PATIENCE)?;
     match format_of(&connection, path)? {
         0 => connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {TABLES} {SECOND} {THIRD} PRAGMA user_version = {FORMAT}; COMMIT;"

@@ -74,6 +74,7 @@ impl History {
                     on_progress,
                     tallies: BTreeMap::new(),
                     upkeep: Upkeep::begun(),
+                    looked_at_log: Instant::now(),
                 }
                 .run(&receiver)
             })?;
@@ -138,12 +139,23 @@ impl Writer {
     }
 }
 
+const LOOK_AT_LOG: Duration = Duration::from_secs(1);
+/// From so many bytes of the log on, the writer waits so long for its readers.
+const LOG_WAITS: [(u64, Duration); 2] = [
+    (32 << 20, Duration::from_millis(250)),
+    (128 << 20, Duration::from_secs(5)),
+];
+
+/// How long the end waits for readers, who may be clients of the port.
+const AT_THE_END: Duration = Duration::from_millis(200);
+
 struct WriterThread<T> {
     history: History,
     on_progress: T,
     /// The newest of each hour and endpoint.
     tallies: BTreeMap<(i64, i64), TallyDraft>,
     upkeep: Upkeep,
+    looked_at_log: Instant,
 }
 
 impl<T: Fn(Progress)> WriterThread<T> {
@@ -175,16 +187,31 @@ impl<T: Fn(Progress)> WriterThread<T> {
         self.write_tallies(Duration::from_millis(500));
         let now = Clock::Real.read().utc_ms;
         self.log_failure("signing the last checkpoint", |h| h.last_checkpoint(now));
-        let _ = self
-            .history
-            .connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        self.history.take_log_in(AT_THE_END);
+    }
+
+    /// Readers who always overlap keep the log from ever beginning anew: it would grow without end.
+    /// The longer it is, the longer the writer waits for a moment without those that read of it.
+    fn bound_the_log(&mut self) {
+        if self.looked_at_log.elapsed() < LOOK_AT_LOG {
+            return;
+        }
+        self.looked_at_log = Instant::now();
+        let bytes = self.history.log_bytes();
+        let wait = LOG_WAITS.iter().rev().find(|(from, _)| bytes >= *from);
+        if let Some((_, wait)) = wait {
+            self.history.take_log_in(*wait);
+        }
     }
 
     /// True when it is time to end.
     fn perform(&mut self, command: WriterCommand, commands: &Receiver<WriterCommand>) -> bool {
         match command {
-            WriterCommand::Batch(batch) => return self.commit(*batch, commands),
+            WriterCommand::Batch(batch) => {
+                let is_over = self.commit(*batch, commands);
+                self.bound_the_log();
+                return is_over;
+            }
             WriterCommand::Tallies(list) => self.keep(list),
             WriterCommand::HoursAreOver { hour, at, utc } => {
                 self.upkeep.hours_are_over(hour, at, utc)
@@ -303,5 +330,33 @@ impl<T: Fn(Progress)> WriterThread<T> {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::schema;
+
+    #[test]
+    fn a_log_that_readers_keep_is_taken_in_once_none_of_them_reads_of_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let history = History::open(directory.path(), None).expect("opened");
+        let write = || {
+            let sql = "UPDATE endpoint SET target = target";
+            history.connection.execute_batch(sql).expect("written");
+            let sql =
+                "CREATE TABLE IF NOT EXISTS big (b); INSERT INTO big VALUES (zeroblob(100000))";
+            history.connection.execute_batch(sql).expect("written");
+        };
+        write();
+        let reader = schema::open_to_read(directory.path()).expect("a reader");
+        reader.newest_checkpoint().expect("read");
+        write();
+        history.take_log_in(Duration::from_millis(1));
+        assert!(history.log_bytes() > 100_000, "a reader is at work");
+        drop(reader);
+        history.take_log_in(Duration::from_millis(1));
+        assert_eq!(history.log_bytes(), 0);
     }
 }

@@ -193,6 +193,8 @@ fn of_tls(error: &rustls::Error) -> ProbeError {
                 ),
             )
         }
+        // Ours: a bound of this prober.
+        E::General(why) => ProbeError::down(Cause::TlsHandshake, format!("tls: {why}")),
         _ => ProbeError::down(Cause::TlsHandshake, format!("tls: {error}")),
     }
 }

@@ -28,6 +28,15 @@ pub struct StampedTcp<'t> {
 /// something for the one above it, and a peer may send tickets and records that hold nothing.
 const TURN: usize = 16 << 10;
 
+/// Tickets that a peer may send on one connection, which is not resumed; usual are one to four.
+/// Each of them costs a copy of the certificates, as the TLS layer keeps both.
+const MOST_TICKETS: u32 = 64;
+
+fn too_many_tickets() -> io::Error {
+    let why = format!("the server sent more than {MOST_TICKETS} session tickets");
+    io::Error::new(ErrorKind::InvalidData, rustls::Error::General(why))
+}
+
 impl<'t> StampedTcp<'t> {
     pub fn new(tcp: TcpStream, trace: &'t Trace) -> Self {
         sys::stamp_arrivals(tcp.as_fd());
@@ -103,7 +112,14 @@ impl AsyncRead for Stream<'_> {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => {
+                let read = Pin::new(&mut **stream).poll_read(cx, buf);
+                let tickets = stream.get_ref().1.tls13_tickets_received();
+                if tickets > MOST_TICKETS {
+                    return Poll::Ready(Err(too_many_tickets()));
+                }
+                read
+            }
         }
     }
 }

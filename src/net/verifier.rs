@@ -27,6 +27,10 @@ use crate::words::Cause;
 /// Chains remembered for one spec; a server that shows ever new ones is verified anew each time.
 const REMEMBERED: usize = 16;
 
+/// Certificates that a peer may send. The TLS layer copies all of them for each ticket that it is
+/// sent, whatever they are.
+pub const MOST_CERTIFICATES: usize = 64;
+
 /// Intermediate certificates that a path is looked for in, and those of one name among them.
 const INTERMEDIATES: usize = 8;
 const SAME_NAME: usize = 3;
@@ -440,6 +444,13 @@ pub struct Observing {
     pub verdict: OnceLock<Result<Option<Path>, Refused>>,
 }
 
+fn too_many(sent: usize) -> Refused {
+    Refused::new(
+        Cause::TlsHandshake,
+        format!("the server sent {sent} certificates; at most {MOST_CERTIFICATES} are taken"),
+    )
+}
+
 impl ServerCertVerifier for Observing {
     fn verify_server_cert(
         &self,
@@ -452,13 +463,16 @@ impl ServerCertVerifier for Observing {
         let chain = self.chain.get_or_init(|| {
             std::iter::once(end_entity)
                 .chain(intermediates)
+                .take(MOST_CERTIFICATES)
                 .map(|c| c.clone().into_owned())
                 .collect()
         });
-        match self
-            .verdict
-            .get_or_init(|| self.trust.verified(chain, server_name, now))
-        {
+        let sent = 1 + intermediates.len();
+        let judged = || match sent > MOST_CERTIFICATES {
+            true => Err(too_many(sent)),
+            false => self.trust.verified(chain, server_name, now),
+        };
+        match self.verdict.get_or_init(judged) {
             Ok(_) => Ok(ServerCertVerified::assertion()),
             // The alert that the peer gets; what a person reads is in the verdict.
             Err(refused) => Err(match refused.cause {

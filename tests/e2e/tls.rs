@@ -57,6 +57,44 @@ async fn each_fault_of_a_certificate_has_its_cause_and_its_dates_are_known() {
     }
 }
 
+/// The TLS layer copies the certificates of a connection for each ticket that it is sent.
+#[tokio::test]
+async fn a_server_that_sends_too_many_certificates_or_tickets_is_down() {
+    let authority = Authority::new();
+    let asked = |port: u16, more: &str| {
+        format!(
+            "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}\n{more}",
+            authority.ca_file()
+        )
+    };
+    let sending = async |certificates: usize, tickets: usize| {
+        let mut leaf = authority.leaf(|_| {});
+        let own = leaf.chain[0].clone();
+        leaf.chain.resize(certificates, own);
+        let mut config = rustls::ServerConfig::clone(acceptor(leaf, &[]).config());
+        config.send_tls13_tickets = tickets;
+        https(tokio_rustls::TlsAcceptor::from(Arc::new(config))).await
+    };
+    assert_up(&probe(&asked(sending(64, 64).await, "")).await);
+    let unverified = "probe.http.tls.verify = false";
+    for (port, more, said) in [
+        (sending(65, 1).await, "", "sent 65 certificates; at most 64"),
+        (
+            sending(65, 1).await,
+            unverified,
+            "sent 65 certificates; at most 64",
+        ),
+        (sending(1, 65).await, "", "more than 64 session tickets"),
+    ] {
+        let report = probe(&asked(port, more)).await;
+        let Outcome::Failure { cause, detail, .. } = &report.outcome else {
+            panic!("{said}: {report:?}");
+        };
+        assert_eq!(*cause, Cause::TlsHandshake, "{detail}");
+        assert!(detail.contains(said), "{detail}");
+    }
+}
+
 #[tokio::test]
 async fn a_good_certificate_is_up_with_its_facts() {
     let authority = Authority::new();

@@ -91,10 +91,9 @@ fn silence(
 ) -> Option<LatestSettled> {
     let mut is_sealing = prune_record.is_some_and(was_sealing);
     let mut last = prune_record.map_or(0, |p| p.until_ms as i64);
-    // What the clock showed more than the timeline: by how much at most, and by the last step.
-    let (mut ahead_at_most, mut ahead) = (0_i64, 0_i64);
-    for offset in prune_record.into_iter().flat_map(offsets) {
-        (ahead_at_most, ahead) = (ahead_at_most.max(offset), offset);
+    let mut shown = ShownHours::default();
+    for (at, offset) in prune_record.into_iter().flat_map(offsets) {
+        shown.step(at, shown.ahead, offset);
     }
     for e in recorded(events) {
         last = last.max(e.at as i64);
@@ -102,22 +101,41 @@ fn silence(
             Event::DaemonStarted(start) => is_sealing |= start.format.is_some(),
             Event::Tallies(_) => is_sealing = true,
             Event::ClockStep(step) => {
-                let most = ahead_at_most.max(step.offset_before_ms);
-                (ahead_at_most, ahead) = (most.max(step.offset_after_ms), step.offset_after_ms);
+                shown.step(e.at as i64, step.offset_before_ms, step.offset_after_ms);
             }
             _ => {}
         }
     }
-    let set_back = ahead_at_most.saturating_sub(ahead).max(0);
     is_sealing.then(|| LatestSettled {
-        until: last
-            .saturating_add(SILENT_AT_MOST_MS)
-            .saturating_add(set_back),
+        until: last.max(shown.again()).saturating_add(SILENT_AT_MOST_MS),
         told_by: format!(
             "a daemon that runs records something every hour, the events of the report end at \
                 {last}"
         ),
     })
+}
+
+/// What the wall clock has shown, as far as its steps say it.
+#[derive(Default)]
+struct ShownHours {
+    /// The latest of it, where it was ever set.
+    latest: Option<i64>,
+    /// How far it is ahead of the timeline since the last step.
+    ahead: i64,
+}
+
+impl ShownHours {
+    fn step(&mut self, at: i64, before: i64, after: i64) {
+        let shown = at.saturating_add(before.max(after));
+        self.latest = Some(self.latest.map_or(shown, |latest| latest.max(shown)));
+        self.ahead = after;
+    }
+
+    /// When, on the timeline, the clock shows again what it had shown at most.
+    fn again(&self) -> i64 {
+        self.latest
+            .map_or(i64::MIN, |latest| latest.saturating_sub(self.ahead))
+    }
 }
 
 /// Hours were sealed before the cut.
@@ -126,10 +144,13 @@ fn was_sealing(prune_record: &PruneRecord) -> bool {
     seals.is_some_and(|seals| !seals.is_empty())
 }
 
-/// What the clock showed minus the timeline, from each step before the cut on.
-fn offsets(prune_record: &PruneRecord) -> impl Iterator<Item = i64> {
+/// Each step of the clock before the cut: when, and what it shows minus the timeline since.
+fn offsets(prune_record: &PruneRecord) -> impl Iterator<Item = (i64, i64)> {
     let steps = prune_record.carried.get("clock").and_then(Value::as_array);
-    let of = |step: &Value| step.get(1)?.get(1)?.as_i64();
+    let of = |step: &Value| {
+        let row = step.get(1)?;
+        Some((row.get(0)?.as_i64()?, row.get(1)?.as_i64()?))
+    };
     steps.into_iter().flatten().filter_map(of)
 }
 

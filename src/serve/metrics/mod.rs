@@ -2,7 +2,7 @@
 //!
 //! A row holds name, type, unit, labels, help text, a query that uses it, and the function that
 //! writes its samples. /metrics is written from the table, docs/metrics.md is generated from it
-//! ([`reference`]), and `probity check` counts from it how many series a config will have
+//! ([`mod@reference`]), and `probity check` counts from it how many series a config will have
 //! ([`estimate`]).
 
 pub mod component;
