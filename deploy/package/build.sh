@@ -21,6 +21,7 @@ umask 022
 # ---- the binary
 # A target must be named, else the flags would count for build scripts and macros, too. No path of this machine stays in the binary.
 sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
+mkdir -p "$sources"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 paths="" remapped=""
 # The crates by both paths, where a link leads to them.

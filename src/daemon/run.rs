@@ -44,7 +44,7 @@ use crate::notify;
 use crate::notify::Deliveries;
 use crate::notify::deadman;
 use crate::serve::answers::{Gates, ServerState, makes_progress};
-use crate::serve::by_component;
+use crate::serve::by_component::{self, ComponentStates};
 use crate::serve::contracts::{ContractStatuses, contract_statuses};
 use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
@@ -483,16 +483,17 @@ async fn judge_contracts(
             continue;
         }
         let began = tokio::time::Instant::now();
-        let (board, directory, terms, now) = (
+        let (board, directory, terms, now, before) = (
             board.clone(),
             state_dir.clone(),
             terms.clone(),
             Clock::Real.read().utc_ms,
+            kept.load().states.clone(),
         );
         let judged = apart::run(move || {
-            schema::open_to_read(&directory).and_then(|reader| {
-                contract_statuses(&reader, &board, &terms, (now, NotSeen::LeftOut), None)
-            })
+            let reader = schema::open_to_read(&directory)?;
+            let states = Arc::new(ComponentStates::read(&reader, &board, now, &before)?);
+            contract_statuses(&reader, &board, &terms, (now, NotSeen::LeftOut), states)
         })
         .await;
         match judged {

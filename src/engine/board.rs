@@ -187,6 +187,8 @@ pub struct Health {
     /// The first round of probes is scheduled.
     pub scheduled: AtomicBool,
     pub history_writable: AtomicBool,
+    /// Readers keep the write-ahead log of the history from being taken in: new ones wait.
+    pub log_is_long: AtomicBool,
     /// Events that wait to be committed.
     pub events_waiting: AtomicU64,
     pub events_recorded: AtomicU64,

@@ -98,10 +98,10 @@ impl History {
         std::fs::metadata(format!("{path}-wal")).map_or(0, |log| log.len())
     }
 
-    /// Takes the log into the database and empties it, if within this time nobody reads of it.
-    pub(super) fn take_log_in(&self, wait: std::time::Duration) {
+    /// Takes the log into the database and empties it, if none reads of it at this moment.
+    pub(super) fn take_log_in(&self) {
         let connection = &self.connection;
-        let _ = connection.busy_timeout(wait);
+        let _ = connection.busy_timeout(std::time::Duration::ZERO);
         let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         let _ = connection.busy_timeout(schema::PATIENCE);
     }

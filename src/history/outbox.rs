@@ -59,10 +59,11 @@ impl AttemptResult {
         matches!(self, AttemptResult::Delivered | AttemptResult::GivenUp)
     }
 
-    /// As the column `done` has it; 0 waits, 3 was taken back.
+    /// As the column `done` has it; 0 waits, 3 was taken back. Earlier versions had 1 for all that
+    /// is over.
     fn done(self) -> i64 {
         match self {
-            AttemptResult::Delivered => 1,
+            AttemptResult::Delivered => 4,
             AttemptResult::GivenUp => 2,
             AttemptResult::Again | AttemptResult::Refused => 0,
         }
@@ -186,7 +187,7 @@ pub(super) fn sent(
 ) -> Result<(), HistoryError> {
     let transaction = connection.transaction()?;
     // What was taken back while it was on its way is delivered, if it was.
-    let sql = "UPDATE outbox SET tries = tries + 1, done = iif(?2 = 1, 1, MAX(done, ?2)), \
+    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), \
         not_before = ?3, body = iif(MAX(done, ?2), '', body) WHERE id = ?1";
     transaction.execute(sql, params![id, outcome.done(), again_at])?;
     match outcome {
@@ -269,6 +270,8 @@ pub enum NoticeStatus {
     Waiting,
     Delivered,
     GivenUp,
+    /// Delivered or given up: an earlier version did not write down which.
+    Over,
     /// The outage was over before its time came.
     TakenBack,
 }
@@ -296,10 +299,10 @@ pub fn notices(
                 about,
                 status: match (done, tries) {
                     (0, _) => NoticeStatus::Waiting,
-                    // Earlier builds had 1 for all that is over.
                     (1, 0) | (3, _) => NoticeStatus::TakenBack,
-                    (1, _) => NoticeStatus::Delivered,
-                    _ => NoticeStatus::GivenUp,
+                    (1, _) => NoticeStatus::Over,
+                    (2, _) => NoticeStatus::GivenUp,
+                    _ => NoticeStatus::Delivered,
                 },
                 tries,
                 at: row.get(2)?,
@@ -547,8 +550,11 @@ mod tests {
                  (1, 'ops', 'down 7 500', 'x', 0), (2, 'ops', 'up 7 500', 'x', 0),
                  (3, 'calm', 'down 7 500', 'x', 0), (4, 'calm', 'up 7 500', 'x', 60000),
                  (5, 'ops', 'down 7 900', 'x', 0), (6, 'ops', 'down 77 500', 'x', 0),
-                 (7, 'ops', 'down 7 901', 'x', 0), (8, 'ops', 'down 7 902', 'x', 0);
-                 UPDATE outbox SET done = 3 WHERE id IN (5, 7, 8)",
+                 (7, 'ops', 'down 7 901', 'x', 0), (8, 'ops', 'down 7 902', 'x', 0),
+                 (9, 'ops', 'down 7 903', '', 8), (10, 'ops', 'up 7 903', '', 9);
+                 UPDATE outbox SET done = 3 WHERE id IN (5, 7, 8);
+                 UPDATE outbox SET done = 1 WHERE id IN (9, 10);
+                 UPDATE outbox SET tries = 2 WHERE id = 9",
             )
             .expect("messages");
         sent(&mut connection, 1, AttemptResult::Again, 3).expect("noted");
@@ -564,7 +570,7 @@ mod tests {
             let short = |n: OutageNotice| (n.receiver, n.about, n.status, n.tries, n.at);
             list.into_iter().map(short).collect::<Vec<_>>()
         };
-        use NoticeStatus::{Delivered, GivenUp, TakenBack, Waiting};
+        use NoticeStatus::{Delivered, GivenUp, Over, TakenBack, Waiting};
         assert_eq!(
             of(500),
             [
@@ -578,6 +584,14 @@ mod tests {
         // A try that was under way when a message was taken back fails, or comes through.
         assert_eq!(of(901), [("ops".to_owned(), "start", TakenBack, 1, 6)]);
         assert_eq!(of(902), [("ops".to_owned(), "start", Delivered, 1, 7)]);
+        // Of an earlier version.
+        assert_eq!(
+            of(903),
+            [
+                ("ops".to_owned(), "start", Over, 2, 8),
+                ("ops".to_owned(), "end", TakenBack, 0, 9),
+            ]
+        );
         assert_eq!(of(1), []);
         // What is over is forgotten, however it ended.
         forget(reader.connection(), 100).expect("forgotten");

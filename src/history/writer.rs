@@ -29,6 +29,11 @@ pub enum Progress {
     },
     /// The disk takes nothing; the batch is kept and tried again.
     Failing(String),
+    /// Readers who always overlap keep the write-ahead log from ever beginning anew: no new ones
+    /// may begin.
+    LogIsLong,
+    /// The log was taken into the database.
+    LogIsShort,
 }
 
 enum WriterCommand {
@@ -75,6 +80,8 @@ impl History {
                     tallies: BTreeMap::new(),
                     upkeep: Upkeep::begun(),
                     looked_at_log: Instant::now(),
+                    long_log: LONG_LOG,
+                    log_is_long: false,
                 }
                 .run(&receiver)
             })?;
@@ -140,14 +147,8 @@ impl Writer {
 }
 
 const LOOK_AT_LOG: Duration = Duration::from_secs(1);
-/// From so many bytes of the log on, the writer waits so long for its readers.
-const LOG_WAITS: [(u64, Duration); 2] = [
-    (32 << 20, Duration::from_millis(250)),
-    (128 << 20, Duration::from_secs(5)),
-];
-
-/// How long the end waits for readers, who may be clients of the port.
-const AT_THE_END: Duration = Duration::from_millis(200);
+/// From so many bytes of the log on, no new readers of the port begin until it is taken in.
+const LONG_LOG: u64 = 32 << 20;
 
 struct WriterThread<T> {
     history: History,
@@ -156,6 +157,9 @@ struct WriterThread<T> {
     tallies: BTreeMap<(i64, i64), TallyDraft>,
     upkeep: Upkeep,
     looked_at_log: Instant,
+    long_log: u64,
+    /// As it was told last.
+    log_is_long: bool,
 }
 
 impl<T: Fn(Progress)> WriterThread<T> {
@@ -187,20 +191,26 @@ impl<T: Fn(Progress)> WriterThread<T> {
         self.write_tallies(Duration::from_millis(500));
         let now = Clock::Real.read().utc_ms;
         self.log_failure("signing the last checkpoint", |h| h.last_checkpoint(now));
-        self.history.take_log_in(AT_THE_END);
+        self.history.take_log_in();
     }
 
     /// Readers who always overlap keep the log from ever beginning anew: it would grow without end.
-    /// The longer it is, the longer the writer waits for a moment without those that read of it.
+    /// Once it is long, new ones wait until those of now are done. The writer waits for none.
     fn bound_the_log(&mut self) {
         if self.looked_at_log.elapsed() < LOOK_AT_LOG {
             return;
         }
         self.looked_at_log = Instant::now();
-        let bytes = self.history.log_bytes();
-        let wait = LOG_WAITS.iter().rev().find(|(from, _)| bytes >= *from);
-        if let Some((_, wait)) = wait {
-            self.history.take_log_in(*wait);
+        if self.history.log_bytes() >= self.long_log {
+            self.history.take_log_in();
+        }
+        let is_long = self.history.log_bytes() >= self.long_log;
+        if is_long != self.log_is_long {
+            self.log_is_long = is_long;
+            (self.on_progress)(match is_long {
+                true => Progress::LogIsLong,
+                false => Progress::LogIsShort,
+            });
         }
     }
 
@@ -335,28 +345,52 @@ impl<T: Fn(Progress)> WriterThread<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::history::schema;
 
     #[test]
-    fn a_log_that_readers_keep_is_taken_in_once_none_of_them_reads_of_it() {
+    fn a_long_log_is_told_and_taken_in_once_none_reads_of_it() {
         let directory = tempfile::tempdir().expect("a directory");
-        let history = History::open(directory.path(), None).expect("opened");
-        let write = || {
-            let sql = "UPDATE endpoint SET target = target";
-            history.connection.execute_batch(sql).expect("written");
+        let told = RefCell::new(Vec::new());
+        let mut thread = WriterThread {
+            history: History::open(directory.path(), None).expect("opened"),
+            on_progress: |news| told.borrow_mut().push(news),
+            tallies: BTreeMap::new(),
+            upkeep: Upkeep::begun(),
+            looked_at_log: Instant::now(),
+            long_log: 200_000,
+            log_is_long: false,
+        };
+        let write = |history: &History| {
             let sql =
-                "CREATE TABLE IF NOT EXISTS big (b); INSERT INTO big VALUES (zeroblob(100000))";
+                "CREATE TABLE IF NOT EXISTS big (b); INSERT INTO big VALUES (zeroblob(300000))";
             history.connection.execute_batch(sql).expect("written");
         };
-        write();
+        let look = |thread: &mut WriterThread<_>| {
+            thread.looked_at_log = Instant::now() - LOOK_AT_LOG;
+            let began = Instant::now();
+            thread.bound_the_log();
+            assert!(began.elapsed() < schema::PATIENCE / 2, "it waits for none");
+            told.take()
+        };
+        write(&thread.history);
+        assert_eq!(
+            look(&mut thread),
+            [],
+            "without readers there is nothing to tell"
+        );
+        assert_eq!(thread.history.log_bytes(), 0);
+
         let reader = schema::open_to_read(directory.path()).expect("a reader");
         reader.newest_checkpoint().expect("read");
-        write();
-        history.take_log_in(Duration::from_millis(1));
-        assert!(history.log_bytes() > 100_000, "a reader is at work");
+        write(&thread.history);
+        assert_eq!(look(&mut thread), [Progress::LogIsLong]);
+        assert_eq!(look(&mut thread), [], "it is told once");
+        assert!(thread.history.log_bytes() > 200_000, "a reader is at work");
         drop(reader);
-        history.take_log_in(Duration::from_millis(1));
-        assert_eq!(history.log_bytes(), 0);
+        assert_eq!(look(&mut thread), [Progress::LogIsShort]);
+        assert_eq!(thread.history.log_bytes(), 0);
     }
 }

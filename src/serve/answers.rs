@@ -4,12 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::contracts::ContractStatuses;
 use super::listener::gate::{ClientLink, Gate};
@@ -17,7 +19,7 @@ use super::listener::making::{self, Unmade};
 use super::listener::refusal::Refusals;
 use super::metrics::daemon::SelfMetrics;
 use super::reloading::ReloadRequest;
-use crate::engine::board::Board;
+use crate::engine::board::{Board, Health};
 use crate::engine::drive::Gauges;
 use crate::history::checkpoint::TermsKey;
 use crate::history::reader::HistoryReader;
@@ -28,6 +30,11 @@ use crate::words::UtcMs;
 
 /// The scheduler makes progress when its last turn is not older than this.
 const PROGRESS_WITHIN_NS: u64 = 5_000_000_000;
+
+/// How long a request waits for those who read before it, while they keep the log of the history
+/// long, and how often it looks.
+const LONG_LOG_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_AT_LOG_AFTER: Duration = Duration::from_millis(20);
 
 /// What the routes share.
 #[derive(Clone)]
@@ -106,6 +113,7 @@ pub async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     line: &ClientLink,
     read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
+    wait_for_short_log(&state.board.health, LONG_LOG_WITHIN).await?;
     let gate = state.gates.questions.clone();
     let refusals = state.metrics.refusals.clone();
     made(&gate, line, &refusals, move |out| {
@@ -113,6 +121,23 @@ pub async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
         write(out)
     })
     .await
+}
+
+/// While readers keep the log of the history long, new ones wait: they would keep it so for ever.
+async fn wait_for_short_log(health: &Health, patience: Duration) -> Result<(), Response> {
+    let began = Instant::now();
+    while health.log_is_long.load(Ordering::Relaxed) {
+        if began.elapsed() >= patience {
+            return Err((
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, "1")],
+                "other requests are reading the history; try again in a moment\n",
+            )
+                .into_response());
+        }
+        tokio::time::sleep(LOOK_AT_LOG_AFTER).await;
+    }
+    Ok(())
 }
 
 pub fn json(made: Result<Body, Response>) -> Response {
@@ -135,4 +160,25 @@ pub fn makes_progress(board: &Board) -> bool {
         .boot_ns()
         .saturating_sub(board.health.progress_ns.load(Ordering::Relaxed));
     age < PROGRESS_WITHIN_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_waits_while_the_log_is_long_and_no_longer_than_its_patience() {
+        let health = Health::default();
+        let wait = async |patience| {
+            let refused = wait_for_short_log(&health, patience).await;
+            refused.map_err(|response| response.status())
+        };
+        assert_eq!(wait(Duration::ZERO).await, Ok(()));
+        health.log_is_long.store(true, Ordering::Relaxed);
+        let refused = Err(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(wait(Duration::from_millis(1)).await, refused);
+        let becomes_short = async { health.log_is_long.store(false, Ordering::Relaxed) };
+        let (waited, ()) = tokio::join!(wait(Duration::from_secs(60)), becomes_short);
+        assert_eq!(waited, Ok(()));
+    }
 }

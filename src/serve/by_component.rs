@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::sync::{Arc, Weak};
 
 use serde_json::{Value, json};
 
@@ -122,23 +123,66 @@ pub fn figures(
 /// How far back the page shows the states of a component.
 const SHOWN_DAYS: i64 = 361;
 
+/// The whole year is read anew after so long, and with each config: what was excluded or corrected
+/// of earlier days shows by then. In between, the last two days are.
+const WHOLE_YEAR_EVERY_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 86_400_000;
+
 /// The states of the components that the config declares, over the last year.
-pub fn states(
-    reader: &HistoryReader,
-    board: &Board,
-    now: UtcMs,
-) -> Result<BTreeMap<Name, StateSpans>, HistoryError> {
-    let plan = board.plan.load_full();
-    if plan.components.is_empty() {
-        return Ok(BTreeMap::new());
+#[derive(Default)]
+pub struct ComponentStates {
+    pub by_name: BTreeMap<Name, StateSpans>,
+    /// When the whole year was read, and by which config.
+    whole: (UtcMs, Weak<Plan>),
+}
+
+impl ComponentStates {
+    /// `before`: as they were read last.
+    pub fn read(
+        reader: &HistoryReader,
+        board: &Board,
+        now: UtcMs,
+        before: &ComponentStates,
+    ) -> Result<Self, HistoryError> {
+        let plan = board.plan.load_full();
+        if plan.components.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut parts = parts_of(reader, board)?;
+        parts.retain(|p| plan.components.contains_key(&p.component));
+        parts.truncate(AT_ONCE);
+        let of_plan = Arc::downgrade(&plan);
+        let seam = now - DAY_MS;
+        let is_whole = before.is_old(now, &of_plan, seam);
+        let from = now - if is_whole { SHOWN_DAYS } else { 2 } * DAY_MS;
+        let states = states_of_components(reader, &parts, Span::new(from, now))?;
+        let names = parts.into_iter().map(|p| p.component);
+        let mut by_name: BTreeMap<Name, StateSpans> = names.zip(states).collect();
+        if is_whole {
+            return Ok(Self {
+                by_name,
+                whole: (now, of_plan),
+            });
+        }
+        for (name, states) in &mut by_name {
+            if let Some(known) = before.by_name.get(name) {
+                *states = known.until(seam).with(&states.cut(Span::new(seam, now)));
+            }
+        }
+        Ok(Self {
+            by_name,
+            whole: before.whole.clone(),
+        })
     }
-    let mut parts = parts_of(reader, board)?;
-    parts.retain(|p| plan.components.contains_key(&p.component));
-    parts.truncate(AT_ONCE);
-    let period = Span::new(now - SHOWN_DAYS * 86_400_000, now);
-    let states = states_of_components(reader, &parts, period)?;
-    let names = parts.into_iter().map(|p| p.component);
-    Ok(names.zip(states).collect())
+
+    /// Whether the year has to be read, as too little of it is known by this config.
+    fn is_old(&self, now: UtcMs, plan: &Weak<Plan>, seam: UtcMs) -> bool {
+        let (at, of) = &self.whole;
+        let mut known = self.by_name.values().filter(|s| s.end() > 0);
+        !(0..WHOLE_YEAR_EVERY_MS).contains(&(now - at))
+            || !Weak::ptr_eq(of, plan)
+            || known.any(|states| states.end() < seam)
+    }
 }
 
 /// `/api/v1/components`; `only` names one, else all where they are few, else those that the config
@@ -196,4 +240,52 @@ fn one(f: &ComponentFigures) -> Value {
         "complete": r.complete, "not_seen_below_ms": f.not_seen_below,
         "outage_summary": r.outage_summary,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judgement::timeline::Spans;
+
+    fn of(covered: Span, down: Span) -> StateSpans {
+        StateSpans {
+            covered: Spans::new(vec![covered]),
+            down: Spans::new(vec![down]),
+            down_lower: Spans::new(vec![down]),
+            ..StateSpans::default()
+        }
+    }
+
+    #[test]
+    fn the_last_days_take_the_place_of_what_was_known_of_them() {
+        let known = of(Span::new(0, 90), Span::new(40, 90));
+        let fresh = of(Span::new(50, 100), Span::new(50, 70));
+        let both = known.until(60).with(&fresh.cut(Span::new(60, 100)));
+        assert_eq!(both, of(Span::new(0, 100), Span::new(40, 70)));
+    }
+
+    #[test]
+    fn the_year_is_read_each_hour_with_each_config_and_where_too_little_is_known() {
+        let (plan, other) = (Arc::new(Plan::empty()), Arc::new(Plan::empty()));
+        let of_plan = Arc::downgrade(&plan);
+        let at = 400 * DAY_MS;
+        let name = Name::new("shop").expect("a name");
+        let until = |end| {
+            let states = of(Span::new(0, end), Span::new(0, 1));
+            ComponentStates {
+                by_name: BTreeMap::from([(name.clone(), states)]),
+                whole: (at, of_plan.clone()),
+            }
+        };
+        let is_old = |known: &ComponentStates, now: i64, plan: &Arc<Plan>| {
+            known.is_old(now, &Arc::downgrade(plan), now - DAY_MS)
+        };
+        let known = until(at);
+        assert!(!is_old(&known, at + 3_599_999, &plan));
+        assert!(is_old(&known, at + 3_600_000, &plan));
+        assert!(is_old(&known, at - 1, &plan), "the clock was set back");
+        assert!(is_old(&known, at, &other));
+        assert!(is_old(&until(at - DAY_MS - 1), at, &plan));
+        assert!(is_old(&ComponentStates::default(), at, &plan));
+    }
 }

@@ -1,7 +1,6 @@
 //! Contracts on a running daemon: judged now and then on its own history, and shown by API, metrics
 //! and page alike.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{evaluate, evaluate_components};
 use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::record::Timeline;
-use crate::judgement::timeline::{Span, StateSpans};
+use crate::judgement::timeline::Span;
 use crate::report::answer::{SCHEMA as ANSWER_SCHEMA, in_one};
 use crate::report::build::of_prober;
 use crate::report::changed::changed;
@@ -32,7 +31,7 @@ use crate::report::object::{LaterEvaluation, ReportedChange, ReportedLatency};
 use crate::report::ruling::{ContractVersions, is_in_force, under_present_names};
 use crate::report::sla::{answer, period_shown};
 use crate::report::terms::{self, Of};
-use crate::serve::by_component::{self, ComponentFigures};
+use crate::serve::by_component::{self, ComponentFigures, ComponentStates};
 use crate::words::{Ms, Name, UtcMs};
 
 /// Endpoints of a contract whose changes are listed beside those of its terms: it costs a look at
@@ -79,17 +78,17 @@ pub struct ContractStatuses {
     /// Every component that the config names, contract or not.
     pub components: Vec<ComponentFigures>,
     /// The states of those that the config declares, by name, for the page.
-    pub states: Arc<BTreeMap<Name, StateSpans>>,
+    pub states: Arc<ComponentStates>,
 }
 
-/// Judges every contract in force, by the terms that count for each period. `states`: as they are
-/// known of components; without them, they are read.
+/// Judges every contract in force, by the terms that count for each period. `states`: those of
+/// components.
 pub fn contract_statuses(
     reader: &HistoryReader,
     board: &Board,
     key: &TermsKey,
     (now, not_seen): (UtcMs, NotSeen),
-    states: Option<Arc<BTreeMap<Name, StateSpans>>>,
+    states: Arc<ComponentStates>,
 ) -> Result<ContractStatuses, HistoryError> {
     let plan = board.plan.load_full();
     let nothing = RecordedDefinitions::default();
@@ -120,10 +119,6 @@ pub fn contract_statuses(
         now,
         NotSeen::LeftOut,
     )?;
-    let states = match states {
-        Some(known) => known,
-        None => Arc::new(by_component::states(reader, board, now)?),
-    };
     Ok(ContractStatuses {
         list,
         components,

@@ -374,7 +374,7 @@ async fn sla(State(state): State<ServerState>, line: ClientLink) -> Response {
             &state.board,
             &state.terms,
             (now(), NotSeen::Included),
-            Some(state.contract_statuses.load().states.clone()),
+            state.contract_statuses.load().states.clone(),
         )?);
         state.contract_statuses.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))

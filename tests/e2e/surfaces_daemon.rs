@@ -306,8 +306,6 @@ async fn status_api_and_page() {
             r"longest [^,<]+, mean time to recover [^,<]+, between failures [^<]+<",
             "longest _, mean time to recover _, between failures _<",
         ),
-        // The certificate of the test ends on a fixed day.
-        (r">\d+ d<", ">_ d<"),
         // Of the budget of a month that may end today: even milliseconds, or more than there is.
         (r">[^<>]* left until \w+<", ">_ left<"),
         (r">exceeded by [^<>]*<", ">_ left<"),

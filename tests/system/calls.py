@@ -48,6 +48,7 @@ def test_a_probe_asks_of_the_kernel_what_it_has_to(d):
     made, calls = probes() - before, counted(summary)
     assert made > 150, made
     shares = {name: calls.get(name, 0) / made for name in (*OF_A_PROBE, *NOT_OF_A_PROBE)}
+    assert shares["connect"] >= 0.8, "strace saw too little of them: %r" % calls
     # The two questions for probes() have calls of their own, and some are made while strace begins.
     for name, share in shares.items():
         most = OF_A_PROBE.get(name, 0) + 0.3

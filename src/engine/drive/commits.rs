@@ -57,6 +57,17 @@ impl Driver {
                     );
                 }
             }
+            Progress::LogIsLong => {
+                health.log_is_long.store(true, Ordering::Relaxed);
+                tracing::warn!(
+                    "readers keep the write-ahead log of the history from being taken in; new \
+                    requests to page and API wait until those of now are answered"
+                );
+            }
+            Progress::LogIsShort => {
+                health.log_is_long.store(false, Ordering::Relaxed);
+                tracing::info!("the write-ahead log of the history was taken in");
+            }
         }
     }
 

@@ -66,7 +66,13 @@ pub async fn judge(
     let mut undecodable = None;
     let goes_on = verdicts.first_unmet.is_none() || net.after_failure == AfterFailure::GoOn;
     if goes_on && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask) {
-        (verdicts, undecodable) = judge_body((net, trace), spec, response, work, verdicts).await?;
+        // The first that failed is the cause, however judging goes on: a daemon stops there.
+        let failed = verdicts.first_unmet.take();
+        match judge_body((net, trace), spec, response, work, verdicts).await {
+            Ok(judged) => (verdicts, undecodable) = judged,
+            Err(error) => return Err(failed.unwrap_or(error)),
+        }
+        verdicts.first_unmet = failed.or(verdicts.first_unmet);
     }
     for odd in verdicts
         .findings

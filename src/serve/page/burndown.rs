@@ -37,10 +37,11 @@ pub struct BurnDay {
 }
 
 /// Nothing where the contract has no budget of time, or counts it otherwise than as the sum of its
-/// days.
+/// days; and for a rolling period, whose days leave it again.
 pub fn burndown(contract: &Contract, j: &Evaluation, now: UtcMs) -> Option<Burndown> {
     let is_sum = !matches!(contract.measure, Measure::MeanErrorRatio { .. })
-        && !matches!(contract.together, Together::Weighted(_));
+        && !matches!(contract.together, Together::Weighted(_))
+        && !matches!(contract.period, PeriodKind::Rolling(_));
     let budget = j.budget.to_integer().to_i64().filter(|ms| *ms > 0)?;
     let until = Span::new(j.span.from, j.span.to.min(now));
     if !is_sum || until.length() == 0 {

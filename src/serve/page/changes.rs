@@ -111,6 +111,7 @@ fn message_in_words(notice: &OutageNotice) -> String {
         NoticeStatus::Waiting if notice.tries > 0 => format!("not accepted in {tries}"),
         NoticeStatus::Waiting => "waits".to_owned(),
         NoticeStatus::GivenUp => format!("given up at {at}"),
+        NoticeStatus::Over => format!("sent or given up at {at}, by an earlier version"),
         NoticeStatus::TakenBack => "not sent: the outage was over before".to_owned(),
     };
     format!("{}: {} {became}", notice.receiver, notice.about)

@@ -26,7 +26,7 @@ const QUANTILES: [(&str, u64); 3] = [("p50", 500_000), ("p90", 900_000), ("p99",
 /// Lines of p50, p90 and p99 over some hours, the mean of each phase, and both as a table.
 #[derive(Default)]
 pub struct LatencyChart {
-    /// Name and points; empty where nothing was measured.
+    /// Name and points; empty where nothing succeeded.
     pub lines: Vec<(&'static str, String)>,
     /// The value at the top.
     pub top: String,
@@ -37,6 +37,12 @@ pub struct LatencyChart {
     /// Name and bands of the phases that were recorded, the first at the bottom.
     pub phases: Vec<(&'static str, String)>,
     pub phases_top: String,
+}
+
+impl LatencyChart {
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.outages.is_empty()
+    }
 }
 
 pub struct HourRow {
@@ -89,14 +95,8 @@ pub fn chart(
 ) -> Result<LatencyChart, HistoryError> {
     let hours = hours(reader, entry, span)?;
     let mut chart = drawn(&hours);
-    if !chart.lines.is_empty() {
-        chart.outages = down
-            .cut(span)
-            .as_slice()
-            .iter()
-            .map(|s| mark(*s, span))
-            .collect();
-    }
+    let outages = down.cut(span);
+    chart.outages = outages.as_slice().iter().map(|s| mark(*s, span)).collect();
     Ok(chart)
 }
 
@@ -136,9 +136,8 @@ fn drawn(hours: &[Hour]) -> LatencyChart {
         hours.iter().map(|h| quantile(&h.successes, ppm)).collect()
     };
     let highest = values(QUANTILES[2].1).into_iter().flatten().max();
-    let Some(highest) = highest else {
-        return LatencyChart::default();
-    };
+    let lines = highest
+        .map(|top| QUANTILES.map(|(name, ppm)| (name, points(&values(ppm), top, hours.len()))));
     let used: Vec<Phase> = Phase::ALL
         .iter()
         .copied()
@@ -161,17 +160,15 @@ fn drawn(hours: &[Hour]) -> LatencyChart {
         .max()
         .unwrap_or(0);
     LatencyChart {
-        lines: QUANTILES
-            .map(|(name, ppm)| (name, points(&values(ppm), highest, hours.len())))
-            .into(),
-        top: millis(highest),
+        lines: lines.into_iter().flatten().collect(),
+        top: highest.map_or(String::new(), millis),
         from: hours
             .first()
             .map_or(String::new(), |h| clock(h.at)[..16].to_owned()),
         hours: hours
             .iter()
             .rev()
-            .filter(|h| !h.successes.is_empty())
+            .filter(|h| !h.successes.is_empty() || h.phases_us.iter().any(|us| *us > 0))
             .map(row)
             .collect(),
         outages: Vec::new(),
@@ -258,7 +255,7 @@ mod tests {
         assert_eq!(chart.top, "1.00 ms");
         assert_eq!(chart.hours.len(), 1);
         assert_eq!(chart.hours[0].count, 100);
-        assert!(drawn(&[Hour::default()]).lines.is_empty());
+        assert!(drawn(&[Hour::default()]).is_empty());
         assert!(chart.phases.is_empty());
     }
 
@@ -282,6 +279,20 @@ mod tests {
         assert_eq!(*resolve, ("resolve", "M360 105h360v35h-360z".to_owned()));
         assert_eq!(*connect, ("connect", "M360 0h360v105h-360z".to_owned()));
         assert_eq!(chart.hours[0].phases, ["1.00 ms", "3.00 ms"]);
+    }
+
+    #[test]
+    fn an_hour_of_failures_alone_has_phases_and_no_lines() {
+        let failed = vec![
+            (Series::Whole(Ending::Failure), vec![(1_000, 2)]),
+            (Series::Phase(Phase::Connect), vec![(1_000, 2)]),
+        ];
+        let chart = drawn(&[Hour::of(0, failed)]);
+        assert!(chart.lines.is_empty());
+        assert_eq!(chart.top, "");
+        let row = &chart.hours[0];
+        assert_eq!((row.count, &row.values), (0, &vec![String::new(); 3]));
+        assert_eq!(row.phases, ["1.00 ms"]);
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub fn component_rows(
 fn line(context: &PageContext, name: &Name, span: BarSpan) -> ComponentLine {
     let (statuses, now) = (context.contract_statuses, context.now);
     let nothing = StateSpans::default();
-    let states = statuses.states.get(name).unwrap_or(&nothing);
+    let states = statuses.states.by_name.get(name).unwrap_or(&nothing);
     let drawn = span.period(now);
     let mut components = statuses.components.iter();
     let month = components

@@ -147,10 +147,7 @@ fn contract_row(s: &ContractStatus, j: &Evaluation) -> ContractRow {
         },
         availability: evaluated_cell(&s.contract, j),
         budget: length(&j.budget),
-        budget_left: match &j.budget - &j.spent {
-            left if left < whole(0) => format!("exceeded by {}", length(&-left)),
-            left => format!("{} left{}", length(&left), until_words(&s.contract, j.span)),
-        },
+        budget_left: budget_left(&j.budget - &j.spent, &until_words(&s.contract, j.span)),
         little: if j.is_little_measured() {
             "less than half of the service time was measured"
         } else {
@@ -228,4 +225,26 @@ fn terms_note(s: &ContractStatus, j: &Evaluation) -> String {
 /// Fractions of a millisecond are dropped.
 fn length(ms: &Exact) -> String {
     people::duration(ms.to_integer().to_u64().unwrap_or(u64::MAX))
+}
+
+/// `12 m 30 s left until December`, or by how much more than the budget is used up.
+fn budget_left(left: Exact, until: &str) -> String {
+    if left < whole(0) {
+        format!("exceeded by {}", length(&-left))
+    } else {
+        format!("{} left{until}", length(&left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_budget_is_told_from_what_exceeds_it() {
+        let of = |ms: i64| budget_left(whole(ms), " until December");
+        assert_eq!(of(750_000), "12 m 30 s left until December");
+        assert_eq!(of(0), "0 s left until December");
+        assert_eq!(of(-1500), "exceeded by 1.5 s");
+    }
 }
