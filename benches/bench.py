@@ -415,13 +415,14 @@ def scraping(a, work):
         # more each second: that is memory too.
         time.sleep(a.after)
         for name, headers in (("plain", {}), ("gzip", {"Accept-Encoding": "gzip"})):
-            rows = []
+            rows, used = [], p.cpu_s()
             for _ in range(5):
                 before, t = p.memory_mib(), time.monotonic()
                 with most_memory(p) as most:
                     body = scrape(headers=headers)
                 took = time.monotonic() - t
                 rows.append((took, len(body), most[0] - before))
+            used = (p.cpu_s() - used) / len(rows)
             text = gzip.decompress(body) if headers else body
             took = percentile(sorted(r[0] for r in rows), 0.5)
             say(
@@ -430,6 +431,8 @@ def scraping(a, work):
                 endpoints=a.endpoints,
                 series=sum(1 for line in text.splitlines() if not line.startswith(b"#")),
                 seconds=round(took, 3),
+                # With what probing took meanwhile.
+                cpu_s=round(used, 3),
                 bytes=rows[-1][1],
                 extra_mib=[round(r[2], 1) for r in rows],
                 rss_mib=round(p.memory_mib(), 1),

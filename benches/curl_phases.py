@@ -32,6 +32,7 @@ MOST_APART_MS = 10
 PHASES = ["resolve", "connect", "tls", "request and first byte", "transfer", "whole"]
 # Whose length the server decides.
 DELAYED = ["tls", "request and first byte", "transfer"]
+HELLO = "until hello"
 OF_CURL = ["namelookup", "connect", "appconnect", "starttransfer", "total"]
 
 
@@ -40,6 +41,8 @@ class SlowServer:
 
     def __init__(self, identity: tuple[str, str], delay_s: float):
         self.delay_s = delay_s
+        # Milliseconds from each connection to the first byte that came over it.
+        self.until_hello_ms: list[float] = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*identity)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
@@ -49,9 +52,11 @@ class SlowServer:
     def serve(self) -> None:
         while True:
             plain, _ = self.listener.accept()
+            accepted = time.monotonic()
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # The client is in the phase of the handshake from here on.
             plain.recv(1, socket.MSG_PEEK)
+            self.until_hello_ms.append(1000 * (time.monotonic() - accepted))
             time.sleep(self.delay_s)
             try:
                 with self.context.wrap_socket(plain, server_side=True) as secured:
@@ -104,11 +109,12 @@ def measure(work: str, rounds: int, delay_ms: float) -> dict[str, list[dict[str,
     for _ in range(rounds):
         for name, ask in clients.items():
             row = ask(url, authority[0])
+            row[HELLO] = server.until_hello_ms[-1]
             short = {p: row[p] for p in DELAYED if row[p] < delay_ms / 2}
             assert not short, "%s says far less than the server waited: %s" % (name, short)
             found[name].append(row)
     middle = {
-        name: {phase: statistics.median(row[phase] for row in all_rows) for phase in PHASES}
+        name: {p: statistics.median(row[p] for row in all_rows) for p in [*PHASES, HELLO]}
         for name, all_rows in found.items()
     }
     apart = {p: round(middle["probity"][p] - middle["curl"][p], 3) for p in PHASES}
@@ -122,6 +128,8 @@ def measure(work: str, rounds: int, delay_ms: float) -> dict[str, list[dict[str,
         most_ms=max(abs(apart[p]) for p in PHASES),
         to_reach_ms=0.3,
     )
+    # What a client does of its own within its phase of the handshake, before it says anything.
+    say(until_hello_ms_p50={name: round(rows[HELLO], 3) for name, rows in middle.items()})
     print("| phase | `probity probe`, p50 | `curl -w`, p50 | difference |")
     print("|---|---|---|---|")
     for p in PHASES:

@@ -131,6 +131,12 @@ struct Driver {
     turns: usize,
     next_tenth_ns: u64,
     last_commit_ns: u64,
+    /// The longest time between two commits.
+    commit_within_ns: u64,
+    /// When the turn before this one was.
+    before_turn_ns: u64,
+    /// When the first event since the last batch may have happened; 0 while there is none.
+    events_from_ns: u64,
     /// When the first event of the batch that is outstanding may have happened; 0 before there was
     /// one.
     gathered_from_ns: u64,
@@ -213,7 +219,8 @@ impl Driver {
         net.masks = setup.masks;
         let reading = setup.clock.read();
         let now_utc = setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms;
-        let real_time = setup.board.plan.load().daemon.real_time;
+        let plan = setup.board.plan.load_full();
+        let commit_within_ns = plan.commit_within() * NS_PER_MS;
         let driver = Self {
             scheduler: Scheduler::new(setup.limits),
             clock: setup.clock,
@@ -235,6 +242,9 @@ impl Driver {
             turns: 0,
             next_tenth_ns: reading.boot_ns,
             last_commit_ns: 0,
+            commit_within_ns,
+            before_turn_ns: reading.boot_ns,
+            events_from_ns: 0,
             gathered_from_ns: 0,
             outstanding: None,
             suspended_ns: reading.boot_ns.saturating_sub(reading.monotonic_ns),
@@ -245,7 +255,7 @@ impl Driver {
             parked: setup.parked,
             closing: None,
             promised: Vec::new(),
-            real_time: RealTime::begin(real_time, reading.boot_ns),
+            real_time: RealTime::begin(plan.daemon.real_time, reading.boot_ns),
         };
         let beginning = Beginning {
             arrivals: setup.arrivals,
@@ -306,6 +316,7 @@ impl Driver {
 
     /// One turn: what is due is done, and what the passing of time asks for.
     fn turn(&mut self, due: &mut Vec<DueAction>) {
+        self.before_turn_ns = self.last_turn.boot_ns;
         self.note_stall();
         let boot_ns = self.clock.boot_ns();
         let now_ns = self.timeline.ns(boot_ns);

@@ -76,6 +76,9 @@ class Machine:
         curl = ["curl", "--silent", "--max-time", "5", METRICS]
         return str(sh(*self.enter, "--net", "--", *curl, ok=False).stdout)
 
+    def pid(self, unit: str) -> str:
+        return str(self.sh("systemctl", "show", "--property=MainPID", unit).stdout)
+
     def state(self, name: str, state: str) -> bool:
         line = 'probity_endpoint_state{endpoint="%s",state="%s"} 1' % (name, state)
         return line in self.metrics()
@@ -254,6 +257,46 @@ def test_the_rpm_has_the_same_files(d: str) -> str:
     scripts = sh("rpm", "--query", "--package", "--scripts", made("*.rpm")).stdout
     assert "useradd" in scripts and "try-restart" in scripts, scripts
     return "%d files" % len(found)
+
+
+def test_the_rpm_installs_upgrades_and_leaves_the_state(d: str) -> str:
+    """By rpm itself, in a Debian: there is no registry of another system to take one from."""
+    root = root_of(d, "bookworm", "systemd,systemd-sysv,dbus,procps,passwd,rpm")
+    shutil.copy(made("*.rpm"), os.path.join(root, "root", "probity.rpm"))
+    with booted(root) as machine:
+        # What it requires has the names of another system's packages.
+        machine.sh("rpm", "--install", "--nodeps", "/root/probity.rpm")
+        began = time.monotonic()
+        until(lambda: "probity_endpoint_state{" in machine.metrics(), 10, "the first metric")
+        first_s = time.monotonic() - began
+        config = "/etc/probity/probity.toml"
+        owners = machine.sh("stat", "--format", "%n %a %U %G", "/var/lib/probity", config).stdout
+        assert owners.splitlines() == [
+            "/var/lib/probity 700 probity probity",
+            config + " 640 root probity",
+        ], owners
+        with open(root + config, "r+") as file:
+            file.truncate()
+            file.write(CONFIG)
+        machine.sh("systemctl", "reload", "probity")
+        until(lambda: machine.state("refused", "down"), 20, "down")
+        until(lambda: machine.state("echo", "up"), 20, "an echo without any setting")
+        before = machine.pid("probity")
+        machine.sh("rpm", "--upgrade", "--nodeps", "--force", "/root/probity.rpm")
+        assert read(root + config) == CONFIG, "the config is the operator's"
+        until(lambda: machine.state("refused", "down"), 20, "down after the upgrade")
+        assert machine.pid("probity") != before, "an upgrade starts the new program"
+        machine.sh("probity", "history", "verify")
+        verified = machine.sh("rpm", "--verify", "--nodeps", "probity", ok=False).stdout
+        assert [line.split()[-1] for line in verified.splitlines()] == [config], verified
+        machine.sh("rpm", "--erase", "probity")
+        assert not machine.metrics()
+        left = machine.sh("find", "/etc", "/usr", "/var/lib", "-iname", "*probity*").stdout.split()
+        state = [path for path in left if not path.startswith("/etc/probity")]
+        assert state == ["/var/lib/probity"], left
+        # As rpm does with what was edited.
+        assert read(root + config + ".rpmsave") == CONFIG, left
+    return "first metric %.1f s after the installation" % first_s
 
 
 def runs_alone(root: str, directory: str) -> None:

@@ -44,6 +44,9 @@ impl Builder<'_> {
             }
             Some(key)
         });
+        let commit_within = layers
+            .item("commit_within")
+            .and_then(|i| i.duration(1000, 30_000));
         let backup = layers.item("backup").and_then(|i| {
             let section = i.section()?;
             let dir = section.item("dir").and_then(|i| i.text());
@@ -62,7 +65,11 @@ impl Builder<'_> {
             Some(plan)
         });
         layers.end();
-        HistoryPlan { key, backup }
+        HistoryPlan {
+            key,
+            commit_within,
+            backup,
+        }
     }
 
     pub(in crate::config) fn notify(&self, section: &Section) -> Option<Notify> {

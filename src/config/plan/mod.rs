@@ -78,7 +78,21 @@ pub struct ConfigFiles {
     pub patterns: Vec<PathBuf>,
 }
 
+/// Between these lies the time between two commits that the config leaves out: a third of the
+/// shortest interval.
+const COMMIT_WITHIN: [Ms; 2] = [1000, 10_000];
+
 impl Plan {
+    /// The longest time between two commits. A kill takes up to so much of what was measured.
+    pub fn commit_within(&self) -> Ms {
+        let of_fleet = || {
+            let intervals = self.endpoints.iter().map(|e| e.rules.cadence.interval);
+            let [least, most] = COMMIT_WITHIN;
+            intervals.min().map_or(most, |i| (i / 3).clamp(least, most))
+        };
+        self.history.commit_within.unwrap_or_else(of_fleet)
+    }
+
     /// A plan without endpoints, for reading a history that has no config at hand.
     pub fn empty() -> Self {
         Self {
@@ -305,6 +319,8 @@ pub enum ResolverChoice {
 pub struct HistoryPlan {
     /// Signs checkpoints; left out: the state directory's own key.
     pub key: Option<Secret>,
+    /// The longest time between two commits; left out: by the shortest interval.
+    pub commit_within: Option<Ms>,
     pub backup: Option<BackupPlan>,
 }
 

@@ -140,8 +140,14 @@ fn print_witnesses(out: &mut String, witness: &Witness) {
 }
 
 fn print_history(out: &mut String, history: &HistoryPlan) {
+    if history.key.is_some() || history.commit_within.is_some() {
+        out.push_str("\n[history]\n");
+    }
     if history.key.is_some() {
-        let _ = writeln!(out, "\n[history]\nkey = \"{MASK}\"");
+        let _ = writeln!(out, "key = \"{MASK}\"");
+    }
+    if let Some(within) = history.commit_within {
+        let _ = writeln!(out, "commit_within = \"{}\"", show_duration(within));
     }
     if let Some(b) = &history.backup {
         let every = show_duration(b.every);

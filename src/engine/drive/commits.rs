@@ -19,12 +19,21 @@ impl Driver {
     pub(super) fn commit_if_due(&mut self) {
         let now_ns = self.clock.boot_ns();
         let since_ns = now_ns - self.last_commit_ns.min(now_ns);
-        let is_due =
-            since_ns >= SECOND_NS || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS);
+        if self.recorder.has_events() && self.events_from_ns == 0 {
+            // They came since the last turn.
+            self.events_from_ns = self.before_turn_ns.max(self.last_commit_ns);
+        }
+        let is_due = since_ns >= self.commit_within_ns
+            || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS)
+            || (self.recorder.has_more_to_tell() && since_ns >= SECOND_NS);
         if self.outstanding.is_some() || !is_due {
             return;
         }
-        (self.gathered_from_ns, self.last_commit_ns) = (self.last_commit_ns, now_ns);
+        self.gathered_from_ns = match std::mem::take(&mut self.events_from_ns) {
+            0 => now_ns,
+            from => from,
+        };
+        self.last_commit_ns = now_ns;
         let reading = self.clock.read();
         let batch = self.recorder.close_batch(self.stamp(&reading));
         self.outstanding = Some(batch.id);

@@ -276,6 +276,7 @@ impl Driver {
             ..ReloadSummary::default()
         };
         self.scheduler.set_limits(limits);
+        self.commit_within_ns = plan.commit_within() * NS_PER_MS;
         self.net.forget_specs();
         self.recorder.configure(plan.notify.clone(), &plan.metrics);
         let mut coming = Vec::new();

@@ -23,6 +23,14 @@ impl Recorder {
         !self.next_batch.events.is_empty() || !self.next_batch.outbox.is_empty()
     }
 
+    /// Whether something waits to become an event when the batch is closed.
+    pub fn has_more_to_tell(&self) -> bool {
+        self.next_batch.overflow.dropped > 0
+            || !self.next_batch.service.is_empty()
+            || !self.definitions.cadences_unrecorded.is_empty()
+            || self.slot_results.has_more_to_tell()
+    }
+
     /// The number of the batch that is being gathered.
     pub fn next_batch_number(&self) -> u64 {
         self.next_batch.last + 1

@@ -9,8 +9,8 @@ use crate::judgement::loss::JudgeSnapshot;
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Ms, UtcMs};
 
-/// Rounds of batches in which every judge is stored once.
-const STATE_ROUNDS: usize = 300;
+/// Within so long every judge is stored once.
+const STATE_ROUND_MS: u64 = 300_000;
 
 /// While the disk fails, inputs beyond this are dropped and all judges stored instead.
 const INPUT_BYTES_LIMIT: usize = 32 << 20;
@@ -39,6 +39,8 @@ pub(super) struct NextBatch {
     next_state: usize,
     /// The first batch of the rotation that is under way.
     round_began: u64,
+    /// When the last batch was closed.
+    closed_at: Ms,
     /// Batches before this one are not needed for a restart any more.
     prune_before: u64,
 }
@@ -59,6 +61,7 @@ impl NextBatch {
             last,
             next_state: 0,
             round_began: last + 1,
+            closed_at: now,
             prune_before: 0,
         }
     }
@@ -88,7 +91,7 @@ impl NextBatch {
     ) -> (Batch, Vec<usize>) {
         self.last += 1;
         let log = std::mem::replace(&mut self.log, InputLog::new(stamp.timeline_ms));
-        let states = self.states(tracked);
+        let states = self.states(stamp.timeline_ms, tracked);
         let batch = Batch {
             id: self.last,
             stamp,
@@ -108,7 +111,8 @@ impl NextBatch {
     }
 
     /// Judges that go with this batch: those that must, and the next few of the rotation.
-    fn states(&mut self, all: &[TrackedEndpoint]) -> Vec<(i64, Vec<u8>)> {
+    fn states(&mut self, now: Ms, all: &[TrackedEndpoint]) -> Vec<(i64, Vec<u8>)> {
+        let since = now.saturating_sub(std::mem::replace(&mut self.closed_at, now));
         let mut states = std::mem::take(&mut self.foreign);
         let to_store = std::mem::take(&mut self.to_store);
         states.extend(to_store.into_iter().map(|index| stored(&all[index])));
@@ -119,7 +123,8 @@ impl NextBatch {
         if all.is_empty() {
             self.prune_before = self.last;
         }
-        for _ in 0..all.len().div_ceil(STATE_ROUNDS) {
+        let share = (all.len() as u64 * since.min(STATE_ROUND_MS)).div_ceil(STATE_ROUND_MS);
+        for _ in 0..share.max(1).min(all.len() as u64) {
             let tracked = &all[self.next_state];
             if !tracked.is_taken_over {
                 states.push(stored(tracked));
@@ -166,12 +171,16 @@ mod tests {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let recorder = recorder_of(&names, "1h", "probe.tcp = \"127.0.0.1:1\"");
         let mut next_batch = NextBatch::after(9, 1);
-        let mut close = || {
-            next_batch
-                .close(Stamp::default(), Vec::new(), &recorder.tracked)
-                .0
+        // A second after the other.
+        let mut close = |second: u64| {
+            let timeline_ms = 1 + second * 1000;
+            let stamp = Stamp {
+                timeline_ms,
+                ..Stamp::default()
+            };
+            next_batch.close(stamp, Vec::new(), &recorder.tracked).0
         };
-        let batches: Vec<Batch> = (0..500).map(|_| close()).collect();
+        let batches: Vec<Batch> = (1..=500).map(&mut close).collect();
         assert_eq!(batches[0].id, 10);
         assert!(
             batches.iter().all(|b| b.states.len() <= 2),
@@ -191,6 +200,10 @@ mod tests {
             batches[499].prune_before, 235,
             "the round of 225 batches before this one"
         );
+        assert_eq!(close(510).states.len(), 15, "of ten seconds");
+        assert_eq!(close(510).states.len(), 1);
+        // At most what is left of the round: the rotation stood at 116 of 450.
+        assert_eq!(close(9_000).states.len(), 450 - 116);
     }
 
     #[test]

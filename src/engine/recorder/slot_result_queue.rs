@@ -16,3 +16,10 @@ pub(super) struct SlotResultQueue {
     /// Ends of records whose events found no room either.
     pub unrecorded: Vec<(usize, Ms)>,
 }
+
+impl SlotResultQueue {
+    /// Whether something becomes an event with the next batch.
+    pub fn has_more_to_tell(&self) -> bool {
+        self.overflowed || !self.unrecorded.is_empty()
+    }
+}
