@@ -189,6 +189,8 @@ pub struct Health {
     pub history_writable: AtomicBool,
     /// Readers keep the write-ahead log of the history from being taken in: new ones wait.
     pub log_is_long: AtomicBool,
+    /// Requests that read the history at this moment.
+    pub history_readers: AtomicUsize,
     /// Events that wait to be committed.
     pub events_waiting: AtomicU64,
     pub events_recorded: AtomicU64,

@@ -147,6 +147,8 @@ impl Writer {
 }
 
 const LOOK_AT_LOG: Duration = Duration::from_secs(1);
+/// The same while the log is long: there may be a moment only in which none reads of it.
+const LOOK_AT_LONG_LOG: Duration = Duration::from_millis(50);
 /// From so many bytes of the log on, no new readers of the port begin until it is taken in.
 const LONG_LOG: u64 = 32 << 20;
 
@@ -166,10 +168,10 @@ impl<T: Fn(Progress)> WriterThread<T> {
     fn run(mut self, commands: &Receiver<WriterCommand>) {
         loop {
             let is_idle = self.tallies.is_empty() && self.upkeep.is_idle();
-            let wait = if is_idle {
-                Duration::from_secs(3600)
-            } else {
-                Duration::ZERO
+            let wait = match (is_idle, self.log_is_long) {
+                (false, _) => Duration::ZERO,
+                (true, true) => LOOK_AT_LONG_LOG,
+                (true, false) => Duration::from_secs(3600),
             };
             match commands.recv_timeout(wait) {
                 Ok(WriterCommand::End(_)) | Err(RecvTimeoutError::Disconnected) => break,
@@ -178,6 +180,7 @@ impl<T: Fn(Progress)> WriterThread<T> {
                         break;
                     }
                 }
+                Err(RecvTimeoutError::Timeout) if is_idle => self.bound_the_log(),
                 Err(RecvTimeoutError::Timeout) if self.tallies.is_empty() => {
                     let upkeep = &mut self.upkeep;
                     if let Err(error) = upkeep.work(&mut self.history, SLICE) {
@@ -197,7 +200,11 @@ impl<T: Fn(Progress)> WriterThread<T> {
     /// Readers who always overlap keep the log from ever beginning anew: it would grow without end.
     /// Once it is long, new ones wait until those of now are done. The writer waits for none.
     fn bound_the_log(&mut self) {
-        if self.looked_at_log.elapsed() < LOOK_AT_LOG {
+        let after = match self.log_is_long {
+            true => LOOK_AT_LONG_LOG,
+            false => LOOK_AT_LOG,
+        };
+        if self.looked_at_log.elapsed() < after {
             return;
         }
         self.looked_at_log = Instant::now();

@@ -31,13 +31,15 @@ const REMEMBERED: usize = 16;
 /// sent, whatever they are.
 pub const MOST_CERTIFICATES: usize = 64;
 
-/// Intermediate certificates that a path is looked for in, and those of one name among them.
-const INTERMEDIATES: usize = 8;
-const SAME_NAME: usize = 3;
+/// Intermediate certificates that a path is looked for in: webpki takes no longer path.
+const INTERMEDIATES: usize = 6;
+/// Those of one name among them, for one of the names. Each name with two of them doubles the
+/// paths that are tried, each of which ends with signatures to verify.
+const SAME_NAME: usize = 2;
 /// Certificates of a message whose names are read.
 const LOOKED_AT: usize = 64;
 /// Other instants at which a chain is looked at that is out of date now.
-const INSTANTS: usize = 4;
+const INSTANTS: usize = 2;
 
 /// The trust of one spec: roots, and what was found good under them.
 #[derive(Debug)]
@@ -158,7 +160,7 @@ impl Trust {
         if self.roots.is_one_of_them(leaf) {
             return trusted_as_it_is(leaf, now, refused, has_name);
         }
-        let intermediates = if intermediates.len() > SAME_NAME {
+        let intermediates = if intermediates.len() > 1 {
             on_the_way(leaf, intermediates)
         } else {
             intermediates.to_vec()
@@ -330,20 +332,22 @@ fn on_the_way<'c>(
         return Vec::new();
     };
     let mut found: Vec<&'c [u8]> = Vec::new();
-    let mut at = 0;
+    let (mut at, mut most) = (0, SAME_NAME);
     while let Some(name) = wanted.get(at).copied() {
         at += 1;
-        let issuers = named
-            .iter()
-            .filter(|(_, (subject, _))| *subject == name)
-            .take(SAME_NAME);
+        let issuers = named.iter().filter(|(_, (subject, _))| *subject == name);
+        let mut of_name = 0;
         for (der, (_, issuer)) in issuers {
-            if found.len() < INTERMEDIATES && !found.contains(der) {
+            if found.len() < INTERMEDIATES && of_name < most && !found.contains(der) {
                 found.push(der);
+                of_name += 1;
                 if !wanted.contains(issuer) {
                     wanted.push(issuer);
                 }
             }
+        }
+        if of_name > 1 {
+            most = 1;
         }
     }
     found.into_iter().map(CertificateDer::from).collect()

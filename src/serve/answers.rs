@@ -35,6 +35,8 @@ const PROGRESS_WITHIN_NS: u64 = 5_000_000_000;
 /// long, and how often it looks.
 const LONG_LOG_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AT_LOG_AFTER: Duration = Duration::from_millis(20);
+/// The writer takes the log in within much less, where no request reads.
+const OF_A_COMMAND: Duration = Duration::from_millis(500);
 
 /// What the routes share.
 #[derive(Clone)]
@@ -117,16 +119,43 @@ pub async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     let gate = state.gates.questions.clone();
     let refusals = state.metrics.refusals.clone();
     made(&gate, line, &refusals, move |out| {
+        let reading = HistoryRead::begin(&state.board);
         let write = read(&state, &schema::open_to_read(&state.state_dir)?)?;
+        drop(reading);
         write(out)
     })
     .await
 }
 
+/// A request that reads the history, until this is dropped.
+struct HistoryRead(Arc<Board>);
+
+impl HistoryRead {
+    fn begin(board: &Arc<Board>) -> Self {
+        board.health.history_readers.fetch_add(1, Ordering::Relaxed);
+        Self(board.clone())
+    }
+}
+
+impl Drop for HistoryRead {
+    fn drop(&mut self) {
+        let readers = &self.0.health.history_readers;
+        readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// While readers keep the log of the history long, new ones wait: they would keep it so for ever.
+/// Where no request has read for a while, it is a command that keeps it, and waiting is no use.
 async fn wait_for_short_log(health: &Health, patience: Duration) -> Result<(), Response> {
     let began = Instant::now();
+    let mut none_reads_since = began;
     while health.log_is_long.load(Ordering::Relaxed) {
+        if health.history_readers.load(Ordering::Relaxed) > 0 {
+            none_reads_since = Instant::now();
+        }
+        if none_reads_since.elapsed() >= OF_A_COMMAND {
+            return Ok(());
+        }
         if began.elapsed() >= patience {
             return Err((
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -177,6 +206,13 @@ mod tests {
         health.log_is_long.store(true, Ordering::Relaxed);
         let refused = Err(StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(wait(Duration::from_millis(1)).await, refused);
+        assert_eq!(
+            wait(Duration::from_secs(60)).await,
+            Ok(()),
+            "a command keeps it"
+        );
+        health.history_readers.store(1, Ordering::Relaxed);
+        assert_eq!(wait(2 * OF_A_COMMAND).await, refused, "a request reads");
         let becomes_short = async { health.log_is_long.store(false, Ordering::Relaxed) };
         let (waited, ()) = tokio::join!(wait(Duration::from_secs(60)), becomes_short);
         assert_eq!(waited, Ok(()));

@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::time::UtcMs;
 
 macro_rules! closed_set {
@@ -292,6 +294,16 @@ impl CertificateFacts {
         let of_sent = self.sent.iter().flat_map(|c| [&c.subject, &c.issuer]);
         let own = self.names.iter().chain([&self.subject, &self.issuer]);
         own.chain(of_sent)
+    }
+
+    /// Tells apart what texts they have: a leaf may come with other certificates each time.
+    pub fn digest_of_texts(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for text in self.texts() {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        hash.finalize().into()
     }
 }
 

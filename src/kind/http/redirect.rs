@@ -46,11 +46,13 @@ pub fn next_method(status: u16, method: &str) -> &str {
 /// The URL that a Location leads to from here, if it may be followed.
 pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Result<Url, ProbeError> {
     let refused = |why: String| ProbeError::down(Cause::RedirectPolicy, why);
+    let too_long = || refused(format!("the Location is longer than {URL_LIMIT} bytes"));
+    if location.len() > URL_LIMIT {
+        return Err(too_long());
+    }
     let text = text_of(location);
     if text.len() > URL_LIMIT {
-        return Err(refused(format!(
-            "the Location is longer than {URL_LIMIT} bytes"
-        )));
+        return Err(too_long());
     }
     let to = from.join(&text).map_err(|e| {
         refused(format!(
@@ -132,6 +134,9 @@ impl Cookies {
             let Ok(mut cookie) = RawCookie::parse(text) else {
                 continue;
             };
+            if cookie.domain().is_some_and(|name| !fits_a_name(name)) {
+                continue;
+            }
             if let Some(domain) = suffix_of(&cookie) {
                 // A host that is one itself may set cookies for itself alone (RFC 6265 section 5.3,
                 // step 5).
@@ -160,6 +165,12 @@ impl Cookies {
 }
 
 /// The domain that a cookie is for, where it is a public suffix.
+/// Whether it is no longer than names of hosts are (RFC 1035, 2.3.4): what is longer takes long to
+/// convert, and is the domain of none.
+fn fits_a_name(domain: &str) -> bool {
+    domain.len() <= 255 && domain.split('.').all(|label| label.len() <= 63)
+}
+
 fn suffix_of(cookie: &RawCookie<'_>) -> Option<String> {
     let domain = cookie
         .domain()?
@@ -239,6 +250,13 @@ mod tests {
         let own = set(&["a=1; Domain=github.io"], "http://github.io/");
         assert_eq!(sent(&own, "http://github.io/").as_deref(), Some("a=1"));
         assert_eq!(sent(&own, "http://shop.github.io/"), None);
+    }
+
+    #[test]
+    fn a_domain_that_no_host_can_have_is_left_unread() {
+        assert!(fits_a_name("") && fits_a_name(".shop.example"));
+        assert!(fits_a_name(&"a".repeat(63)) && !fits_a_name(&"a".repeat(64)));
+        assert!(fits_a_name(&"a.".repeat(127)) && !fits_a_name(&"a.".repeat(128)));
     }
 
     #[test]

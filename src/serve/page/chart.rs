@@ -12,7 +12,7 @@ use crate::history::reader::HistoryReader;
 use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, quantile};
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::{Phase, UtcMs, people};
+use crate::words::{Ms, Phase, UtcMs, people};
 
 const WIDTH: usize = 720;
 const HEIGHT: u64 = 140;
@@ -95,8 +95,7 @@ pub fn chart(
 ) -> Result<LatencyChart, HistoryError> {
     let hours = hours(reader, entry, span)?;
     let mut chart = drawn(&hours);
-    let outages = down.cut(span);
-    chart.outages = outages.as_slice().iter().map(|s| mark(*s, span)).collect();
+    chart.outages = marks(&down.cut(span), span);
     Ok(chart)
 }
 
@@ -196,21 +195,37 @@ fn band(hours: &[Hour], phase: Phase, slowest: u64) -> String {
     path
 }
 
-/// Time down as a stretch over the whole height; a short one is as wide as can be seen.
-fn mark(down: Span, span: Span) -> Mark {
+/// Time down as stretches over the whole height; a short one is as wide as can be seen. Those that
+/// would be drawn over each other are one.
+fn marks(down: &Spans, span: Span) -> Vec<Mark> {
     let length = (span.to - span.from).max(1);
     let x = |at: i64| (at - span.from) * WIDTH as i64 / length;
-    let width = (x(down.to) - x(down.from)).max(LEAST_WIDTH);
-    Mark {
-        class: "outage",
-        path: format!("M{} 0h{width}v{HEIGHT}h-{width}z", x(down.from)),
-        text: format!(
-            "{} to {} UTC: down {}",
-            clock(down.from),
-            clock(down.to),
-            people::duration(down.length())
-        ),
+    let width = |of: Span| (x(of.to) - x(of.from)).max(LEAST_WIDTH);
+    // From the first to the last of a stretch, how long and how often it was down.
+    let mut stretches: Vec<(Span, Ms, u64)> = Vec::new();
+    for one in down.as_slice() {
+        match stretches.last_mut() {
+            Some((whole, sum, count)) if x(one.from) < x(whole.from) + width(*whole) => {
+                whole.to = one.to;
+                *sum += one.length();
+                *count += 1;
+            }
+            _ => stretches.push((*one, one.length(), 1)),
+        }
     }
+    let drawn = stretches.into_iter().map(|(of, sum, count)| {
+        let (from, to, width) = (clock(of.from), clock(of.to), width(of));
+        let times = match count {
+            1 => String::new(),
+            _ => format!(" in {count} outages"),
+        };
+        Mark {
+            class: "outage",
+            path: format!("M{} 0h{width}v{HEIGHT}h-{width}z", x(of.from)),
+            text: format!("{from} to {to} UTC: down {}{times}", people::duration(sum)),
+        }
+    });
+    drawn.collect()
 }
 
 /// A path with a step for each hour; hours without a value are gaps.
@@ -298,13 +313,28 @@ mod tests {
     #[test]
     fn an_outage_is_marked_where_it_was_however_short_it_is() {
         let span = Span::new(0, 24 * HOUR_MS);
-        let short = mark(Span::new(12 * HOUR_MS, 12 * HOUR_MS + 1000), span);
+        let mark = |list: &[Span]| {
+            let drawn = marks(&Spans::new(list.to_vec()), span);
+            let [one] = <[Mark; 1]>::try_from(drawn).unwrap_or_else(|_| panic!("one mark"));
+            one
+        };
+        let short = mark(&[Span::new(12 * HOUR_MS, 12 * HOUR_MS + 1000)]);
         assert_eq!(short.path, "M360 0h2v140h-2z");
         assert_eq!(
             short.text,
             "1970-01-01 12:00:00 to 1970-01-01 12:00:01 UTC: down 1 s"
         );
-        let long = mark(Span::new(0, 6 * HOUR_MS), span);
+        let long = mark(&[Span::new(0, 6 * HOUR_MS)]);
         assert_eq!(long.path, "M0 0h180v140h-180z");
+        let second = |at: i64| Span::new(at * 1000, at * 1000 + 500);
+        let two = mark(&[second(0), second(60)]);
+        assert_eq!(two.path, "M0 0h2v140h-2z");
+        assert_eq!(
+            two.text,
+            "1970-01-01 00:00:00 to 1970-01-01 00:01:00 UTC: down 1 s in 2 outages"
+        );
+        let many: Vec<Span> = (0..80_000).map(second).collect();
+        let drawn = marks(&Spans::new(many), span);
+        assert!(drawn.len() <= WIDTH, "{}", drawn.len());
     }
 }

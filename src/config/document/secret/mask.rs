@@ -51,7 +51,7 @@ pub struct Mask {
     /// Those of other specs at the same host, in the same order.
     of_host: Arc<Vec<Form>>,
     /// The last certificate in which none of them was found, by its SHA-256.
-    clean: Arc<Mutex<String>>,
+    clean: Arc<Mutex<Option<[u8; 32]>>>,
     /// There are more forms than are looked for.
     has_more: bool,
     /// What else is looked for at the end of one probe.
@@ -263,19 +263,24 @@ impl Mask {
         self.lists().all(Vec::is_empty)
     }
 
-    /// Whether the certificate that was shown is the one in which there was none.
+    /// Whether the texts of the certificates that were shown are those in which there was none.
     pub fn has_seen(&self, certificate: &CertificateFacts) -> bool {
-        *self.clean.lock().unwrap_or_else(PoisonError::into_inner) == certificate.sha256
-            && self.others.iter().all(|other| other.has_seen(certificate))
+        self.has_seen_texts(&certificate.digest_of_texts())
     }
 
-    /// There is none in this certificate.
+    fn has_seen_texts(&self, digest: &[u8; 32]) -> bool {
+        *self.clean.lock().unwrap_or_else(PoisonError::into_inner) == Some(*digest)
+            && self.others.iter().all(|other| other.has_seen_texts(digest))
+    }
+
+    /// There is none in the texts of these certificates.
     pub fn see(&self, certificate: &CertificateFacts) {
-        self.clean
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&certificate.sha256);
-        self.others.iter().for_each(|other| other.see(certificate));
+        self.see_texts(&certificate.digest_of_texts());
+    }
+
+    fn see_texts(&self, digest: &[u8; 32]) {
+        *self.clean.lock().unwrap_or_else(PoisonError::into_inner) = Some(*digest);
+        self.others.iter().for_each(|other| other.see_texts(digest));
     }
 
     /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each
