@@ -167,13 +167,44 @@ pub fn subject(der: &CertificateDer<'_>) -> String {
     )
 }
 
-/// The names of a certificate and of its issuer, as their DER.
-pub fn subject_and_issuer<'c>(der: &'c CertificateDer<'_>) -> Option<(&'c [u8], &'c [u8])> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some((
-        certificate.tbs_certificate.subject.as_raw(),
-        certificate.tbs_certificate.issuer.as_raw(),
-    ))
+/// What a certificate says of its place in a path: names as their DER, and the identifiers of keys
+/// (RFC 5280, 4.2.1.1 and 4.2.1.2).
+#[derive(Debug, Clone, Copy)]
+pub struct PlaceInPath<'c> {
+    pub subject: &'c [u8],
+    pub issuer: &'c [u8],
+    pub key: Option<&'c [u8]>,
+    pub key_of_issuer: Option<&'c [u8]>,
+}
+
+impl<'c> PlaceInPath<'c> {
+    pub fn of(der: &'c CertificateDer<'_>) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let (mut key, mut key_of_issuer) = (None, None);
+        for extension in certificate.tbs_certificate.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => key = Some(id.0),
+                ParsedExtension::AuthorityKeyIdentifier(of) => {
+                    key_of_issuer = of.key_identifier.as_ref().map(|id| id.0);
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            subject: certificate.tbs_certificate.subject.as_raw(),
+            issuer: certificate.tbs_certificate.issuer.as_raw(),
+            key,
+            key_of_issuer,
+        })
+    }
+
+    /// How likely it is to have issued a certificate that names this key, of those with its name;
+    /// the smaller, the likelier. One that issued itself is a root, of use only where it is trusted
+    /// already.
+    pub fn distance(&self, wanted: Option<&[u8]>) -> u8 {
+        let is_other_key = wanted.is_some() && self.key.is_some() && wanted != self.key;
+        2 * u8::from(is_other_key) + u8::from(self.subject == self.issuer)
+    }
 }
 
 fn shown_subject(name: &X509Name<'_>) -> String {

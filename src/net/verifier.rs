@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use super::authorities::Roots;
-use super::certificate::{self, purposes, validity, weakness};
+use super::certificate::{self, PlaceInPath, purposes, validity, weakness};
 use super::clock_trust::{Found, Side};
 use crate::config::plan::probe::Verify;
 use crate::words::Cause;
@@ -324,25 +324,25 @@ fn on_the_way<'c>(
     let named: Vec<_> = sent
         .iter()
         .take(LOOKED_AT)
-        .filter_map(|der| certificate::subject_and_issuer(der).map(|names| (der.as_ref(), names)))
+        .filter_map(|der| PlaceInPath::of(der).map(|place| (der.as_ref(), place)))
         .collect();
-    let Some((_, mut wanted)) =
-        certificate::subject_and_issuer(leaf).map(|(subject, issuer)| (subject, vec![issuer]))
-    else {
+    let Some(of_leaf) = PlaceInPath::of(leaf) else {
         return Vec::new();
     };
+    let mut wanted = vec![(of_leaf.issuer, of_leaf.key_of_issuer)];
     let mut found: Vec<&'c [u8]> = Vec::new();
     let (mut at, mut most) = (0, SAME_NAME);
-    while let Some(name) = wanted.get(at).copied() {
+    while let Some((name, key)) = wanted.get(at).copied() {
         at += 1;
-        let issuers = named.iter().filter(|(_, (subject, _))| *subject == name);
+        let mut issuers: Vec<_> = named.iter().filter(|(_, p)| p.subject == name).collect();
+        issuers.sort_by_key(|(_, place)| place.distance(key));
         let mut of_name = 0;
-        for (der, (_, issuer)) in issuers {
+        for (der, place) in issuers {
             if found.len() < INTERMEDIATES && of_name < most && !found.contains(der) {
                 found.push(der);
                 of_name += 1;
-                if !wanted.contains(issuer) {
-                    wanted.push(issuer);
+                if wanted.iter().all(|(name, _)| *name != place.issuer) {
+                    wanted.push((place.issuer, place.key_of_issuer));
                 }
             }
         }
@@ -720,6 +720,9 @@ mod tests {
         let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2030)), key(), &root)
             .expect("signed");
         let leaf = named("leaf").signed_by(&key(), &middle).expect("signed");
+        let mut params = named("leaf");
+        params.use_authority_key_identifier_extension = true;
+        let keyed = params.signed_by(&key(), &middle).expect("signed");
         let trust = trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
         let mut bundle = vec![leaf.der().clone()];
         bundle.extend((0..20).map(|n| {
@@ -730,6 +733,19 @@ mod tests {
         }));
         bundle.push(middle.der().clone());
         assert_eq!(cause(ask(&trust, &bundle, "shop.example", FROM)), None);
+        // One of many with its name: the leaf names its key.
+        let many: Vec<_> = (0..6)
+            .map(|_| {
+                CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key())
+                    .expect("signed")
+                    .der()
+                    .clone()
+            })
+            .collect();
+        let mut hidden = vec![keyed.der().clone()];
+        hidden.extend(many);
+        hidden.push(middle.der().clone());
+        assert_eq!(cause(ask(&trust, &hidden, "shop.example", FROM)), None);
         // All of them say that any other issued them, and no path ends.
         let mut circle: Vec<_> = (0..20)
             .map(|_| {
