@@ -80,6 +80,7 @@ impl History {
                     tallies: BTreeMap::new(),
                     upkeep: Upkeep::begun(),
                     looked_at_log: Instant::now(),
+                    tallies_again_at: Instant::now(),
                     long_log: LONG_LOG,
                     log_is_long: false,
                 }
@@ -159,6 +160,8 @@ struct WriterThread<T> {
     tallies: BTreeMap<(i64, i64), TallyDraft>,
     upkeep: Upkeep,
     looked_at_log: Instant,
+    /// The disk took none before this.
+    tallies_again_at: Instant,
     long_log: u64,
     /// As it was told last.
     log_is_long: bool,
@@ -168,7 +171,12 @@ impl<T: Fn(Progress)> WriterThread<T> {
     fn run(mut self, commands: &Receiver<WriterCommand>) {
         loop {
             let is_idle = self.tallies.is_empty() && self.upkeep.is_idle();
+            self.bound_the_log();
+            let until_tallies = self
+                .tallies_again_at
+                .saturating_duration_since(Instant::now());
             let wait = match (is_idle, self.log_is_long) {
+                (false, _) if self.upkeep.is_idle() => until_tallies,
                 (false, _) => Duration::ZERO,
                 (true, true) => LOOK_AT_LONG_LOG,
                 (true, false) => Duration::from_secs(3600),
@@ -180,8 +188,10 @@ impl<T: Fn(Progress)> WriterThread<T> {
                         break;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if is_idle => self.bound_the_log(),
-                Err(RecvTimeoutError::Timeout) if self.tallies.is_empty() => {
+                Err(RecvTimeoutError::Timeout) if is_idle => {}
+                Err(RecvTimeoutError::Timeout)
+                    if self.tallies.is_empty() || until_tallies > Duration::ZERO =>
+                {
                     let upkeep = &mut self.upkeep;
                     if let Err(error) = upkeep.work(&mut self.history, SLICE) {
                         tracing::warn!(%error, "hourly aggregates could not be sealed; will be \
@@ -225,9 +235,7 @@ impl<T: Fn(Progress)> WriterThread<T> {
     fn perform(&mut self, command: WriterCommand, commands: &Receiver<WriterCommand>) -> bool {
         match command {
             WriterCommand::Batch(batch) => {
-                let is_over = self.commit(*batch, commands);
-                self.bound_the_log();
-                return is_over;
+                return self.commit(*batch, commands);
             }
             WriterCommand::Tallies(list) => self.keep(list),
             WriterCommand::HoursAreOver { hour, at, utc } => {
@@ -344,6 +352,7 @@ impl<T: Fn(Progress)> WriterThread<T> {
                         .entry((tally.hour, tally.endpoint))
                         .or_insert(tally);
                 }
+                self.tallies_again_at = Instant::now() + RETRY_AFTER;
                 return;
             }
         }
@@ -367,6 +376,7 @@ mod tests {
             tallies: BTreeMap::new(),
             upkeep: Upkeep::begun(),
             looked_at_log: Instant::now(),
+            tallies_again_at: Instant::now(),
             long_log: 200_000,
             log_is_long: false,
         };

@@ -404,18 +404,6 @@ impl StateSpans {
         self.cut(Span::new(i64::MIN, at))
     }
 
-    /// This and what follows it.
-    pub fn with(&self, later: &StateSpans) -> StateSpans {
-        StateSpans {
-            covered: self.covered.union(&later.covered),
-            down: self.down.union(&later.down),
-            unknown: self.unknown.union(&later.unknown),
-            down_lower: self.down_lower.union(&later.down_lower),
-            down_upper: self.down_upper.union(&later.down_upper),
-            absent: self.absent.union(&later.absent),
-        }
-    }
-
     /// Where what is covered ends.
     pub fn end(&self) -> i64 {
         self.covered.as_slice().last().map_or(0, |s| s.to)

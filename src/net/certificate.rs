@@ -175,6 +175,8 @@ pub struct PlaceInPath<'c> {
     pub issuer: &'c [u8],
     pub key: Option<&'c [u8]>,
     pub key_of_issuer: Option<&'c [u8]>,
+    /// Seconds of UTC.
+    validity: (i64, i64),
 }
 
 impl<'c> PlaceInPath<'c> {
@@ -195,15 +197,27 @@ impl<'c> PlaceInPath<'c> {
             issuer: certificate.tbs_certificate.issuer.as_raw(),
             key,
             key_of_issuer,
+            validity: validity(std::slice::from_ref(der))?,
         })
     }
 
-    /// How likely it is to have issued a certificate that names this key, of those with its name;
-    /// the smaller, the likelier. One that issued itself is a root, of use only where it is trusted
-    /// already.
-    pub fn distance(&self, wanted: Option<&[u8]>) -> u8 {
-        let is_other_key = wanted.is_some() && self.key.is_some() && wanted != self.key;
-        2 * u8::from(is_other_key) + u8::from(self.subject == self.issuer)
+    /// Of those with one name, the smaller, the likelier to be of use for a certificate that names
+    /// this key: one with another key has not issued it, one that is out of date ends the path,
+    /// one of a trusted issuer is the last of it, and one that issued itself is of use only where
+    /// it is trusted already.
+    pub fn distance(
+        &self,
+        wanted: Option<&[u8]>,
+        now: i64,
+        is_trusted: impl Fn(&[u8]) -> bool,
+    ) -> [bool; 4] {
+        let (from, to) = self.validity;
+        [
+            wanted.is_some() && self.key.is_some() && wanted != self.key,
+            !(from..=to).contains(&now),
+            self.subject == self.issuer,
+            !is_trusted(self.issuer),
+        ]
     }
 }
 

@@ -161,7 +161,8 @@ impl Trust {
             return trusted_as_it_is(leaf, now, refused, has_name);
         }
         let intermediates = if intermediates.len() > 1 {
-            on_the_way(leaf, intermediates)
+            let is_trusted = |issuer: &[u8]| self.roots.have_name(issuer);
+            on_the_way(leaf, intermediates, now, is_trusted)
         } else {
             intermediates.to_vec()
         };
@@ -320,7 +321,10 @@ fn trusted_as_it_is(
 fn on_the_way<'c>(
     leaf: &CertificateDer<'_>,
     sent: &'c [CertificateDer<'_>],
+    now: UnixTime,
+    is_trusted: impl Fn(&[u8]) -> bool,
 ) -> Vec<CertificateDer<'c>> {
+    let now = now.as_secs() as i64;
     let named: Vec<_> = sent
         .iter()
         .take(LOOKED_AT)
@@ -335,7 +339,7 @@ fn on_the_way<'c>(
     while let Some((name, key)) = wanted.get(at).copied() {
         at += 1;
         let mut issuers: Vec<_> = named.iter().filter(|(_, p)| p.subject == name).collect();
-        issuers.sort_by_key(|(_, place)| place.distance(key));
+        issuers.sort_by_cached_key(|(_, place)| place.distance(key, now, &is_trusted));
         let mut of_name = 0;
         for (der, place) in issuers {
             if found.len() < INTERMEDIATES && of_name < most && !found.contains(der) {
@@ -390,8 +394,12 @@ fn on_other_dates(
         .collect();
     instants.sort_by_key(|at| at.abs_diff(now.as_secs() as i64));
     instants.dedup();
+    // When all of them are in date, if they ever are: the nearest instant of those.
+    let all = spans().fold((from, to), |all, of| (all.0.max(of.0), all.1.min(of.1)));
+    let nearest = (all.0 <= all.1).then(|| (now.as_secs() as i64).clamp(all.0, all.1));
+    instants.retain(|at| Some(*at) != nearest);
     let mut other = OnOtherDates::NeverInDate;
-    for at in instants.into_iter().take(INSTANTS) {
+    for at in nearest.into_iter().chain(instants).take(INSTANTS) {
         match verified(UnixTime::since_unix_epoch(Duration::from_secs(at as u64))) {
             Ok(()) => return OnOtherDates::Good,
             Err(why) if is_of_the_date(&why) => {}
@@ -756,7 +764,16 @@ mod tests {
             })
             .collect();
         circle.insert(0, leaf.der().clone());
-        assert_eq!(on_the_way(&circle[0], &circle[1..]).len(), SAME_NAME);
+        assert_eq!(
+            on_the_way(
+                &circle[0],
+                &circle[1..],
+                UnixTime::since_unix_epoch(Duration::from_secs(FROM)),
+                |_| false
+            )
+            .len(),
+            SAME_NAME
+        );
         let refused = ask(&trust, &circle, "shop.example", FROM).expect_err("no path");
         assert!(
             refused.cause == Cause::TlsCertUntrusted && !refused.detail.contains("Calls"),

@@ -152,8 +152,8 @@ impl ComponentStates {
         parts.retain(|p| plan.components.contains_key(&p.component));
         parts.truncate(AT_ONCE);
         let of_plan = Arc::downgrade(&plan);
-        let seam = now - DAY_MS;
-        let is_whole = before.is_old(now, &of_plan, seam);
+        let is_new = |part: &Part| !before.by_name.contains_key(&part.component);
+        let is_whole = before.is_old(now, &of_plan) || parts.iter().any(is_new);
         let from = now - if is_whole { SHOWN_DAYS } else { 2 } * DAY_MS;
         let states = states_of_components(reader, &parts, Span::new(from, now))?;
         let names = parts.into_iter().map(|p| p.component);
@@ -166,7 +166,9 @@ impl ComponentStates {
         }
         for (name, states) in &mut by_name {
             if let Some(known) = before.by_name.get(name) {
-                *states = known.until(seam).with(&states.cut(Span::new(seam, now)));
+                // What was settled later than a day ago is taken from what was read now.
+                let seam = known.end().clamp(now - 2 * DAY_MS, now - DAY_MS);
+                *states = known.until(seam).and(&states.cut(Span::new(seam, now)));
             }
         }
         Ok(Self {
@@ -175,13 +177,10 @@ impl ComponentStates {
         })
     }
 
-    /// Whether the year has to be read, as too little of it is known by this config.
-    fn is_old(&self, now: UtcMs, plan: &Weak<Plan>, seam: UtcMs) -> bool {
+    /// Whether the year has to be read: it was long ago, or by another config.
+    fn is_old(&self, now: UtcMs, plan: &Weak<Plan>) -> bool {
         let (at, of) = &self.whole;
-        let mut known = self.by_name.values().filter(|s| s.end() > 0);
-        !(0..WHOLE_YEAR_EVERY_MS).contains(&(now - at))
-            || !Weak::ptr_eq(of, plan)
-            || known.any(|states| states.end() < seam)
+        !(0..WHOLE_YEAR_EVERY_MS).contains(&(now - at)) || !Weak::ptr_eq(of, plan)
     }
 }
 
@@ -260,32 +259,26 @@ mod tests {
     fn the_last_days_take_the_place_of_what_was_known_of_them() {
         let known = of(Span::new(0, 90), Span::new(40, 90));
         let fresh = of(Span::new(50, 100), Span::new(50, 70));
-        let both = known.until(60).with(&fresh.cut(Span::new(60, 100)));
+        let both = known.until(60).and(&fresh.cut(Span::new(60, 100)));
         assert_eq!(both, of(Span::new(0, 100), Span::new(40, 70)));
     }
 
     #[test]
-    fn the_year_is_read_each_hour_with_each_config_and_where_too_little_is_known() {
+    fn the_year_is_read_each_hour_and_with_each_config() {
         let (plan, other) = (Arc::new(Plan::empty()), Arc::new(Plan::empty()));
         let of_plan = Arc::downgrade(&plan);
         let at = 400 * DAY_MS;
-        let name = Name::new("shop").expect("a name");
-        let until = |end| {
-            let states = of(Span::new(0, end), Span::new(0, 1));
-            ComponentStates {
-                by_name: BTreeMap::from([(name.clone(), states)]),
-                whole: (at, of_plan.clone()),
-            }
+        let known = ComponentStates {
+            by_name: BTreeMap::new(),
+            whole: (at, of_plan.clone()),
         };
         let is_old = |known: &ComponentStates, now: i64, plan: &Arc<Plan>| {
-            known.is_old(now, &Arc::downgrade(plan), now - DAY_MS)
+            known.is_old(now, &Arc::downgrade(plan))
         };
-        let known = until(at);
         assert!(!is_old(&known, at + 3_599_999, &plan));
         assert!(is_old(&known, at + 3_600_000, &plan));
         assert!(is_old(&known, at - 1, &plan), "the clock was set back");
         assert!(is_old(&known, at, &other));
-        assert!(is_old(&until(at - DAY_MS - 1), at, &plan));
         assert!(is_old(&ComponentStates::default(), at, &plan));
     }
 }

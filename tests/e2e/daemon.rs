@@ -479,6 +479,40 @@ async fn an_outage_open_at_kill_9_is_open_after_and_the_dead_time_is_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn measurements_are_committed_when_they_are_due_and_events_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let config = format!(
+        "[history]\ncommit_within = \"30s\"\n{QUICK}{}",
+        http("shop", server.port)
+    );
+    let daemon = Daemon::start(directory.path(), &config).await;
+    let bystander = Bystander::start().await;
+    daemon.until_state("shop", "up").await;
+    let up = "probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"up\"}";
+    bystander.settles(4000).await;
+    let settled = daemon.metric(up).await;
+    assert!(settled < 2.0, "nothing was due since it was up: {settled}");
+    server.set(500);
+    daemon
+        .until(|d| async move {
+            let list = d.json("/api/v1/outages").await["outages"].clone();
+            list.as_array().is_some_and(|list| list.len() == 1)
+        })
+        .await;
+    let begun = daemon.json("/api/v1/outages").await["outages"][0]["from"].clone();
+    // What was measured before it came with it.
+    let settled = daemon.metric(up).await;
+    assert!(settled > 2.0, "{settled}");
+    daemon.kill();
+    let daemon = Daemon::start(directory.path(), &config).await;
+    let list = daemon.json("/api/v1/outages").await["outages"].clone();
+    assert_eq!(list[0]["from"], begun, "{list}");
+    assert!(list[0]["to"].is_null(), "{list}");
+    assert!(daemon.metric(up).await >= settled, "nothing is taken back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_restart_changes_neither_since_when_nor_when_it_last_changed() {
     let directory = tempfile::tempdir().expect("a directory");
     let (web, closed) = (Switch::new().await, closed_port());

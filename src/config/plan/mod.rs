@@ -81,6 +81,9 @@ pub struct ConfigFiles {
 /// Between these lies the time between two commits that the config leaves out: a third of the
 /// shortest interval.
 const COMMIT_WITHIN: [Ms; 2] = [1000, 10_000];
+/// A large fleet commits more often, by so many endpoints times milliseconds: each commit stores
+/// the judges of its share of five minutes, and the probing thread makes them ready.
+const ENDPOINTS_MS: u64 = 20_000_000;
 
 impl Plan {
     /// The longest time between two commits. A kill takes up to so much of what was measured.
@@ -88,7 +91,9 @@ impl Plan {
         let of_fleet = || {
             let intervals = self.endpoints.iter().map(|e| e.rules.cadence.interval);
             let [least, most] = COMMIT_WITHIN;
-            intervals.min().map_or(most, |i| (i / 3).clamp(least, most))
+            let of_interval = intervals.min().map_or(most, |i| i / 3);
+            let of_count = ENDPOINTS_MS / (self.endpoints.len() as u64).max(1);
+            of_interval.min(of_count).clamp(least, most)
         };
         self.history.commit_within.unwrap_or_else(of_fleet)
     }
@@ -408,5 +413,39 @@ impl Endpoint {
 
     pub fn target(&self) -> String {
         self.probe.target()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    use crate::config::{OneText, load};
+
+    #[test]
+    fn a_mark_is_due_by_the_shortest_interval_the_size_of_the_fleet_or_as_the_config_says() {
+        let endpoint = |n: usize, interval: &str| {
+            format!(
+                "[[endpoint]]\nname = \"e{n}\"\ninterval = \"{interval}\"\nprobe.tcp = \
+                    \"127.0.0.1:1\"\n"
+            )
+        };
+        let within = |text: &str| {
+            let plan = load(Path::new("one"), &OneText(text)).expect("valid");
+            plan.commit_within()
+        };
+        assert_eq!(Plan::empty().commit_within(), 10_000);
+        for (interval, expected) in [("1s", 1000), ("10s", 3333), ("30s", 10_000), ("1h", 10_000)] {
+            assert_eq!(within(&endpoint(0, interval)), expected, "{interval}");
+        }
+        let two = endpoint(0, "1h") + &endpoint(1, "6s");
+        assert_eq!(within(&two), 2000);
+        assert_eq!(
+            within(&format!("[history]\ncommit_within = \"30s\"\n{two}")),
+            30_000
+        );
+        let many: String = (0..4000).map(|n| endpoint(n, "1h")).collect();
+        assert_eq!(within(&many), 5000);
     }
 }

@@ -1,7 +1,7 @@
 //! Gathers what happened into batches for the history, and shows figures once theirs is committed.
 //!
 //! A batch holds the judges' inputs since the last one, the events, and a few stored judges in
-//! rotation, so that a restart has at most `STATE_ROUNDS` batches to replay.
+//! rotation, so that a restart has at most the batches of some minutes to replay.
 
 use super::Recorder;
 use crate::engine::board::Settled;

@@ -164,13 +164,13 @@ impl Cookies {
     }
 }
 
-/// The domain that a cookie is for, where it is a public suffix.
 /// Whether it is no longer than names of hosts are (RFC 1035, 2.3.4): what is longer takes long to
 /// convert, and is the domain of none.
 fn fits_a_name(domain: &str) -> bool {
     domain.len() <= 255 && domain.split('.').all(|label| label.len() <= 63)
 }
 
+/// The domain that a cookie is for, where it is a public suffix.
 fn suffix_of(cookie: &RawCookie<'_>) -> Option<String> {
     let domain = cookie
         .domain()?

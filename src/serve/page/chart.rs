@@ -41,7 +41,7 @@ pub struct LatencyChart {
 
 impl LatencyChart {
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.outages.is_empty()
+        self.lines.is_empty() && self.outages.is_empty() && self.hours.is_empty()
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
             (Series::Phase(Phase::Connect), vec![(1_000, 2)]),
         ];
         let chart = drawn(&[Hour::of(0, failed)]);
-        assert!(chart.lines.is_empty());
+        assert!(chart.lines.is_empty() && !chart.is_empty());
         assert_eq!(chart.top, "");
         let row = &chart.hours[0];
         assert_eq!((row.count, &row.values), (0, &vec![String::new(); 3]));

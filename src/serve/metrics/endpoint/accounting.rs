@@ -16,7 +16,7 @@ pub const METRICS: &[Metric] = &[
         part: Collect::Accounting,
         labels: &["state"],
         help: "Settled time in each state. The counters survive restarts and lag by up to the \
-            detection time. Compute availability as up / (up + down), never against wall \
+            detection time and the time between two commits. Compute availability as up / (up + down), never against wall \
             time.",
         query: concat!(
             "sum by (endpoint) (\n",
