@@ -16,8 +16,8 @@ pub const METRICS: &[Metric] = &[
         part: Collect::Accounting,
         labels: &["state"],
         help: "Settled time in each state. The counters survive restarts and lag by up to the \
-            detection time and the time between two commits. Compute availability as up / (up + down), never against wall \
-            time.",
+            detection time and the time between two commits. Compute availability as up / (up + \
+            down), never against wall time.",
         query: concat!(
             "sum by (endpoint) (\n",
             "  increase(probity_endpoint_state_seconds_total{state=\"up\"}[30d])\n",
