@@ -26,7 +26,7 @@ pub struct StampedTcp<'t> {
 
 /// Bytes that are read before others have their turn: inside TLS, a reader goes on until it has
 /// something for the one above it, and a peer may send tickets and records that hold nothing.
-const TURN: usize = 16 << 10;
+const TURN: usize = 8 << 10;
 
 /// Tickets that a peer may send on one connection, which is not resumed; usual are one to four.
 /// Each of them costs a copy of the certificates, as the TLS layer keeps both.
