@@ -22,6 +22,7 @@ use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
 use probity::notify::Deliveries;
 use probity::serve::answers::{Gates, ServerState};
+use probity::serve::by_component::ComponentStates;
 use probity::serve::contracts::contract_statuses;
 use probity::serve::listener::head;
 use probity::serve::metrics::daemon::SelfMetrics;
@@ -87,12 +88,17 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .scheduled
         .store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
+    let (reader, now) = (
+        schema::open_to_read(directory.path()).expect("a reader"),
+        1_793_800_000_000,
+    );
+    let states = ComponentStates::read(&reader, &board, now, &ComponentStates::default());
     let judged = contract_statuses(
-        &schema::open_to_read(directory.path()).expect("a reader"),
+        &reader,
         &board,
         &TermsKey::nobodys(),
-        (1_793_800_000_000, NotSeen::Included),
-        None,
+        (now, NotSeen::Included),
+        Arc::new(states.expect("states")),
     )
     .expect("contract statuses");
     let server = ServerState {
