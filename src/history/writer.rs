@@ -160,7 +160,7 @@ struct WriterThread<T> {
     tallies: BTreeMap<(i64, i64), TallyDraft>,
     upkeep: Upkeep,
     looked_at_log: Instant,
-    /// The disk took none before this.
+    /// After a failed write, none is tried before this.
     tallies_again_at: Instant,
     long_log: u64,
     /// As it was told last.

@@ -742,27 +742,17 @@ mod tests {
         bundle.push(middle.der().clone());
         assert_eq!(cause(ask(&trust, &bundle, "shop.example", FROM)), None);
         // One of many with its name: the leaf names its key.
-        let many: Vec<_> = (0..6)
-            .map(|_| {
-                CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key())
-                    .expect("signed")
-                    .der()
-                    .clone()
-            })
-            .collect();
+        let of_its_name = |count: usize| -> Vec<CertificateDer<'static>> {
+            let one = || CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key());
+            let list = (0..count).map(|_| one().expect("signed").der().clone());
+            list.collect()
+        };
         let mut hidden = vec![keyed.der().clone()];
-        hidden.extend(many);
+        hidden.extend(of_its_name(6));
         hidden.push(middle.der().clone());
         assert_eq!(cause(ask(&trust, &hidden, "shop.example", FROM)), None);
         // All of them say that any other issued them, and no path ends.
-        let mut circle: Vec<_> = (0..20)
-            .map(|_| {
-                CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key())
-                    .expect("signed")
-                    .der()
-                    .clone()
-            })
-            .collect();
+        let mut circle = of_its_name(20);
         circle.insert(0, leaf.der().clone());
         assert_eq!(
             on_the_way(

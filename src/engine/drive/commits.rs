@@ -69,13 +69,13 @@ impl Driver {
             Progress::LogIsLong => {
                 health.log_is_long.store(true, Ordering::Relaxed);
                 tracing::warn!(
-                    "readers keep the write-ahead log of the history from being taken in; new \
-                    requests to page and API wait until those of now are answered"
+                    "the write-ahead log of the history grows while others read it; new requests \
+                    to page and API wait until the running ones are answered"
                 );
             }
             Progress::LogIsShort => {
                 health.log_is_long.store(false, Ordering::Relaxed);
-                tracing::info!("the write-ahead log of the history was taken in");
+                tracing::info!("the write-ahead log of the history is short again");
             }
         }
     }

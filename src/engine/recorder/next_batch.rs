@@ -11,6 +11,8 @@ use crate::words::{Ms, UtcMs};
 
 /// Within so long every judge is stored once.
 const STATE_ROUND_MS: u64 = 300_000;
+/// A batch stores the judges of no longer: after a suspend they would hold the probing thread.
+const STATE_MOST_MS: u64 = 30_000;
 
 /// While the disk fails, inputs beyond this are dropped and all judges stored instead.
 const INPUT_BYTES_LIMIT: usize = 32 << 20;
@@ -123,7 +125,7 @@ impl NextBatch {
         if all.is_empty() {
             self.prune_before = self.last;
         }
-        let share = (all.len() as u64 * since.min(STATE_ROUND_MS)).div_ceil(STATE_ROUND_MS);
+        let share = (all.len() as u64 * since.min(STATE_MOST_MS)).div_ceil(STATE_ROUND_MS);
         for _ in 0..share.max(1).min(all.len() as u64) {
             let tracked = &all[self.next_state];
             if !tracked.is_taken_over {
@@ -202,8 +204,7 @@ mod tests {
         );
         assert_eq!(close(510).states.len(), 15, "of ten seconds");
         assert_eq!(close(510).states.len(), 1);
-        // At most what is left of the round: the rotation stood at 116 of 450.
-        assert_eq!(close(9_000).states.len(), 450 - 116);
+        assert_eq!(close(9_000).states.len(), 45, "of thirty, after a suspend");
     }
 
     #[test]
