@@ -6,6 +6,7 @@ bench="python3 benches/bench.py"
 if [ "${1:-}" = "--smoke" ]; then
   $bench fleet --endpoints 500 --interval 1 --seconds 3
   $bench scrape --endpoints 1000 --after 3
+  PROBITY_BEFORE=${PROBITY_BEFORE:-${PROBITY:-target/release/probity}} python3 benches/beside.py --endpoints 100 --scraped 500 --rounds 3
   python3 benches/latency_truth.py --smoke
   python3 benches/curl_phases.py --smoke
   python3 benches/punctuality.py --smoke
@@ -42,6 +43,10 @@ python3 benches/pages.py
 if command -v go >/dev/null; then
   python3 benches/referee.py --build
   python3 benches/referee.py
+fi
+if [ -n "${PROBITY_BEFORE:-}" ]; then
+  python3 benches/beside.py
+  python3 benches/beside.py --endpoints 4000 --scraped 0
 fi
 cargo bench --locked --bench judging
 cargo bench --locked --bench handshake

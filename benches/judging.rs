@@ -243,6 +243,12 @@ fn main() -> ExitCode {
         JSON,
     );
     case(
+        "JSON, all() over elements without the field",
+        "probe.http.expect.json = 'body.all(x, x.ok && x.up)'",
+        &|n| plain(format!("[{}[]]", "[],".repeat(n.saturating_sub(4) / 3)).as_bytes()),
+        JSON,
+    );
+    case(
         "JSON, all() with a pattern",
         "probe.http.expect.json = \"body.all(x, \
         x.matches('^[ab]*a[ab]{20}c|b$'))\"",

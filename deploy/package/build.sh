@@ -28,7 +28,8 @@ paths="" remapped=""
 for map in "$PWD=." "$target=./target" "$(realpath "$sources")=crates" "$sources=crates"; do
   paths+=" -ffile-prefix-map=$map" remapped+=" --remap-path-prefix=$map"
 done
-RUSTFLAGS="-C target-feature=+crt-static$remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
+# Relative relocations as a bitmap (DT_RELR): a megabyte less. The static binary applies them itself.
+RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs$remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
 built=$target/$host/dist/probity
 if readelf --program-headers "$built" | grep -q INTERP; then
   echo "$built is not linked statically" >&2

@@ -412,7 +412,7 @@ impl Driver {
                 phases: PhaseTimes::default(),
                 duration_us: 0,
                 started_ns: 0,
-                moved_ms: 0,
+                given_ms: 0,
                 stood_ns: 0,
             };
             let slot_outcome = SlotOutcome::Probe(Probed {

@@ -383,7 +383,7 @@ impl Simulation<'_> {
             phases: PhaseTimes::default(),
             duration_us: (end_ns - start_ns) / 1000,
             started_ns: start_ns,
-            moved_ms: 0,
+            given_ms: 0,
             stood_ns: end_ns,
         };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));

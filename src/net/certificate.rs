@@ -167,8 +167,8 @@ pub fn subject(der: &CertificateDer<'_>) -> String {
     )
 }
 
-/// What a certificate says of its place in a path: names as their DER, and the identifiers of keys
-/// (RFC 5280, 4.2.1.1 and 4.2.1.2).
+/// What a certificate says of its place in a path: names as the content of their DER, as trust
+/// anchors hold them, and the identifiers of keys (RFC 5280, 4.2.1.1 and 4.2.1.2).
 #[derive(Debug, Clone, Copy)]
 pub struct PlaceInPath<'c> {
     pub subject: &'c [u8],
@@ -193,8 +193,8 @@ impl<'c> PlaceInPath<'c> {
             }
         }
         Some(Self {
-            subject: certificate.tbs_certificate.subject.as_raw(),
-            issuer: certificate.tbs_certificate.issuer.as_raw(),
+            subject: content(certificate.tbs_certificate.subject.as_raw()),
+            issuer: content(certificate.tbs_certificate.issuer.as_raw()),
             key,
             key_of_issuer,
             validity: validity(std::slice::from_ref(der))?,
@@ -328,9 +328,27 @@ fn key_of(certificate: &X509Certificate) -> String {
     match certificate.public_key().parsed() {
         Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
         Ok(PublicKey::EC(point)) => format!("EC {}", point.key_size()),
-        Ok(_) | Err(_) => certificate.public_key().algorithm.algorithm.to_string(),
+        Ok(_) | Err(_) => {
+            let algorithm = certificate.public_key().algorithm.algorithm.to_id_string();
+            let known = KEY_ALGORITHMS.iter().find(|(oid, _)| *oid == algorithm);
+            known
+                .map_or("of an unknown algorithm", |(_, name)| name)
+                .to_owned()
+        }
     }
 }
+
+/// Other algorithms of keys (RFC 8410, RFC 3279, RFC 9881). An object identifier that is none of
+/// them is not shown: a server may write into it what it likes, a secret of ours too.
+const KEY_ALGORITHMS: [(&str, &str); 7] = [
+    ("1.3.101.112", "Ed25519"),
+    ("1.3.101.113", "Ed448"),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("1.2.840.113549.1.1.10", "RSASSA-PSS"),
+    ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+    ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+    ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+];
 
 /// Why a leaf's key or signature is too weak to trust, if it is.
 pub fn weakness(leaf: &CertificateDer<'_>) -> Option<String> {

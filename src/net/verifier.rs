@@ -772,6 +772,51 @@ mod tests {
     }
 
     #[test]
+    fn of_an_authority_that_several_others_have_signed_the_trusted_way_is_found() {
+        let key_of_all = key();
+        let same_key = || KeyPair::from_pem(&key_of_all.serialize_pem()).expect("the key");
+        let middle = |above: &CertifiedIssuer<'_, KeyPair>, years| {
+            let mut params = authority("middle", years);
+            params.use_authority_key_identifier_extension = true;
+            CertifiedIssuer::signed_by(params, same_key(), above).expect("signed")
+        };
+        let root = |name: &str| {
+            CertifiedIssuer::self_signed(authority(name, (2000, 2040)), key()).expect("signed")
+        };
+        let trusted_root = root("root");
+        let trust = trust(Arc::new(Roots::from_pem(trusted_root.pem().as_bytes())));
+        let trusted = middle(&trusted_root, (2020, 2030));
+        let mut params = named("leaf");
+        params.use_authority_key_identifier_extension = true;
+        let leaf = params.signed_by(&key(), &trusted).expect("signed");
+        let strangers: Vec<_> = (0..4)
+            .map(|n| middle(&root(&format!("stranger {n}")), (2020, 2030)))
+            .collect();
+        let expired = middle(&trusted_root, (2010, 2015));
+        let mut sent = vec![leaf.der().clone()];
+        sent.extend(strangers.iter().map(|middle| middle.der().clone()));
+        sent.push(expired.der().clone());
+        let refused = ask(&trust, &sent, "shop.example", FROM).expect_err("no way is left");
+        assert_eq!(refused.cause, Cause::TlsCertUntrusted, "{refused:?}");
+        sent.push(trusted.der().clone());
+        assert_eq!(cause(ask(&trust, &sent, "shop.example", FROM)), None);
+        // The way leads over a bridge: a root of its own that another, trusted one has signed.
+        let bridged = root("bridged");
+        let bridge_key = KeyPair::from_pem(&bridged.key().serialize_pem()).expect("the key");
+        let bridge = CertifiedIssuer::signed_by(
+            authority("bridged", (2020, 2030)),
+            bridge_key,
+            &trusted_root,
+        )
+        .expect("signed");
+        let over_it = middle(&bridged, (2020, 2030));
+        let mut sent = vec![leaf.der().clone()];
+        sent.extend(strangers.iter().take(1).map(|middle| middle.der().clone()));
+        sent.extend([&over_it, &bridged, &bridge].map(|issuer| issuer.der().clone()));
+        assert_eq!(cause(ask(&trust, &sent, "shop.example", FROM)), None);
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let shown = shown();
         let trust = trust(shown.roots.clone());

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::contracts::ContractStatuses;
-use super::listener::gate::{ClientLink, Gate};
+use super::listener::gate::{ClientLink, Gate, Place};
 use super::listener::making::{self, Unmade};
 use super::listener::refusal::Refusals;
 use super::metrics::daemon::SelfMetrics;
@@ -73,15 +73,26 @@ pub async fn made(
     refusals: &Refusals,
     make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
-    let place = match gate.enter(line).await {
-        Ok(place) => place,
-        Err(refusal) => {
-            refusals.note(refusal, line.asker.peer, Clock::Real.boot_ns() / NS_PER_MS);
-            let (status, text) = refusal.answer().unwrap_or((503, "try again later"));
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            return Err((status, [(header::RETRY_AFTER, "1")], format!("{text}\n")).into_response());
-        }
-    };
+    made_in(place_in(gate, line, refusals).await?, make).await
+}
+
+async fn place_in(
+    gate: &Arc<Gate>,
+    line: &ClientLink,
+    refusals: &Refusals,
+) -> Result<Place, Response> {
+    gate.enter(line).await.map_err(|refusal| {
+        refusals.note(refusal, line.asker.peer, Clock::Real.boot_ns() / NS_PER_MS);
+        let (status, text) = refusal.answer().unwrap_or((503, "try again later"));
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        (status, [(header::RETRY_AFTER, "1")], format!("{text}\n")).into_response()
+    })
+}
+
+async fn made_in(
+    place: Place,
+    make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
+) -> Result<Body, Response> {
     making::body(place, make).await.map_err(|why| match why {
         Unmade::Unknown => StatusCode::NOT_FOUND.into_response(),
         Unmade::History(error) => {
@@ -115,10 +126,17 @@ pub async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     line: &ClientLink,
     read: impl FnOnce(&ServerState, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
-    wait_for_short_log(&state.board.health, LONG_LOG_WITHIN).await?;
     let gate = state.gates.questions.clone();
     let refusals = state.metrics.refusals.clone();
-    made(&gate, line, &refusals, move |out| {
+    let place = loop {
+        let is_long = wait_for_short_log(&state.board.health, LONG_LOG_WITHIN).await?;
+        let place = place_in(&gate, line, &refusals).await?;
+        // The log may have become long while others had the places.
+        if is_long || !state.board.health.log_is_long.load(Ordering::Relaxed) {
+            break place;
+        }
+    };
+    made_in(place, move |out| {
         let reading = HistoryRead::begin(&state.board);
         let write = read(&state, &schema::open_to_read(&state.state_dir)?)?;
         drop(reading);
@@ -145,8 +163,9 @@ impl Drop for HistoryRead {
 }
 
 /// While readers keep the log of the history long, new ones wait: they would keep it so for ever.
-/// Where no request has read for a while, it is a command that keeps it, and waiting is no use.
-async fn wait_for_short_log(health: &Health, patience: Duration) -> Result<(), Response> {
+/// Where no request has read for a while, it is a command that keeps it, and waiting is no use: the
+/// log is long then, as is returned.
+async fn wait_for_short_log(health: &Health, patience: Duration) -> Result<bool, Response> {
     let began = Instant::now();
     let mut none_reads_since = began;
     while health.log_is_long.load(Ordering::Relaxed) {
@@ -154,7 +173,7 @@ async fn wait_for_short_log(health: &Health, patience: Duration) -> Result<(), R
             none_reads_since = Instant::now();
         }
         if none_reads_since.elapsed() >= OF_A_COMMAND {
-            return Ok(());
+            return Ok(true);
         }
         if began.elapsed() >= patience {
             return Err((
@@ -166,7 +185,7 @@ async fn wait_for_short_log(health: &Health, patience: Duration) -> Result<(), R
         }
         tokio::time::sleep(LOOK_AT_LOG_AFTER).await;
     }
-    Ok(())
+    Ok(false)
 }
 
 pub fn json(made: Result<Body, Response>) -> Response {
@@ -202,19 +221,19 @@ mod tests {
             let refused = wait_for_short_log(&health, patience).await;
             refused.map_err(|response| response.status())
         };
-        assert_eq!(wait(Duration::ZERO).await, Ok(()));
+        assert_eq!(wait(Duration::ZERO).await, Ok(false));
         health.log_is_long.store(true, Ordering::Relaxed);
         let refused = Err(StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(wait(Duration::from_millis(1)).await, refused);
         assert_eq!(
             wait(Duration::from_secs(60)).await,
-            Ok(()),
+            Ok(true),
             "a command keeps it"
         );
         health.history_readers.store(1, Ordering::Relaxed);
         assert_eq!(wait(2 * OF_A_COMMAND).await, refused, "a request reads");
         let becomes_short = async { health.log_is_long.store(false, Ordering::Relaxed) };
         let (waited, ()) = tokio::join!(wait(Duration::from_secs(60)), becomes_short);
-        assert_eq!(waited, Ok(()));
+        assert_eq!(waited, Ok(false));
     }
 }

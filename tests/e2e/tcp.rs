@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use probity::judgement::fault::held_up;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
@@ -354,4 +355,44 @@ async fn a_line_whose_end_comes_late_took_as_long_as_its_end_needed() {
     assert!(report.duration_us >= 695_000, "{} us", report.duration_us);
     let report = probe(&at(port, &lines("650ms"))).await;
     assert_eq!(cause(&report), Cause::TooSlow);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_takes_long_to_check_and_comes_at_the_end_is_no_delay_of_ours() {
+    // Many beginnings of a match are open at each byte.
+    let pieces = ["220", "2", "22", "x", "0", "2202"];
+    let mut seed = 7_u32;
+    let mut text = String::new();
+    while text.len() < 60_000 {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text.push_str(pieces[(seed >> 16) as usize % pieces.len()]);
+    }
+    let port = tcp(move |mut stream| {
+        let text = text.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(460)).await;
+            let _ = stream.write_all(text.as_bytes()).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let lines = "timeout = \"500ms\"\nprobe.tcp.dialogue = [{ expect = '220.{0,200}ESMTP' }]";
+    for _ in 0..3 {
+        let report = probe(&at(port, lines)).await;
+        let found = cause(&report);
+        assert!(
+            matches!(found, Cause::ExpectTimeout | Cause::JudgeLimit),
+            "{found:?}"
+        );
+        let took_ns = report.stood_ns - report.started_ns;
+        assert!(
+            took_ns > 560_000_000,
+            "it was not checked for long: {took_ns}"
+        );
+        assert_eq!(
+            held_up(None, took_ns, 500 + report.given_ms),
+            None,
+            "{took_ns}"
+        );
+    }
 }

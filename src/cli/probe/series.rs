@@ -263,7 +263,7 @@ mod tests {
             phases,
             duration_us: connect_us + 1,
             started_ns: 0,
-            moved_ms: 0,
+            given_ms: 0,
             stood_ns: 0,
         };
         ProbeOfSeries::new(Some([192, 0, 2, last].into()), report)

@@ -51,7 +51,7 @@ impl<F: Future<Output = ProbeReport>> Future for PanicGuarded<F> {
                     phases: PhaseTimes::default(),
                     duration_us: 0,
                     started_ns,
-                    moved_ms: 0,
+                    given_ms: 0,
                     stood_ns: started_ns,
                 })
             }

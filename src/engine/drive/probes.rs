@@ -145,7 +145,7 @@ impl Driver {
             cadence.late_after,
         );
         let took_ns = done.report.stood_ns.saturating_sub(done.report.started_ns);
-        let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.moved_ms);
+        let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.given_ms);
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
         let slot_outcome = SlotOutcome::Probe(Probed {

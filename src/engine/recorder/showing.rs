@@ -224,7 +224,7 @@ mod tests {
             phases: PhaseTimes::default(),
             duration_us: 1000,
             started_ns: 0,
-            moved_ms: 0,
+            given_ms: 0,
             stood_ns: 0,
         });
         SlotOutcome::Probe(Probed {

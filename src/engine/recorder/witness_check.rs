@@ -57,7 +57,7 @@ mod tests {
                 phases: PhaseTimes::default(),
                 duration_us: 0,
                 started_ns: 0,
-                moved_ms: 0,
+                given_ms: 0,
                 stood_ns: 0,
             }),
             held_up: Some(HeldUp::Overrun),

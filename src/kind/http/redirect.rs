@@ -15,6 +15,9 @@ use crate::words::Cause;
 
 /// A redirect may not lead to a longer URL than this.
 const URL_LIMIT: usize = 8192;
+/// Characters of a label of a domain name (RFC 1035 section 2.3.4), and those of a port behind it.
+const LABEL: usize = 63;
+const PORT: usize = 6;
 /// Characters of a Location that are shown.
 const SHOWN: usize = 200;
 /// Cookies of one probe, and the length of each (RFC 6265 section 6.1).
@@ -54,6 +57,17 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
     if text.len() > URL_LIMIT {
         return Err(too_long());
     }
+    let no_name = |name: &str| {
+        refused(format!(
+            "the Location leads to a host whose name is not a valid domain name: \"{}\"",
+            shown(name)
+        ))
+    };
+    // Before it is read: the work for a label is the square of its length.
+    let without_tabs = text.replace('\t', "");
+    if let Some(host) = host_of(&without_tabs, from).filter(|host| !has_short_labels(host)) {
+        return Err(no_name(host));
+    }
     let to = from.join(&text).map_err(|e| {
         refused(format!(
             "the Location \"{}\" is not a URL: {e}",
@@ -72,10 +86,7 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
     if let Some(Host::Domain(name)) = to.host()
         && Name::from_ascii(name).is_err()
     {
-        return Err(refused(format!(
-            "the Location leads to a host whose name is not a valid domain name: \"{}\"",
-            shown(name)
-        )));
+        return Err(no_name(name));
     }
     if cross_origin == CrossOrigin::Refuse && to.origin() != from.origin() {
         return Err(refused(format!(
@@ -84,6 +95,37 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
         )));
     }
     Ok(to)
+}
+
+/// What will be read as the host of a Location without tabs, if it names one: with a port, without
+/// a user.
+fn host_of<'l>(text: &'l str, from: &Url) -> Option<&'l str> {
+    let slashes = ['/', '\\'];
+    let text = text.trim_start_matches(|c: char| c <= ' ');
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let scheme = text
+        .split_once(':')
+        .filter(|(scheme, _)| scheme.chars().all(is_of_scheme));
+    let rest = scheme.map_or(text, |(_, rest)| rest);
+    let leads = rest.len() - rest.trim_start_matches(slashes).len();
+    let is_relative = match scheme {
+        Some((scheme, _)) => leads < 2 && scheme.eq_ignore_ascii_case(from.scheme()),
+        None => leads < 2,
+    };
+    let authority = rest[leads..].split(['/', '\\', '?', '#']).next()?;
+    authority.rsplit('@').next().filter(|_| !is_relative)
+}
+
+/// Whether each label of a host has at most 63 characters, so many bytes as they may be escaped to.
+/// IDNA takes three other signs for dots.
+fn has_short_labels(host: &str) -> bool {
+    const ESCAPED: usize = 9;
+    let is_short = |label: &str| match label.contains('%') {
+        true => label.len() <= LABEL * ESCAPED,
+        false => label.chars().count() <= LABEL + PORT,
+    };
+    host.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'])
+        .all(is_short)
 }
 
 /// What a peer wrote, cut: the words of a fault need no more of it.
@@ -201,6 +243,41 @@ mod tests {
 
     fn sent(store: &Cookies, to: &str) -> Option<String> {
         store.of(&Url::parse(to).expect("a URL"))
+    }
+
+    #[test]
+    fn a_host_with_a_long_label_is_refused_before_it_is_read() {
+        let from = Url::parse("https://shop.example/a").expect("a URL");
+        let host = |text: &str| host_of(text, &from).map(str::to_owned);
+        for (text, expected) in [
+            ("https://b.example:8443/x", Some("b.example:8443")),
+            (" HTTP:\\\\me:1@b.example?x", Some("b.example")),
+            ("http:b.example/x", Some("b.example")),
+            ("//b.example#x", Some("b.example")),
+            ("https:/x//y", None),
+            ("https:x", None),
+            ("/x//y", None),
+            ("x/y?u=http://b.example", None),
+            ("?u=http://b.example", None),
+            ("", None),
+        ] {
+            assert_eq!(host(text).as_deref(), expected, "{text}");
+        }
+        let to = |label: &str| {
+            let location = format!("//{label}.example/x");
+            followed(&from, location.as_bytes(), CrossOrigin::Follow).map(|to| to.to_string())
+        };
+        assert!(to(&"a".repeat(63)).is_ok() && to(&"a".repeat(64)).is_err());
+        assert!(to(&"%C3%BC".repeat(20)).is_ok() && to("b\u{fc}cher").is_ok());
+        for letter in ["\u{4e00}", "%E4%B8%80"] {
+            let refused = to(&letter.repeat(64)).expect_err("too long");
+            assert!(
+                format!("{refused:?}").contains("not a valid domain name"),
+                "{refused:?}"
+            );
+        }
+        let path = format!("/{}/x", "a".repeat(500));
+        assert!(followed(&from, path.as_bytes(), CrossOrigin::Follow).is_ok());
     }
 
     #[test]

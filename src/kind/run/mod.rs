@@ -52,8 +52,9 @@ pub struct ProbeReport {
     pub duration_us: u64,
     /// CLOCK_BOOTTIME at which the probe began, in nanoseconds.
     pub started_ns: u64,
-    /// By how much the deadline moved, as the endpoint was kept waiting by us.
-    pub moved_ms: Ms,
+    /// How much longer than its timeout it was given: the endpoint was kept waiting by us, or what
+    /// came in time was still being checked.
+    pub given_ms: Ms,
     /// CLOCK_BOOTTIME at which the outcome stood, in nanoseconds: what is done to its texts after
     /// that takes none of the endpoint's time.
     pub stood_ns: u64,
@@ -66,7 +67,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
     let trace = Trace::begin().of(endpoint.host());
     let timeout = endpoint.rules.cadence.timeout;
     let deadline = Instant::now() + Duration::from_millis(timeout);
-    let (ended, until) = {
+    let (ended, until, checked) = {
         // It ends here, with its place among those that judge: nobody asks it for more.
         let probe = pin!(by_kind(net, &trace, endpoint, deadline));
         ended_by(&trace, probe, deadline).await
@@ -114,30 +115,34 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
         phases: trace.phases(),
         duration_us: trace.duration_us().max(least_us),
         started_ns: trace.started_ns,
-        moved_ms,
+        given_ms: moved_ms + checked.as_millis() as Ms,
         stood_ns,
     }
 }
 
 /// Runs a probe until it ends or its time is over, and says until when it was given time: the
-/// deadline moves while the endpoint is kept waiting by us.
+/// deadline moves while the endpoint is kept waiting by us. The last says for how long beyond that
+/// it was checked what came in time.
 async fn ended_by<P: Future<Output = Result<(), ProbeError>>>(
     trace: &Trace,
     mut probe: Pin<&mut P>,
     deadline: Instant,
-) -> (Option<Result<(), ProbeError>>, Instant) {
+) -> (Option<Result<(), ProbeError>>, Instant, Duration) {
     let mut until = deadline;
     loop {
         if let Ok(result) = timeout_at(until, &mut probe).await {
-            return (Some(result), until);
+            return (Some(result), until, Duration::ZERO);
         }
-        if is_being_judged(trace)
-            && let Some(result) = judged(trace, probe.as_mut(), until + JUDGING_GRACE).await
-        {
-            return (Some(result), until);
+        let mut checked = Duration::ZERO;
+        if is_being_judged(trace) {
+            let result = judged(trace, probe.as_mut(), until + JUDGING_GRACE).await;
+            checked = until.elapsed().min(JUDGING_GRACE);
+            if let Some(result) = result {
+                return (Some(result), until, checked);
+            }
         }
         if is_being_judged(trace) || trace.moved(deadline) <= until {
-            return (None, until);
+            return (None, until, checked);
         }
         until = trace.moved(deadline);
     }

@@ -17,10 +17,13 @@ const READ_NS: u64 = 60;
 const NODE_NS: u64 = 80;
 /// A call that goes through a value or copies it, for each byte of it.
 const THROUGH_NS: u64 = 30;
+/// An element that lacks what is asked of it costs the text of an error, and an expression that is
+/// not met is evaluated again for its explanation.
+const UNMET: u64 = 5;
 /// A pattern: it may have to be compiled.
 const PATTERN_NS: u64 = 10_000_000;
 
-/// The cost of one evaluation, in nanoseconds.
+/// The cost of an expression, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     once: u64,
@@ -44,6 +47,7 @@ impl Cost {
         let elements = bytes / 2 + 1;
         let each = self
             .each
+            .saturating_mul(UNMET)
             .saturating_add(self.each_for_each_byte.saturating_mul(bytes));
         self.once
             .saturating_add(self.once_for_each_byte.saturating_mul(bytes))
