@@ -370,8 +370,8 @@ async fn a_text_that_takes_long_to_check_and_comes_at_the_end_is_no_delay_of_our
     let port = tcp(move |mut stream| {
         let text = text.clone();
         async move {
-            tokio::time::sleep(Duration::from_millis(460)).await;
-            let _ = stream.write_all(text.as_bytes()).await;
+            let sent = stream.write_all(text.as_bytes());
+            let _ = after(Duration::from_millis(460), sent).await;
             std::future::pending::<()>().await;
         }
     })
