@@ -42,7 +42,7 @@ def both(endpoints, interval_ms):
             for name, binary in builds().items():
                 own = os.path.join(work, name)
                 os.mkdir(own)
-                text = open(config(own, ca, endpoints, interval_ms, 5000)).read()
+                text = read(config(own, ca, endpoints, interval_ms, 5000))
                 path = write(own + "/probity.toml", text.replace(str(PORT), str(PORTS[name])))
                 running[name], _ = daemon(own, path, port=PORTS[name], binary=binary)
             yield running
