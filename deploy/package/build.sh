@@ -28,8 +28,11 @@ paths="" remapped=""
 for map in "$PWD=." "$target=./target" "$(realpath "$sources")=crates" "$sources=crates"; do
   paths+=" -ffile-prefix-map=$map" remapped+=" --remap-path-prefix=$map"
 done
-# Relative relocations as a bitmap (DT_RELR): a megabyte less. The static binary applies them itself.
-RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs$remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
+# Relative relocations as a bitmap (DT_RELR): a megabyte less. The C library that is linked in applies them, from glibc 2.36 on.
+libc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc //p')
+compact=""
+if [ -n "$libc" ] && printf '2.36\n%s\n' "$libc" | sort --version-sort --check=quiet; then compact=" -C link-arg=-Wl,-z,pack-relative-relocs"; fi
+RUSTFLAGS="-C target-feature=+crt-static$compact$remapped" CFLAGS="$paths" CXXFLAGS="$paths" cargo build --profile dist --locked --target "$host"
 built=$target/$host/dist/probity
 if readelf --program-headers "$built" | grep -q INTERP; then
   echo "$built is not linked statically" >&2

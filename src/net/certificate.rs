@@ -338,7 +338,7 @@ fn key_of(certificate: &X509Certificate) -> String {
     }
 }
 
-/// Other algorithms of keys (RFC 8410, RFC 3279, RFC 9881). An object identifier that is none of
+/// Other algorithms of keys (RFC 8410, 3279, 4055, 9881). An object identifier that is none of
 /// them is not shown: a server may write into it what it likes, a secret of ours too.
 const KEY_ALGORITHMS: [(&str, &str); 7] = [
     ("1.3.101.112", "Ed25519"),

@@ -91,6 +91,8 @@ pub struct Trace {
     /// What a peer has said so far is being looked at, which has its own time when the timeout
     /// comes.
     pub is_looked_at: Cell<bool>,
+    /// When checks apart from the probing thread ended, and what processor time each took.
+    checks: RefCell<Vec<(Instant, Duration)>>,
     /// So much was read of the connection that others are to have their turn.
     pub is_turn_over: Cell<bool>,
     /// When the stage that stands was entered.
@@ -142,6 +144,7 @@ impl Trace {
             is_answered: Cell::new(false),
             is_named: Cell::new(false),
             is_looked_at: Cell::new(false),
+            checks: RefCell::default(),
             is_turn_over: Cell::new(false),
             entered_ns: Cell::new(now),
             facts: RefCell::default(),
@@ -308,6 +311,21 @@ impl Trace {
         });
     }
 
+    /// What the peer has said was checked, and that has just ended.
+    pub fn has_checked(&self, took: Duration) {
+        self.checks.borrow_mut().push((Instant::now(), took));
+    }
+
+    /// How long after this instant what the peer had said was checked. A wait for a thread is none
+    /// of it.
+    pub fn checked_after(&self, instant: Instant) -> Duration {
+        let checks = self.checks.borrow();
+        let after = checks
+            .iter()
+            .map(|(end, took)| end.saturating_duration_since(instant).min(*took));
+        after.sum()
+    }
+
     /// Milliseconds in which the endpoint was kept waiting by us, until now.
     pub fn kept_ms(&self) -> Ms {
         self.kept().as_millis() as Ms
@@ -356,6 +374,23 @@ mod tests {
     const REALTIME: u64 = 1_000_000 * MS;
 
     /// Times below are milliseconds since the start of the probe.
+
+    #[tokio::test]
+    async fn of_a_check_counts_what_it_took_after_an_instant() {
+        let trace = Trace::begin();
+        let until = Instant::now();
+        assert_eq!(trace.checked_after(until), Duration::ZERO);
+        trace.has_checked(Duration::from_secs(60));
+        let checked = trace.checked_after(until);
+        assert!(
+            checked <= until.elapsed(),
+            "a wait before that: {checked:?}"
+        );
+        trace.has_checked(Duration::ZERO);
+        assert_eq!(trace.checked_after(until), checked);
+        assert_eq!(trace.checked_after(Instant::now()), Duration::ZERO);
+    }
+
     fn trace() -> Trace {
         Trace::begun(500 * MS, REALTIME)
     }

@@ -106,7 +106,7 @@ async fn asked(
     trace.enter(Stage::Judging);
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let spec = spec.clone();
-    let judged = apart(&thread, move || {
+    let judged = apart(&thread, trace, move || {
         let seen = seen.map_or_else(|| DnsAnswer::read(&spec, &reply), Ok)?;
         let verdicts = seen.held_against(&spec.expect, &work);
         Ok((seen, verdicts))

@@ -151,7 +151,7 @@ async fn judge_head(
     trace.enter(Stage::Judging);
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
-    let judged = apart(&thread, move || {
+    let judged = apart(&thread, trace, move || {
         let mut verdicts = CheckedExpectations {
             quoting,
             ..CheckedExpectations::default()
@@ -241,7 +241,7 @@ async fn judge_large(
     // Without codings nothing is done yet: a thread for each that waits would cost more than it
     // spares.
     let (spec, seen, work, mut verdicts, share) = if is_coded {
-        apart(&thread, seeing).await?
+        apart(&thread, trace, seeing).await?
     } else {
         seeing()
     };
@@ -257,7 +257,7 @@ async fn judge_large(
         }
         (None, _) | (_, None) => None,
     };
-    apart(&thread, move || {
+    apart(&thread, trace, move || {
         decide(&spec, &seen, &work, &mut verdicts);
         drop((seen, share, values));
         (verdicts, None)

@@ -15,9 +15,8 @@ use crate::words::Cause;
 
 /// A redirect may not lead to a longer URL than this.
 const URL_LIMIT: usize = 8192;
-/// Characters of a label of a domain name (RFC 1035 section 2.3.4), and those of a port behind it.
+/// Characters of a label of a domain name (RFC 1035 section 2.3.4).
 const LABEL: usize = 63;
-const PORT: usize = 6;
 /// Characters of a Location that are shown.
 const SHOWN: usize = 200;
 /// Cookies of one probe, and the length of each (RFC 6265 section 6.1).
@@ -64,8 +63,18 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
         ))
     };
     // Before it is read: the work for a label is the square of its length.
-    let without_tabs = text.replace('\t', "");
-    if let Some(host) = host_of(&without_tabs, from).filter(|host| !has_short_labels(host)) {
+    let as_read = text.replace('\t', "");
+    let as_read = as_read.trim_matches(|c: char| c <= ' ');
+    let is_web = |scheme: &str| {
+        ["http", "https"]
+            .iter()
+            .any(|s| scheme.eq_ignore_ascii_case(s))
+    };
+    if let Some((scheme, _)) = scheme_of(as_read).filter(|(scheme, _)| !is_web(scheme)) {
+        let scheme = shown(&scheme.to_ascii_lowercase());
+        return Err(refused(format!("the Location leads to {scheme}:")));
+    }
+    if let Some(host) = host_of(as_read, from).filter(|host| !has_short_labels(host)) {
         return Err(no_name(host));
     }
     let to = from.join(&text).map_err(|e| {
@@ -97,15 +106,18 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
     Ok(to)
 }
 
-/// What will be read as the host of a Location without tabs, if it names one: with a port, without
-/// a user.
+/// The scheme of a Location, if it has one, and what follows it.
+fn scheme_of(text: &str) -> Option<(&str, &str)> {
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    text.split_once(':').filter(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(is_of_scheme)
+    })
+}
+
+/// What will be read as the host of a Location to http or https, if it names one.
 fn host_of<'l>(text: &'l str, from: &Url) -> Option<&'l str> {
     let slashes = ['/', '\\'];
-    let text = text.trim_start_matches(|c: char| c <= ' ');
-    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    let scheme = text
-        .split_once(':')
-        .filter(|(scheme, _)| scheme.chars().all(is_of_scheme));
+    let scheme = scheme_of(text);
     let rest = scheme.map_or(text, |(_, rest)| rest);
     let leads = rest.len() - rest.trim_start_matches(slashes).len();
     let is_relative = match scheme {
@@ -113,19 +125,32 @@ fn host_of<'l>(text: &'l str, from: &Url) -> Option<&'l str> {
         None => leads < 2,
     };
     let authority = rest[leads..].split(['/', '\\', '?', '#']).next()?;
-    authority.rsplit('@').next().filter(|_| !is_relative)
+    let host = authority.rsplit('@').next().filter(|_| !is_relative)?;
+    let port = host.rsplit_once(':');
+    let port = port.filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    Some(port.map_or(host, |(host, _)| host))
 }
 
-/// Whether each label of a host has at most 63 characters, so many bytes as they may be escaped to.
-/// IDNA takes three other signs for dots.
+/// Whether each label of a host has at most 63 characters, after escapes are undone. IDNA takes
+/// three other signs for dots.
 fn has_short_labels(host: &str) -> bool {
-    const ESCAPED: usize = 9;
-    let is_short = |label: &str| match label.contains('%') {
-        true => label.len() <= LABEL * ESCAPED,
-        false => label.chars().count() <= LABEL + PORT,
+    let characters = |label: &str| {
+        let (mut bytes, mut count) = (label.bytes(), 0);
+        while let Some(mut byte) = bytes.next() {
+            if byte == b'%' {
+                let digits = [bytes.next(), bytes.next()].map(|digit| digit.unwrap_or_default());
+                let digits = std::str::from_utf8(&digits).ok();
+                byte = digits
+                    .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+                    .unwrap_or(byte);
+            }
+            // What goes on within a character of UTF-8 counts with its beginning.
+            count += usize::from(byte & 0xC0 != 0x80);
+        }
+        count
     };
     host.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'])
-        .all(is_short)
+        .all(|label| characters(label) <= LABEL)
 }
 
 /// What a peer wrote, cut: the words of a fault need no more of it.
@@ -250,8 +275,8 @@ mod tests {
         let from = Url::parse("https://shop.example/a").expect("a URL");
         let host = |text: &str| host_of(text, &from).map(str::to_owned);
         for (text, expected) in [
-            ("https://b.example:8443/x", Some("b.example:8443")),
-            (" HTTP:\\\\me:1@b.example?x", Some("b.example")),
+            ("https://b.example:8443/x", Some("b.example")),
+            ("HTTP:\\\\me:1@b.example?x", Some("b.example")),
             ("http:b.example/x", Some("b.example")),
             ("//b.example#x", Some("b.example")),
             ("https:/x//y", None),
@@ -259,6 +284,8 @@ mod tests {
             ("/x//y", None),
             ("x/y?u=http://b.example", None),
             ("?u=http://b.example", None),
+            ("1:b.example", None),
+            ("//[::1]:80/", Some("[::1]")),
             ("", None),
         ] {
             assert_eq!(host(text).as_deref(), expected, "{text}");
@@ -276,8 +303,18 @@ mod tests {
                 "{refused:?}"
             );
         }
-        let path = format!("/{}/x", "a".repeat(500));
-        assert!(followed(&from, path.as_bytes(), CrossOrigin::Follow).is_ok());
+        assert!(!has_short_labels(&format!("%61{}", "\u{fc}".repeat(63))));
+        for begin in ["/", "x/", "1:", ":"] {
+            let path = format!("{begin}{}/x", "a".repeat(500));
+            let to = followed(&from, path.as_bytes(), CrossOrigin::Follow);
+            assert!(to.is_ok(), "{begin}: {to:?}");
+        }
+        let file = format!("file://{}@x/", "\u{4e00}".repeat(64));
+        let refused = followed(&from, file.as_bytes(), CrossOrigin::Follow).expect_err("a file");
+        assert!(
+            format!("{refused:?}").contains("leads to file:"),
+            "{refused:?}"
+        );
     }
 
     #[test]

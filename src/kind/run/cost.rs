@@ -5,13 +5,17 @@
 //! pattern can take half a microsecond for each byte, the largest that a config may have 40.
 //! `benches/judging.rs` measures the factors.
 
+use std::time::Duration;
+
 use super::charset;
 use crate::config::plan::probe::Pattern;
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::apart::{NotDone, run_if_wanted};
+use crate::net::clock::thread_cpu_ns;
 use crate::net::http_response::Response;
 use crate::net::judging_threads::JudgingThread;
 use crate::net::probe_error::ProbeError;
+use crate::net::trace::Trace;
 use crate::words::Reason;
 
 /// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed
@@ -112,15 +116,22 @@ pub fn sum(costs: impl Iterator<Item = u64>) -> u64 {
 /// of it is never longer than the probes in flight.
 pub async fn apart<T: Send + 'static>(
     thread: &JudgingThread,
+    trace: &Trace,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ProbeError> {
     let thread = thread.clone();
     let work = move || {
+        let began_ns = thread_cpu_ns();
         let done = work();
         drop(thread);
-        done
+        (done, thread_cpu_ns().saturating_sub(began_ns))
     };
-    run_if_wanted(work).await.map_err(|error| match error {
+    let done = run_if_wanted(work).await;
+    let done = done.map(|(done, took_ns)| {
+        trace.has_checked(Duration::from_nanos(took_ns));
+        done
+    });
+    done.map_err(|error| match error {
         NotDone::NoThread => ProbeError::unmeasured(
             Reason::LocalResource,
             format!("the answer could not be checked: {error}"),
@@ -268,16 +279,16 @@ mod tests {
             Arc::new(AtomicUsize::new(0)),
             Arc::new(std::sync::Barrier::new(2)),
         );
-        runtime.block_on(async {
-            let threads = JudgingThreads::default();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (threads, trace) = (JudgingThreads::default(), Trace::begin());
             let [one, two, three] = [
                 threads.one_for(1).await,
                 threads.one_for(1).await,
                 threads.one_for(1).await,
             ];
             let (first, gate) = (done.clone(), begun.clone());
-            let busy = tokio::spawn(async move {
-                apart(&one, move || {
+            let busy = tokio::task::spawn_local(async move {
+                apart(&one, &Trace::begin(), move || {
                     gate.wait();
                     gate.wait();
                     first.fetch_add(1, Ordering::SeqCst);
@@ -287,8 +298,9 @@ mod tests {
             tokio::task::yield_now().await;
             begun.wait();
             let second = done.clone();
-            let mut given_up =
-                Box::pin(apart(&two, move || second.fetch_add(10, Ordering::SeqCst)));
+            let mut given_up = Box::pin(apart(&two, &trace, move || {
+                second.fetch_add(10, Ordering::SeqCst)
+            }));
             assert!(
                 std::future::poll_fn(|cx| std::task::Poll::Ready(
                     given_up.as_mut().poll(cx).is_pending()
@@ -299,9 +311,11 @@ mod tests {
             begun.wait();
             busy.await.expect("joined").expect("run");
             let third = done.clone();
-            apart(&three, move || third.fetch_add(100, Ordering::SeqCst))
-                .await
-                .expect("run");
+            apart(&three, &trace, move || {
+                third.fetch_add(100, Ordering::SeqCst)
+            })
+            .await
+            .expect("run");
         });
         assert_eq!(done.load(Ordering::SeqCst), 101);
     }
@@ -318,13 +332,13 @@ mod tests {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let threads = JudgingThreads::default();
+            let (threads, trace) = (JudgingThreads::default(), Trace::begin());
             let gates: Vec<_> = (0..THREADS)
                 .map(|_| Arc::new(std::sync::Barrier::new(2)))
                 .collect();
             for gate in &gates {
                 let (thread, gate, begun) = (threads.one_for(1).await, gate.clone(), gate.clone());
-                let mut given_up = Box::pin(apart(&thread, move || {
+                let mut given_up = Box::pin(apart(&thread, &trace, move || {
                     gate.wait();
                     gate.wait();
                 }));

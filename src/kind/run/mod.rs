@@ -53,7 +53,7 @@ pub struct ProbeReport {
     /// CLOCK_BOOTTIME at which the probe began, in nanoseconds.
     pub started_ns: u64,
     /// How much longer than its timeout it was given: the endpoint was kept waiting by us, or what
-    /// came in time was still being checked.
+    /// came in time was being checked, in processor time.
     pub given_ms: Ms,
     /// CLOCK_BOOTTIME at which the outcome stood, in nanoseconds: what is done to its texts after
     /// that takes none of the endpoint's time.
@@ -67,7 +67,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
     let trace = Trace::begin().of(endpoint.host());
     let timeout = endpoint.rules.cadence.timeout;
     let deadline = Instant::now() + Duration::from_millis(timeout);
-    let (ended, until, checked) = {
+    let (ended, until) = {
         // It ends here, with its place among those that judge: nobody asks it for more.
         let probe = pin!(by_kind(net, &trace, endpoint, deadline));
         ended_by(&trace, probe, deadline).await
@@ -115,34 +115,30 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> ProbeReport {
         phases: trace.phases(),
         duration_us: trace.duration_us().max(least_us),
         started_ns: trace.started_ns,
-        given_ms: moved_ms + checked.as_millis() as Ms,
+        given_ms: moved_ms + trace.checked_after(until).as_millis() as Ms,
         stood_ns,
     }
 }
 
 /// Runs a probe until it ends or its time is over, and says until when it was given time: the
-/// deadline moves while the endpoint is kept waiting by us. The last says for how long beyond that
-/// it was checked what came in time.
+/// deadline moves while the endpoint is kept waiting by us.
 async fn ended_by<P: Future<Output = Result<(), ProbeError>>>(
     trace: &Trace,
     mut probe: Pin<&mut P>,
     deadline: Instant,
-) -> (Option<Result<(), ProbeError>>, Instant, Duration) {
+) -> (Option<Result<(), ProbeError>>, Instant) {
     let mut until = deadline;
     loop {
         if let Ok(result) = timeout_at(until, &mut probe).await {
-            return (Some(result), until, Duration::ZERO);
+            return (Some(result), until);
         }
-        let mut checked = Duration::ZERO;
-        if is_being_judged(trace) {
-            let result = judged(trace, probe.as_mut(), until + JUDGING_GRACE).await;
-            checked = until.elapsed().min(JUDGING_GRACE);
-            if let Some(result) = result {
-                return (Some(result), until, checked);
-            }
+        if is_being_judged(trace)
+            && let Some(result) = judged(trace, probe.as_mut(), until + JUDGING_GRACE).await
+        {
+            return (Some(result), until);
         }
         if is_being_judged(trace) || trace.moved(deadline) <= until {
-            return (None, until, checked);
+            return (None, until);
         }
         until = trace.moved(deadline);
     }
@@ -296,7 +292,7 @@ async fn scrubbed_apart(
 ) -> (Box<Facts>, Option<ProbeError>) {
     let mask = mask.clone();
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
-    let scrubbed = cost::apart(&thread, move || {
+    let scrubbed = cost::apart(&thread, trace, move || {
         scrub(&mask, &mut facts, &mut err);
         (facts, err)
     });

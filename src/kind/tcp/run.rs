@@ -253,7 +253,7 @@ async fn looked(
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let (mut taken, sought) = (std::mem::take(dialogue), pattern.clone());
     let mine = std::mem::replace(work, Work::of(Duration::ZERO, Arc::default()));
-    let looked = apart(&thread, move || {
+    let looked = apart(&thread, trace, move || {
         let began_ns = thread_cpu_ns();
         let step = taken.look_by(&sought.regex, &|text| {
             search::is_in(&sought, text, End::Whole, &mine).unwrap_or_default()

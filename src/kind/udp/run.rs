@@ -155,7 +155,10 @@ async fn judged(
     trace.enter(Stage::Judging);
     let thread = net.judging_threads.one_for(trace.whose.get()).await;
     let expect = spec.expect.clone();
-    let judged = apart(&thread, move || held_against(&expect, &answer, &work)).await;
+    let judged = apart(&thread, trace, move || {
+        held_against(&expect, &answer, &work)
+    })
+    .await;
     trace.enter(Stage::Idle);
     judged
 }
