@@ -375,6 +375,10 @@ mod tests {
 
     /// Times below are milliseconds since the start of the probe.
 
+    fn trace() -> Trace {
+        Trace::begun(500 * MS, REALTIME)
+    }
+
     #[tokio::test]
     async fn of_a_check_counts_what_it_took_after_an_instant() {
         let trace = Trace::begin();
@@ -389,10 +393,6 @@ mod tests {
         trace.has_checked(Duration::ZERO);
         assert_eq!(trace.checked_after(until), checked);
         assert_eq!(trace.checked_after(Instant::now()), Duration::ZERO);
-    }
-
-    fn trace() -> Trace {
-        Trace::begun(500 * MS, REALTIME)
     }
 
     impl Trace {
