@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use probity::judgement::fault::held_up;
-use probity::words::{Cause, Outcome};
+use probity::words::{Cause, Outcome, Reason};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
@@ -377,22 +376,32 @@ async fn a_text_that_takes_long_to_check_and_comes_at_the_end_is_no_delay_of_our
     })
     .await;
     let lines = "timeout = \"500ms\"\nprobe.tcp.dialogue = [{ expect = '220.{0,200}ESMTP' }]";
-    for _ in 0..3 {
+    // On a machine that is busy with other work, a check may not end in time: that is a delay of ours.
+    let mut tries = 0;
+    let report = loop {
         let report = probe(&at(port, lines)).await;
-        let found = cause(&report);
-        assert!(
-            matches!(found, Cause::ExpectTimeout | Cause::JudgeLimit),
-            "{found:?}"
+        tries += 1;
+        let is_late = matches!(
+            &report.outcome,
+            Outcome::Unmeasured {
+                reason: Reason::Late,
+                ..
+            }
         );
-        let took_ns = report.stood_ns - report.started_ns;
-        assert!(
-            took_ns > 560_000_000,
-            "it was not checked for long: {took_ns}"
-        );
-        assert_eq!(
-            held_up(None, took_ns, 500 + report.given_ms),
-            None,
-            "{took_ns}"
-        );
-    }
+        if !is_late || tries == 10 {
+            break report;
+        }
+    };
+    let found = cause(&report);
+    assert!(
+        matches!(found, Cause::ExpectTimeout | Cause::JudgeLimit),
+        "{found:?}"
+    );
+    // What it took beyond its timeout is given to it, but for what others took of the processor.
+    let took_ms = (report.stood_ns - report.started_ns) / 1_000_000;
+    assert!(
+        report.given_ms >= 60 && report.given_ms <= took_ms - 500,
+        "{took_ms} ms, given {}",
+        report.given_ms
+    );
 }
