@@ -374,7 +374,6 @@ mod tests {
     const REALTIME: u64 = 1_000_000 * MS;
 
     /// Times below are milliseconds since the start of the probe.
-
     fn trace() -> Trace {
         Trace::begun(500 * MS, REALTIME)
     }
