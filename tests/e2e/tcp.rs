@@ -376,7 +376,7 @@ async fn a_text_that_takes_long_to_check_and_comes_at_the_end_is_no_delay_of_our
     })
     .await;
     let lines = "timeout = \"500ms\"\nprobe.tcp.dialogue = [{ expect = '220.{0,200}ESMTP' }]";
-    // On a machine that is busy with other work, a check may not end in time: that is a delay of ours.
+    // On a machine that is busy with other work, a check may not end in time: a delay of ours.
     let mut tries = 0;
     let report = loop {
         let report = probe(&at(port, lines)).await;
