@@ -101,7 +101,9 @@ pub struct Context<'c> {
     /// Maintenance windows that are in force now.
     pub windows: &'c [Window],
     pub now: UtcMs,
-    pub format: Format,
+    /// Of the buckets of histograms as labels, with the end of them: `,le="0.005"} `; the last is
+    /// that of everything above.
+    pub bounds: Vec<String>,
 }
 
 /// A metric of the daemon.

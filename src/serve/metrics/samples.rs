@@ -104,10 +104,8 @@ impl<'w> Samples<'w> {
 
 /// Writes the samples of one family for one endpoint, of which there may be a hundred thousand.
 pub struct Line<'w> {
-    pub out: &'w mut dyn Write,
+    pub out: &'w mut Vec<u8>,
     pub name: &'static str,
-    /// Between name and `{`.
-    pub suffix: &'static str,
     /// `endpoint="..."`.
     pub label: &'w str,
     pub numbers: itoa::Buffer,
@@ -133,29 +131,75 @@ impl SampleValue {
 impl Line<'_> {
     /// `name{endpoint="..."<labels>} value`; labels begin with a comma.
     pub fn sample(&mut self, labels: &[&str], value: SampleValue) -> io::Result<()> {
-        let out = &mut *self.out;
-        out.write_all(self.name.as_bytes())?;
-        out.write_all(self.suffix.as_bytes())?;
-        out.write_all(b"{")?;
-        out.write_all(self.label.as_bytes())?;
+        self.suffixed("", labels, value)
+    }
+
+    /// `name<suffix>{endpoint="..."<labels>} value`.
+    pub fn suffixed(
+        &mut self,
+        suffix: &str,
+        labels: &[&str],
+        value: SampleValue,
+    ) -> io::Result<()> {
+        self.out.extend_from_slice(self.name.as_bytes());
+        self.out.extend_from_slice(suffix.as_bytes());
+        self.out.push(b'{');
+        self.out.extend_from_slice(self.label.as_bytes());
         for label in labels {
-            out.write_all(label.as_bytes())?;
+            self.out.extend_from_slice(label.as_bytes());
         }
-        out.write_all(b"} ")?;
+        self.out.extend_from_slice(b"} ");
+        self.value(value)
+    }
+
+    /// The samples of a histogram's buckets, which differ in one label and the value: what comes
+    /// before is written once and copied. `bounds`: `,le="..."} `.
+    pub fn buckets<'b>(
+        &mut self,
+        labels: &str,
+        buckets: impl Iterator<Item = (&'b str, u64)>,
+    ) -> io::Result<()> {
+        let from = self.out.len();
+        let name = [self.name, "_bucket{", self.label, labels];
+        for part in name {
+            self.out.extend_from_slice(part.as_bytes());
+        }
+        let before = from..self.out.len();
+        let mut is_first = true;
+        for (bound, count) in buckets {
+            if !is_first {
+                self.out.extend_from_within(before.clone());
+            }
+            is_first = false;
+            self.out.extend_from_slice(bound.as_bytes());
+            self.value(SampleValue::Count(count))?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: SampleValue) -> io::Result<()> {
+        let out = &mut *self.out;
         match value {
-            SampleValue::Count(n) => out.write_all(self.numbers.format(n).as_bytes())?,
+            SampleValue::Count(n) => {
+                out.extend_from_slice(self.numbers.format(n).as_bytes());
+            }
             SampleValue::Millis(ms) => {
                 let (whole, part) = (ms.div_euclid(1000), ms.rem_euclid(1000));
-                out.write_all(self.numbers.format(whole).as_bytes())?;
+                out.extend_from_slice(self.numbers.format(whole).as_bytes());
                 if part != 0 {
-                    out.write_all(&[b'.', digit(part / 100), digit(part / 10), digit(part)])?;
+                    out.extend_from_slice(&[
+                        b'.',
+                        digit(part / 100),
+                        digit(part / 10),
+                        digit(part),
+                    ]);
                 }
             }
             SampleValue::Micros(us) => {
                 let (whole, part) = ((us / 1_000_000), (us % 1_000_000) as i64);
-                out.write_all(self.numbers.format(whole).as_bytes())?;
+                out.extend_from_slice(self.numbers.format(whole).as_bytes());
                 if part != 0 {
-                    out.write_all(&[
+                    out.extend_from_slice(&[
                         b'.',
                         digit(part / 100_000),
                         digit(part / 10_000),
@@ -163,11 +207,12 @@ impl Line<'_> {
                         digit(part / 100),
                         digit(part / 10),
                         digit(part),
-                    ])?;
+                    ]);
                 }
             }
         }
-        out.write_all(b"\n")
+        out.push(b'\n');
+        Ok(())
     }
 }
 

@@ -131,21 +131,19 @@ fn phases_of(endpoint: &Endpoint) -> u64 {
 }
 
 fn histogram(line: &mut Line, context: &Context, label: &str, classic: &Classic) -> io::Result<()> {
+    let last = context.bounds.len().saturating_sub(1);
     let mut total = 0;
-    line.suffix = "_bucket";
-    for (k, bound) in context.plan.metrics.buckets_us.iter().enumerate() {
-        total += u64::from(classic.counts.get(k).copied().unwrap_or(0));
-        line.sample(
-            &[label, ",le=\"", &context.format.bound(*bound), "\""],
-            SampleValue::Count(total),
-        )?;
-    }
-    total += u64::from(classic.counts.last().copied().unwrap_or(0));
-    line.sample(&[label, ",le=\"+Inf\""], SampleValue::Count(total))?;
-    line.suffix = "_sum";
-    line.sample(&[label], SampleValue::Micros(classic.sum_us))?;
-    line.suffix = "_count";
-    line.sample(&[label], SampleValue::Count(total))?;
-    line.suffix = "";
-    Ok(())
+    let each = context.bounds.iter().enumerate().map(|(k, bound)| {
+        // Those above every bound come last.
+        let count = if k == last {
+            classic.counts.last()
+        } else {
+            classic.counts.get(k)
+        };
+        total += u64::from(count.copied().unwrap_or(0));
+        (bound.as_str(), total)
+    });
+    line.buckets(label, each)?;
+    line.suffixed("_sum", &[label], SampleValue::Micros(classic.sum_us))?;
+    line.suffixed("_count", &[label], SampleValue::Count(total))
 }

@@ -13,6 +13,9 @@ use crate::engine::board::BoardSnapshot;
 use crate::judgement::maintenance::Window;
 use crate::words::UtcMs;
 
+/// Samples that are written at once, in bytes.
+const BUFFER: usize = 16 << 10;
+
 /// In the order of /metrics.
 pub const METRICS: [&[Metric]; 3] = [live::METRICS, accounting::METRICS, latency::METRICS];
 
@@ -25,11 +28,14 @@ pub fn write(
     plan: &Plan,
     (windows, now): (&[Window], UtcMs),
 ) -> io::Result<()> {
+    let bound = |us: &u64| format!(",le=\"{}\"}} ", format.bound(*us));
+    let mut bounds: Vec<String> = plan.metrics.buckets_us.iter().map(bound).collect();
+    bounds.push(",le=\"+Inf\"} ".to_owned());
     let context = Context {
         plan,
         windows,
         now,
-        format,
+        bounds,
     };
     for metric in METRICS
         .into_iter()
@@ -43,22 +49,25 @@ pub fn write(
             continue;
         }
         metric.header(out, format)?;
-        // Samples go into a small buffer while the view is held, and out of it after.
-        let mut buffer = Vec::with_capacity(2048);
+        // Samples go into a buffer while the view is held, and out of it between two views. What
+        // is compressed is in large pieces so.
+        let mut buffer = Vec::with_capacity(BUFFER + 4096);
         for entry in snapshot.entries.iter() {
             snapshot.look(entry, |shown| {
                 let mut line = Line {
                     out: &mut buffer,
                     name: metric.name,
-                    suffix: "",
                     label: &entry.label,
                     numbers: itoa::Buffer::new(),
                 };
                 (of.write)(&mut line, &context, entry, shown)
             })?;
-            out.write_all(&buffer)?;
-            buffer.clear();
+            if buffer.len() >= BUFFER {
+                out.write_all(&buffer)?;
+                buffer.clear();
+            }
         }
+        out.write_all(&buffer)?;
     }
     Ok(())
 }
