@@ -70,9 +70,11 @@ shell bash usr/share/bash-completion/completions/probity
 shell zsh usr/share/zsh/vendor-completions/_probity
 shell fish usr/share/fish/vendor_completions.d/probity.fish
 docs=$root/usr/share/doc/probity
-install -D -m 644 -t "$docs" README.md
-install -D -m 644 -t "$docs/examples" config/example.toml deploy/prometheus/*
-install -D -m 644 -t "$docs/examples/grafana" deploy/grafana/*.json
+# The documents, and what they link to, at the places that the links name.
+git ls-files -z -- ':(glob)*.md' config docs deploy/container deploy/grafana deploy/kubernetes deploy/prometheus ':(exclude)*.py' ':(exclude)*.sh' |
+  while IFS= read -r -d '' file; do install -D -m 644 "$file" "$docs/$file"; done
+mkdir "$docs/examples"
+ln -s ../config/example.toml ../deploy/prometheus/prometheus.yml ../deploy/prometheus/alertmanager.yml ../deploy/grafana "$docs/examples"
 install -m 644 deploy/package/copyright "$docs/copyright"
 install -m 644 "$sbom" "$docs/sbom.cdx.json"
 python3 deploy/package/licences.py "$host" | gzip -9n >"$docs/licences-of-crates.txt.gz"

@@ -194,7 +194,11 @@ fn list_outages(reader: &HistoryReader, wanted: &Wanted, json: bool) -> Result<(
             ));
         }
         let blind = Some(chosen.not_seen_below);
-        out.push_str(&format!("{}\n", not_seen_text(blind)));
+        let of_whom = match wanted.endpoint {
+            Some(_) => "",
+            None => " (of the endpoint that is probed least often; --endpoint shows another)",
+        };
+        out.push_str(&format!("{}{of_whom}\n", not_seen_text(blind)));
         out
     });
     Ok(())

@@ -160,6 +160,29 @@ def test_the_debian_package_is_clean(d: str) -> str:
     return "lintian says nothing"
 
 
+def test_every_link_of_the_packaged_documents_leads_to_a_file(d: str) -> str:
+    sh("dpkg-deb", "--extract", made("*.deb"), d)
+    docs = os.path.join(d, "usr/share/doc/probity")
+    pages = [
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(docs)
+        for name in names
+        if name.endswith(".md")
+    ]
+    links = 0
+    for page in pages:
+        prose = re.sub(r"(?ms)^```.*?^```", "", read(page))
+        for link in re.findall(r"\]\(([^)\s#]+)", prose):
+            if "://" not in link:
+                target = os.path.join(os.path.dirname(page), link)
+                assert os.path.exists(target), (page, link)
+                links += 1
+    assert "README.md" in os.listdir(docs) and links > 100, (pages, links)
+    for name in ("example.toml", "prometheus.yml", "alertmanager.yml", "grafana/fleet.json"):
+        assert read(os.path.join(docs, "examples", name)), name
+    return "%d links of %d pages" % (links, len(pages))
+
+
 def test_installed_upgraded_in_an_outage_removed_and_purged(d: str) -> str:
     deb = made("*.deb")
     root = root_of(d, "bookworm", "systemd,systemd-sysv,dbus,procps")
@@ -177,6 +200,8 @@ def test_installed_upgraded_in_an_outage_removed_and_purged(d: str) -> str:
             "/var/lib/probity 700 probity probity",
             "/etc/probity/probity.toml 640 root probity",
         ], owners
+        until(lambda: machine.state("itself", "up"), 10, "the endpoint of the shipped config")
+        assert outages(machine) == [], "a new user's record begins with no outage"
         config = os.path.join(root, "etc/probity/probity.toml")
 
         def configure(text: str) -> None:
