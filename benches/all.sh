@@ -15,6 +15,7 @@ if [ "${1:-}" = "--smoke" ]; then
   python3 benches/detection.py --smoke
   python3 benches/bodies.py --smoke
   python3 benches/pages.py --smoke
+  python3 benches/status_page.py --smoke
   python3 benches/referee.py --smoke
   exit 0
 fi
@@ -40,6 +41,7 @@ python3 benches/detection.py
 python3 benches/doors.py
 python3 benches/bodies.py
 python3 benches/pages.py
+python3 benches/status_page.py
 if command -v go >/dev/null; then
   python3 benches/referee.py --build
   python3 benches/referee.py

@@ -50,7 +50,12 @@ pub fn today(now: UtcMs) -> Span {
 }
 
 pub fn last_30_days(now: UtcMs) -> Span {
-    Span::new(now - 30 * 86_400_000, now)
+    last_days(now, 30)
+}
+
+/// So many days of 24 hours until now.
+pub fn last_days(now: UtcMs, days: i64) -> Span {
+    Span::new(now - days * 86_400_000, now)
 }
 
 /// One endpoint's recorded past, cut to the period.

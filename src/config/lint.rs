@@ -87,6 +87,7 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
     let mut list = Vec::new();
     list.extend(nothing_beside(plan));
     list.extend(plan.listen.exposure());
+    list.extend(of_the_status_page(plan));
     list.extend(slow_probes(plan));
     for contract in &plan.contracts.list {
         list.extend(loose_terms(contract, plan));
@@ -123,6 +124,23 @@ fn nothing_beside(plan: &Plan) -> Option<String> {
             recorded as down"
             .into()
     })
+}
+
+/// Who can read the public page, and that it has nothing to show.
+fn of_the_status_page(plan: &Plan) -> Vec<String> {
+    let Some(page) = &plan.status_page else {
+        return Vec::new();
+    };
+    let is_local = page.listen.ip().is_loopback();
+    let mut list: Vec<String> = (!is_local).then(|| page.exposure()).into_iter().collect();
+    if plan.components.is_empty() {
+        list.push(
+            "the status page shows no component: declare one, such as [component.checkout], and \
+                name it in its endpoints"
+                .into(),
+        );
+    }
+    list
 }
 
 /// Intervals that are longer than the error budget of 99.999 %.

@@ -13,6 +13,7 @@ pub mod listen;
 mod manners;
 pub mod plan;
 pub mod print;
+pub mod status_page;
 pub mod timeline_file;
 pub mod timeline_text;
 pub mod usual_ports;

@@ -1,6 +1,9 @@
 //! Who gets how many of the process's descriptors: the daemon itself, then probing, then the
 //! listener.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::Endpoint;
@@ -27,6 +30,30 @@ pub struct Shares {
     pub limits: InFlightLimits,
     /// Of the listener at once.
     pub connections: usize,
+    /// And of the status page, where there is one: what the listener leaves.
+    pub page_connections: usize,
+}
+
+/// How many connections each listener may have at once; a reload may change it.
+#[derive(Debug, Clone)]
+pub struct ListenerPlaces {
+    pub listener: Arc<AtomicUsize>,
+    pub status_page: Arc<AtomicUsize>,
+}
+
+impl ListenerPlaces {
+    pub fn of(shares: &Shares) -> Self {
+        Self {
+            listener: Arc::new(AtomicUsize::new(shares.connections)),
+            status_page: Arc::new(AtomicUsize::new(shares.page_connections)),
+        }
+    }
+
+    pub fn set(&self, shares: &Shares) {
+        self.listener.store(shares.connections, Ordering::Relaxed);
+        self.status_page
+            .store(shares.page_connections, Ordering::Relaxed);
+    }
 }
 
 /// By the limit of open files, which is raised as far as this process may.
@@ -68,7 +95,13 @@ fn shared(files: usize, plan: &Plan) -> Shares {
     let connections = wanted
         .min(left.saturating_sub(needed))
         .max(FIRST_CONNECTIONS.min(wanted));
-    let beyond_the_first = connections.saturating_sub(FIRST_CONNECTIONS);
+    let page_connections = if plan.status_page.is_some() {
+        let left = left.saturating_sub(needed + connections);
+        wanted.min(left).max(FIRST_CONNECTIONS.min(wanted))
+    } else {
+        0
+    };
+    let beyond_the_first = connections.saturating_sub(FIRST_CONNECTIONS) + page_connections;
     // The config's bound on probes, else what is left of the descriptors.
     let total = plan
         .daemon
@@ -83,6 +116,7 @@ fn shared(files: usize, plan: &Plan) -> Shares {
                 .unwrap_or((total * 3 / 4).max(1)),
         },
         connections,
+        page_connections,
     }
 }
 
@@ -149,6 +183,19 @@ mod tests {
             of_host("shop.example", 1 << 14, 5000, ""),
             ((1 << 14) - 40 - 504, 512)
         );
+    }
+
+    #[test]
+    fn the_status_page_gets_what_the_listener_leaves() {
+        let of = |files, text: &str| {
+            let plan = load(Path::new("probity.toml"), &OneText(text)).expect("a plan");
+            let shares = shared(files, &plan);
+            (shares.connections, shares.page_connections)
+        };
+        assert_eq!(of(1 << 20, ""), (512, 0));
+        assert_eq!(of(1 << 20, "[status_page]"), (512, 512));
+        assert_eq!(of(1024, "[status_page]"), (512, 472));
+        assert_eq!(of(256, "[status_page]"), (216, 8));
     }
 
     #[test]

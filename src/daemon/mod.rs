@@ -14,4 +14,5 @@ pub mod run;
 mod service;
 pub mod sighup;
 pub mod start;
+mod status_page;
 pub mod streams;

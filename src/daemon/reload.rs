@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -11,7 +11,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 
 use super::definitions::definitions;
-use super::descriptors::shares;
+use super::descriptors::{ListenerPlaces, Shares, shares};
 use super::host_trust::HostTrust;
 use super::service::{send_reloading, send_state, status_line};
 use super::start::{arrivals, read_config, registration};
@@ -39,8 +39,8 @@ pub struct Reloader {
     pub engine: mpsc::UnboundedSender<EngineCommand>,
     pub terms: TermsKey,
     pub host_trust: HostTrust,
-    /// Connections of the listener that the descriptors allow.
-    pub places: Arc<AtomicUsize>,
+    /// What the descriptors allow.
+    pub places: ListenerPlaces,
 }
 
 /// Reads the config again whenever somebody asks for it: SIGHUP, `POST /-/reload` or the control
@@ -87,8 +87,8 @@ pub enum ReloadWanted {
 struct PreparedPlan {
     plan: NewPlan,
     same: Vec<(Arc<Entry>, Arc<Endpoint>)>,
-    /// Connections of the listener.
-    connections: usize,
+    /// Of the descriptors.
+    shares: Shares,
 }
 
 impl Reloader {
@@ -123,18 +123,14 @@ impl Reloader {
             note_next_start(&plan, &before);
             prepare(plan, &entries, (&writer, &terms, &host_trust))
         });
-        let PreparedPlan {
-            plan,
-            same,
-            connections,
-        } = prepared.await??;
+        let PreparedPlan { plan, same, shares } = prepared.await??;
         let (reply, answer) = oneshot::channel();
         let _ = self.engine.send(EngineCommand::Reload {
             plan: Box::new(plan),
             reply,
         });
         let summary = answer.await.map_err(|_| ReloadError::Ending)?;
-        self.places.store(connections, Ordering::Relaxed);
+        self.places.set(&shares);
         // Endpoints that are the same get the new plan's copy, so that files that they name are
         // read again and the old plan can go.
         apart::sometime(move || {
@@ -166,8 +162,11 @@ fn readable(path: &Path, directory: &Path) -> Result<Plan, ReloadError> {
 fn note_next_start(plan: &Plan, before: &Plan) {
     let (new, old) = (&plan.daemon, &before.daemon);
     let is_same_address = plan.listen.address == before.listen.address;
+    let page_address = |plan: &Plan| plan.status_page.as_ref().map(|page| page.listen);
+    let is_same_page = page_address(plan) == page_address(before);
     for (key, is_same) in [
         ("[listen] address", is_same_address),
+        ("[status_page] listen", is_same_page),
         ("[daemon] state_dir", new.state_dir == old.state_dir),
         ("[daemon] zone_data", new.zone_data == old.zone_data),
         ("[daemon] vantage", new.vantage == old.vantage),
@@ -209,7 +208,7 @@ fn prepare(
     Ok(PreparedPlan {
         plan,
         same: found.same,
-        connections: shares.connections,
+        shares,
     })
 }
 

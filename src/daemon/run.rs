@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use tokio::task::AbortHandle;
 use super::backups;
 use super::config_on_disk;
 use super::control::{self, ControlState};
-use super::descriptors::shares;
+use super::descriptors::{ListenerPlaces, shares};
 use super::exit::Exit;
 use super::host_trust::{self, HostTrust};
 use super::reload::{self, ReloadWanted, Reloader};
 use super::service::{send_state, service_manager};
 use super::sighup;
 use super::start::{self, Begun, StartError};
+use super::status_page::{self, StatusPageSetup};
 use super::streams::say_error;
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
@@ -46,10 +47,12 @@ use crate::notify::deadman;
 use crate::serve::answers::{Gates, ServerState, makes_progress};
 use crate::serve::by_component::{self, ComponentStates};
 use crate::serve::contracts::{ContractStatuses, contract_statuses};
+use crate::serve::listener::refusal::Refusals;
 use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
 use crate::serve::server::router;
+use crate::serve::status_page::KeptStatus;
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
@@ -137,7 +140,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         writer: writer.clone(),
         engine: engine.clone(),
         host_trust: host_trust.clone(),
-        places: Arc::new(AtomicUsize::new(shares.connections)),
+        places: ListenerPlaces::of(&shares),
     };
     // The board has it, and after a reload another: this one's secrets must not stay.
     drop(plan);
@@ -296,6 +299,10 @@ fn warn_about(plan: &Plan) {
     if let Some(exposure) = plan.listen.exposure() {
         tracing::info!("{exposure}");
     }
+    let page = plan.status_page.as_ref();
+    if let Some(page) = page.filter(|page| !page.listen.ip().is_loopback()) {
+        tracing::info!("{}", page.exposure());
+    }
     if plan.endpoints.is_empty() {
         tracing::warn!("no endpoint configured");
     }
@@ -330,16 +337,18 @@ impl Outer {
         let control = self.control_state(reload);
         let (deliveries, contract_statuses) =
             (state.deliveries.clone(), state.contract_statuses.clone());
+        let refusals = state.metrics.refusals.clone();
         let server = listener::run(ListenerSetup {
             listener,
-            refusals: state.metrics.refusals.clone(),
+            refusals: refusals.clone(),
             router: router(state),
             board: self.board.clone(),
-            places: self.reloader.places.clone(),
+            places: self.reloader.places.listener.clone(),
         })
         .map_err(system)?;
         let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
-        let mut tasks = self.tasks(deliveries, contract_statuses);
+        let mut tasks = self.tasks(deliveries, contract_statuses.clone());
+        tasks.extend(self.status_page(contract_statuses, refusals));
         tasks.push(spawned(control::run(socket, control)));
         {
             let plan = self.board.plan.load();
@@ -385,6 +394,22 @@ impl Outer {
             terms: self.reloader.terms.clone(),
             contract_statuses: Arc::new(ArcSwap::from_pointee(ContractStatuses::default())),
         })
+    }
+
+    /// The public page, where the config asks for one.
+    fn status_page(
+        &self,
+        contract_statuses: Arc<ArcSwap<ContractStatuses>>,
+        refusals: Arc<Refusals>,
+    ) -> Option<AbortHandle> {
+        let address = self.board.plan.load().status_page.as_ref()?.listen;
+        Some(spawned(status_page::serve(StatusPageSetup {
+            address,
+            kept: KeptStatus::new(self.board.clone(), contract_statuses),
+            board: self.board.clone(),
+            refusals,
+            places: self.reloader.places.status_page.clone(),
+        })))
     }
 
     /// What the control socket needs.

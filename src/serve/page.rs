@@ -17,7 +17,7 @@ use crate::engine::witness::WitnessState;
 use crate::history::HistoryError;
 use crate::words::{StateName, UtcMs};
 
-mod bar;
+pub mod bar;
 mod burndown;
 mod changes;
 mod chart;
@@ -31,7 +31,7 @@ mod listed_endpoint;
 pub mod overview;
 pub mod prober;
 mod problems;
-mod shown;
+pub mod shown;
 
 /// What every page begins and ends with.
 struct PageFrame {

@@ -50,6 +50,7 @@ mod settled_reports;
 mod sla;
 mod stamps;
 mod status;
+mod status_page;
 mod surfaces;
 mod surfaces_daemon;
 mod tcp;

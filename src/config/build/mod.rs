@@ -10,6 +10,7 @@ pub mod maintenance;
 #[cfg(test)]
 mod planted;
 pub mod probe;
+mod status_page;
 pub mod tls;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,6 +26,7 @@ use self::builder::Builder;
 use self::endpoint::{Draft, digest, draft, group_drafts, in_zone, mask_by_host};
 use self::listen::listen;
 use self::maintenance::windows;
+use self::status_page::status_page;
 use super::contract::contracts;
 use super::document::common::{cadence, calendar_instant, combination, dial, is_id, metrics};
 use super::document::source::{ConfigInputs, Fault, Source};
@@ -252,6 +254,8 @@ impl Builder<'_> {
         let history = self.history(&top.layers("history"));
         let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
         declared.extend(endpoints.iter().map(|e| e.component.as_str()));
+        let shown: Vec<&str> = components.keys().map(Name::as_str).collect();
+        let status_page = status_page(&top, &shown);
         let contracts = contracts(&top, Some(&declared));
         let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
         let maintenance = windows(&top, &declared, &names);
@@ -260,6 +264,7 @@ impl Builder<'_> {
         Plan {
             daemon,
             listen,
+            status_page,
             metrics,
             components,
             endpoints,
@@ -765,6 +770,7 @@ mod tests {
                 plan.metrics.state_labels.clone(),
                 plan.metrics.buckets_us.clone(),
                 listen,
+                plan.status_page.clone(),
                 notify,
                 windows,
                 contracts,

@@ -11,6 +11,7 @@ use super::document::secret::Secret;
 use super::document::secret::by_host::HostMasks;
 use super::document::secret::mask::Mask;
 use super::listen::Listen;
+use super::status_page::StatusPage;
 use crate::judgement::maintenance::Window;
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::Contracts;
@@ -53,6 +54,8 @@ pub const DEFAULT_DEADMAN_EVERY: Ms = 60_000;
 pub struct Plan {
     pub daemon: Daemon,
     pub listen: Listen,
+    /// `None`: there is no public page.
+    pub status_page: Option<StatusPage>,
     pub metrics: Metrics,
     pub components: BTreeMap<Name, Component>,
     /// In the order of the files; groups after single endpoints.
@@ -111,6 +114,7 @@ impl Plan {
                 real_time: RealTimeChoice::Auto,
             },
             listen: Listen::default(),
+            status_page: None,
             metrics: Metrics {
                 latency: LatencyMetrics::Classic,
                 buckets_us: DEFAULT_BUCKETS_US.to_vec(),

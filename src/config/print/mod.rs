@@ -26,6 +26,9 @@ pub fn but_contracts(plan: &Plan) -> String {
     let mut out = String::new();
     print_daemon(&mut out, &plan.daemon);
     super::listen::print(&mut out, &plan.listen);
+    if let Some(page) = &plan.status_page {
+        super::status_page::print(&mut out, page);
+    }
     print_metrics(&mut out, &plan.metrics);
     for (id, component) in &plan.components {
         print_component(&mut out, id, component);

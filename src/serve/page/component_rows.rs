@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use super::PageContext;
 use super::bar::{Bar, BarSpan, bar};
 use super::chosen::ChosenEndpoints;
-use super::endpoints::{cell, objective};
+use super::endpoints::objective;
 use super::listed_endpoint::ListedEndpoint;
-use super::shown::{Cell, component_cell};
+use super::shown::{Cell, cell, component_cell};
 use crate::account::figures::{last_30_days, today};
-use crate::judgement::timeline::{Combine, StateSpans};
+use crate::judgement::timeline::StateSpans;
+use crate::serve::component_members::Members;
 use crate::words::{Name, StateName, people};
 
 /// Components that are shown; the page of contracts has all of them.
@@ -37,47 +38,6 @@ pub struct ComponentLine {
     pub outages: String,
     pub longest: String,
     pub endpoints: String,
-}
-
-/// How many endpoints a component has, and how they are.
-#[derive(Debug, Clone, Copy, Default)]
-struct Members {
-    all: usize,
-    down: usize,
-    unknown: usize,
-}
-
-impl Members {
-    fn count(&mut self, state: StateName) {
-        self.all += 1;
-        match state {
-            StateName::Down => self.down += 1,
-            StateName::Unknown => self.unknown += 1,
-            StateName::Up => {}
-        }
-    }
-
-    /// Down or up where that is certain, whatever those are that are unknown.
-    fn state(&self, combine: Combine) -> StateName {
-        let needed = combine.down_when(self.all);
-        if self.down >= needed {
-            StateName::Down
-        } else if self.down + self.unknown >= needed {
-            StateName::Unknown
-        } else {
-            StateName::Up
-        }
-    }
-
-    fn in_words(&self) -> String {
-        let mut text = people::count(self.all as u64, "endpoint");
-        for (count, what) in [(self.down, "down"), (self.unknown, "unknown")] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
-            }
-        }
-        text
-    }
 }
 
 /// Those that the choice takes, down before unknown before up, and how many more there are.
@@ -161,38 +121,5 @@ fn line(context: &PageContext, name: &Name, span: BarSpan) -> ComponentLine {
             String::new()
         },
         endpoints: String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(all: usize, down: usize, unknown: usize) -> Members {
-        Members { all, down, unknown }
-    }
-
-    #[test]
-    fn a_component_is_what_is_certain_of_its_endpoints() {
-        use StateName::{Down, Unknown, Up};
-        for (members, series, parallel, two) in [
-            (of(3, 0, 0), Up, Up, Up),
-            (of(3, 1, 0), Down, Up, Up),
-            (of(3, 1, 2), Down, Unknown, Unknown),
-            (of(3, 0, 1), Unknown, Up, Up),
-            (of(3, 2, 0), Down, Up, Down),
-            (of(3, 3, 0), Down, Down, Down),
-            (of(1, 0, 1), Unknown, Unknown, Unknown),
-        ] {
-            for (combine, expected) in [
-                (Combine::Series, series),
-                (Combine::Parallel, parallel),
-                (Combine::AtLeast(2), two),
-            ] {
-                assert_eq!(members.state(combine), expected, "{members:?} {combine:?}");
-            }
-        }
-        assert_eq!(of(1, 0, 0).in_words(), "1 endpoint");
-        assert_eq!(of(4, 1, 2).in_words(), "4 endpoints, 1 down, 2 unknown");
     }
 }

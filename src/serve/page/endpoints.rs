@@ -3,7 +3,7 @@
 use super::PageContext;
 use super::bar::{Bar, BarSpan, bar};
 use super::listed_endpoint::{ends_of, ends_soon};
-use super::shown::{Cell, clock, endpoint_address, millis};
+use super::shown::{Cell, cell, clock, endpoint_address, millis};
 use crate::account::figures::{last_30_days, of_entry, today};
 use crate::config::Endpoint;
 use crate::engine::board::{Board, Entry, View};
@@ -13,7 +13,7 @@ use crate::judgement::maintenance::spans_for;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
 use crate::judgement::sla::evaluation::{ContractVerdict, Evaluation};
 use crate::judgement::sla::exact::{Exact, plain};
-use crate::judgement::timeline::{Span, Sums, percent};
+use crate::judgement::timeline::Span;
 use crate::serve::contracts::ContractStatuses;
 use crate::words::{StateName, UtcMs, people};
 
@@ -193,31 +193,4 @@ pub fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> Strin
         list.push("maintenance");
     }
     list.join(", ")
-}
-
-pub fn cell(sums: &Sums) -> Cell {
-    let a = sums.availability();
-    let percent = |share: u64| people::percent(&percent(share), sums.up + sums.down);
-    match (a.point, a.lower, a.upper) {
-        (Some(point), Some(lower), Some(upper)) => Cell {
-            point: percent(point),
-            bounds: format!(
-                "{} … {}",
-                percent(lower).trim_end_matches(" %"),
-                percent(upper)
-            ),
-        },
-        (None, Some(lower), Some(upper)) => Cell {
-            point: "unknown".into(),
-            bounds: format!(
-                "{} … {}",
-                percent(lower).trim_end_matches(" %"),
-                percent(upper)
-            ),
-        },
-        _ => Cell {
-            point: "–".into(),
-            bounds: "nothing settled yet".into(),
-        },
-    }
 }

@@ -3,6 +3,7 @@
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluation::Evaluation;
 use crate::judgement::sla::exact::{Exact, truncated, whole};
+use crate::judgement::timeline::{Sums, percent};
 use crate::words::{Ms, UtcMs, format_utc, people};
 
 /// An availability and its bounds.
@@ -85,6 +86,33 @@ fn bounds(contract: &Contract, j: &Evaluation) -> String {
             shown_share(&j.lower, measured(j)),
             shown_share(&j.upper, measured(j))
         ),
+    }
+}
+
+pub fn cell(sums: &Sums) -> Cell {
+    let a = sums.availability();
+    let percent = |share: u64| people::percent(&percent(share), sums.up + sums.down);
+    match (a.point, a.lower, a.upper) {
+        (Some(point), Some(lower), Some(upper)) => Cell {
+            point: percent(point),
+            bounds: format!(
+                "{} … {}",
+                percent(lower).trim_end_matches(" %"),
+                percent(upper)
+            ),
+        },
+        (None, Some(lower), Some(upper)) => Cell {
+            point: "unknown".into(),
+            bounds: format!(
+                "{} … {}",
+                percent(lower).trim_end_matches(" %"),
+                percent(upper)
+            ),
+        },
+        _ => Cell {
+            point: "–".into(),
+            bounds: "nothing settled yet".into(),
+        },
     }
 }
 
