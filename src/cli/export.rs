@@ -20,7 +20,7 @@ use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
 use crate::serve::openmetrics::{Past, write};
-use crate::words::Name;
+use crate::words::{Name, escaped_json};
 
 /// Samples of one series in an export: three years at a second.
 const MOST_SAMPLES: u64 = 100_000_000;
@@ -162,7 +162,8 @@ fn journal(place: &StateArgs, seq: u64, tallies: Tallies) -> Exit {
     let mut wrote = Ok(());
     let result = write_journal(&reader, seq, tallies, |line| {
         if wrote.is_ok() {
-            wrote = writeln!(out, "{line}");
+            // Each control character becomes an escape of JSON: the value stays the same.
+            wrote = writeln!(out, "{}", escaped_json(&line.to_string()));
         }
         wrote.is_ok()
     });

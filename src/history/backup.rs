@@ -114,6 +114,7 @@ pub fn tried(directory: &Path) -> Result<(), String> {
     if !directory.exists() {
         return guarded::makable(directory);
     }
+    guarded::folder_to_make_in(directory)?;
     let tried = OwnFolder::new(directory, ".tried".as_ref());
     tried.map(drop).map_err(|why| {
         let user = effective_user();

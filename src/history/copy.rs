@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::HistoryError;
-use crate::net::files::OwnFolder;
+use crate::net::files::{OwnFolder, folder_of};
+use crate::net::guarded;
 
 /// Pages copied before the writer gets a turn.
 const PAGES_AT_ONCE: i32 = 512;
@@ -25,6 +26,7 @@ pub(super) fn copy(connection: &Connection, to: &Path) -> Result<(), HistoryErro
             "there is such a file already; it is not overwritten".into(),
         ));
     }
+    guarded::folder_to_make_in(folder_of(to)).map_err(unusable)?;
     // SQLite follows links and plays back a journal that lies beside a database: here nobody else
     // can put any.
     let folder = OwnFolder::beside(to).map_err(|e| unusable(e.to_string()))?;

@@ -19,7 +19,7 @@ use super::sys::{self, KernelClock};
 use super::tcp::{self, TcpConnection};
 use super::trace::{Stage, Trace};
 use crate::config::document::zone;
-use crate::config::plan::Dial;
+use crate::config::plan::{Addresses, Dial};
 use crate::words::{Attempt, Cause, Reason};
 
 /// How long the next address waits for the one before it.
@@ -73,7 +73,8 @@ pub async fn resolve(
     trace.enter(Stage::Idle);
     let addresses: Vec<SocketAddr> = addresses?
         .into_iter()
-        .map(|ip| SocketAddr::new(ip, port))
+        // An IPv4 address within IPv6 is one of no host.
+        .map(|ip| SocketAddr::new(ip.to_canonical(), port))
         .collect();
     if addresses.is_empty() {
         Err(ProbeError::down(
@@ -83,6 +84,23 @@ pub async fn resolve(
     } else {
         Ok(addresses)
     }
+}
+
+/// The same for a connection from the source address: the addresses of its family.
+pub async fn resolve_for_source(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    (sought, port): (Sought<'_>, u16),
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, ProbeError> {
+    let of_source = dial.of_its_source();
+    let by = of_source.as_ref().unwrap_or(dial);
+    let mut addresses = resolve(net, trace, by, sought, port, deadline).await?;
+    if dial.addresses == Addresses::First {
+        addresses.truncate(1);
+    }
+    Ok(addresses)
 }
 
 /// An interface that this host does not have (any more) is its own lack, not the endpoint's.
@@ -251,9 +269,7 @@ pub async fn connect_where<'t>(
     may: &dyn Fn(IpAddr) -> Result<(), ProbeError>,
     deadline: Instant,
 ) -> Result<StampedTcp<'t>, ProbeError> {
-    let of_source = dial.of_its_source();
-    let dial = of_source.as_ref().unwrap_or(dial);
-    let mut addresses = resolve(net, trace, dial, sought, port, deadline).await?;
+    let mut addresses = resolve_for_source(net, trace, dial, (sought, port), deadline).await?;
     let mut refused = None;
     addresses.retain(|to| may(to.ip()).map_err(|why| refused = Some(why)).is_ok());
     if let Some(why) = refused.filter(|_| addresses.is_empty()) {

@@ -105,12 +105,14 @@ impl Dialogue {
 
     /// The same, by another way to find the pattern in a text.
     pub fn look_by(&mut self, pattern: &Regex, is_in: &dyn Fn(&[u8]) -> bool) -> Step {
+        // A property of the pattern, which may be long: not looked for in each line.
+        let of_code = expects_a_code(pattern);
         let mut cannot = None;
         while let Some(end) = self.end_of_line() {
             let line = trimmed(&self.received[self.line_at..end]);
             let is_matched = is_in(line);
             let line = line.to_vec();
-            let is_last = !self.is_within_line() && self.is_last_answer(&line, pattern);
+            let is_last = !self.is_within_line() && self.is_last_answer(&line, of_code);
             if is_matched {
                 return self.matched(self.line_at..self.line_at + line.len(), end + 1);
             }
@@ -120,7 +122,7 @@ impl Dialogue {
                 cannot = Some(line);
             }
         }
-        if let Some(matched) = self.look_at_unfinished(pattern, is_in) {
+        if let Some(matched) = self.look_at_unfinished((pattern, of_code), is_in) {
             return matched;
         }
         cannot.map_or(Step::More, Step::Cannot)
@@ -150,7 +152,7 @@ impl Dialogue {
 
     fn look_at_unfinished(
         &mut self,
-        pattern: &Regex,
+        (pattern, of_code): (&Regex, ExpectsCode),
         is_in: &dyn Fn(&[u8]) -> bool,
     ) -> Option<Step> {
         let partial = trimmed(&self.received[self.line_at..]);
@@ -161,7 +163,7 @@ impl Dialogue {
         if !partial.is_empty() && is_in(partial) {
             let line = partial.to_vec();
             if !self.is_within_line() {
-                self.is_last_answer(&line, pattern);
+                self.is_last_answer(&line, of_code);
             }
             return Some(
                 self.matched(self.line_at..self.line_at + line.len(), self.received.len()),
@@ -228,8 +230,8 @@ impl Dialogue {
     }
 
     /// Counts a line as an answer if it ends one; true where none of those that are due is left.
-    fn is_last_answer(&mut self, line: &[u8], pattern: &Regex) -> bool {
-        if !self.ends_a_reply(line, pattern) {
+    fn is_last_answer(&mut self, line: &[u8], of_code: ExpectsCode) -> bool {
+        if !self.ends_a_reply(line, of_code) {
             return false;
         }
         let was_greeted = std::mem::replace(&mut self.is_greeted, true);
@@ -250,7 +252,7 @@ impl Dialogue {
 
     /// In doubt it does not: a healthy peer of a protocol that is not known here must not be taken
     /// for one that has refused.
-    fn ends_a_reply(&mut self, line: &[u8], pattern: &Regex) -> bool {
+    fn ends_a_reply(&mut self, line: &[u8], of_code: ExpectsCode) -> bool {
         self.is_http |= line.starts_with(b"HTTP/");
         if self.is_http {
             return false;
@@ -263,7 +265,7 @@ impl Dialogue {
             return is_end;
         }
         if let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line
-            && expects_a_code(pattern)
+            && of_code == ExpectsCode::Yes
         {
             return match rest {
                 [b'-', ..] => {
@@ -311,9 +313,21 @@ fn is_error(line: &[u8]) -> bool {
         || line.starts_with(b"SERVER_ERROR ")
 }
 
-/// Whether a pattern speaks of a reply's code, as `^220` and `^2\\d\\d` do.
-fn expects_a_code(pattern: &Regex) -> bool {
-    pattern.as_str().bytes().any(|b| b.is_ascii_digit()) || pattern.as_str().contains("\\d")
+/// Whether a pattern speaks of a reply's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExpectsCode {
+    Yes,
+    No,
+}
+
+/// As `^220` and `^2\\d\\d` do.
+fn expects_a_code(pattern: &Regex) -> ExpectsCode {
+    let text = pattern.as_str();
+    if text.bytes().any(|b| b.is_ascii_digit()) || text.contains("\\d") {
+        ExpectsCode::Yes
+    } else {
+        ExpectsCode::No
+    }
 }
 
 fn is_greeting(line: &[u8]) -> bool {

@@ -84,6 +84,13 @@ pub fn included_folder(path: &Path) -> Result<(), String> {
     above::refused(path, &[0, sys::effective_user(), owner])
 }
 
+/// Why others could put something else in the place of what this process makes in a folder. In a
+/// folder such as /tmp they cannot.
+pub fn folder_to_make_in(path: &Path) -> Result<(), String> {
+    folder(path, Sticky::Keeps)?;
+    above::refused(&path.join("it"), &[0, sys::effective_user()])
+}
+
 fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {
     let Ok(found) = std::fs::metadata(path) else {
         return Ok(());

@@ -355,12 +355,22 @@ impl Delivery {
             Err(Undelivered { why, .. }) if outcome.is_over() => {
                 self.deliveries
                     .count(receiver, |counts| counts.given_up += 1);
-                tracing::error!(receiver, %why, tries, "notification given up: the receiver \
-                    refuses this message whenever it is sent");
+                tracing::error!(
+                    receiver,
+                    why,
+                    tries,
+                    "notification given up: the receiver \
+                    refuses this message whenever it is sent"
+                );
             }
             Err(Undelivered { why, .. }) => {
                 self.deliveries.count(receiver, |counts| counts.failed += 1);
-                tracing::warn!(receiver, %why, again_in_ms = wait, "notification not delivered");
+                tracing::warn!(
+                    receiver,
+                    why,
+                    again_in_ms = wait,
+                    "notification not delivered"
+                );
             }
         }
     }

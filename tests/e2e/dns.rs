@@ -152,6 +152,39 @@ async fn a_truncated_answer_is_asked_for_again_over_tcp() {
     assert_up(&probe(&ask(to, "probe.dns.expect.at_least = 200")).await);
 }
 
+/// What comes after 500 records counts as the others do, and what is not whole is no answer.
+#[tokio::test]
+async fn an_answer_is_looked_at_to_its_end() {
+    let many = |last: u8| {
+        let records: Vec<RData> = (0..600).map(|_| a(7)).chain([a(last)]).collect();
+        answering_with(ResponseCode::NoError, records)
+    };
+    let to = server(many(9), many(9)).await;
+    for (expect, up) in [
+        ("none = \"\\\\.9$\"", false),
+        ("all = \"\\\\.7$\"", false),
+        ("any = \"\\\\.9$\"", true),
+        ("at_least = 601", true),
+        ("at_least = 602", false),
+    ] {
+        let keys = format!("probe.dns.transport = \"tcp\"\nprobe.dns.expect.{expect}");
+        let report = probe(&ask(to, &keys)).await;
+        if up {
+            assert_up(&report);
+        } else {
+            assert_eq!(cause(&report), Cause::DnsMismatch, "{expect}");
+        }
+    }
+    let cut: Answer = Arc::new(|q| {
+        let mut message = reply(q, ResponseCode::NoError, vec![a(1)]);
+        message.metadata.truncation = true;
+        message.to_vec().ok()
+    });
+    let to = server(cut.clone(), cut).await;
+    let report = probe(&ask(to, "probe.dns.expect.none = \"\\\\.9$\"")).await;
+    assert_eq!(cause(&report), Cause::DnsInvalid);
+}
+
 #[tokio::test]
 async fn nonsense_silence_and_closed_ports_have_their_causes() {
     let nonsense: Answer =

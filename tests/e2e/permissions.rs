@@ -439,6 +439,18 @@ async fn what_is_written_goes_through_no_link_that_was_planted() {
         String::from_utf8_lossy(&copied.stderr)
     );
     assert_eq!(mode(&to), 0o600);
+    // Others could put something else in the place of what is being made.
+    set(&out, 0o777);
+    let there = out.join("other.sqlite");
+    let there = there.to_str().expect("UTF-8");
+    let refused = probity(&["history", "backup", "--config", config, "--to", there]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(73), "{said}");
+    assert!(said.contains("run: chmod go-w"), "{said}");
+    set(&out, 0o1777);
+    let sticky = probity(&["history", "backup", "--config", config, "--to", there]);
+    assert_eq!(sticky.status.code(), Some(0), "they cannot: {sticky:?}");
+    set(&out, 0o755);
     assert!(
         out.join("copy.part").is_symlink(),
         "what is not ours is left"

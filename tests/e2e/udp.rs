@@ -304,6 +304,24 @@ async fn the_next_address_is_asked_when_one_refuses_or_is_silent() {
 }
 
 #[tokio::test]
+async fn a_name_without_an_address_of_the_sources_family_is_down_in_every_kind() {
+    let resolver = naming(&[[127, 0, 0, 1]]).await;
+    for probed in [
+        "probe.udp.address = \"server.example:9\"",
+        "probe.tcp = \"server.example:9\"",
+    ] {
+        for choice in ["any", "first"] {
+            let lines = format!(
+                "resolver = \"{resolver}\"\nsource_address = \"::1\"\n\
+                    addresses = \"{choice}\"\n{probed}"
+            );
+            let found = cause(&probe(&lines).await);
+            assert_eq!(found, Cause::DnsNoAddress, "{lines}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_source_address_is_used_and_one_that_is_not_ours_is_our_own_fault() {
     let from = Arc::new(Mutex::new(Vec::new()));
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");

@@ -270,7 +270,8 @@ impl Dial {
     /// From a source address only addresses of its own family can be reached: no other is asked
     /// for. Nothing where that changes nothing.
     pub fn of_its_source(&self) -> Option<Self> {
-        let source = self.source.filter(|_| self.addresses == Addresses::Any)?;
+        let is_open = matches!(self.addresses, Addresses::Any | Addresses::First);
+        let source = self.source.filter(|_| is_open)?;
         let addresses = if source.is_ipv4() {
             Addresses::Ipv4
         } else {

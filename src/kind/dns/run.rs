@@ -199,9 +199,12 @@ impl DnsAnswer {
     }
 
     fn new(spec: &Dns, answered: &Answered<'_>) -> Result<Self, ProbeError> {
+        if answered.is_truncated {
+            return Err(invalid("it was cut short, also over TCP"));
+        }
         let led = answered.led(&spec.name, spec.record);
         let (mut answers, mut length) = (Vec::new(), 0);
-        for record in led.records.iter().take(ANSWER_LIMIT) {
+        for record in &led.records {
             let shown = RecordText::new(answered, record);
             length += shown.text.len();
             if length > TEXT_LIMIT {
@@ -298,7 +301,8 @@ fn noted(
 ) -> Result<(), ProbeError> {
     let mut facts = trace.facts.borrow_mut();
     facts.dns_rcode = Some(rcode_word(seen.rcode));
-    facts.dns_answers = seen.answers.into_iter().map(|a| a.text).collect();
+    let shown = seen.answers.into_iter().take(ANSWER_LIMIT);
+    facts.dns_answers = shown.map(|a| a.text).collect();
     facts.findings.append(&mut verdicts.findings);
     match verdicts.first_unmet {
         Some(err) => Err(err),
@@ -351,6 +355,7 @@ fn found(spec: &Dns, answered: &Answered<'_>, answers: &[RecordText], chain: &st
     if !answers.is_empty() {
         return cut(&answers
             .iter()
+            .take(SHOWN)
             .map(|a| a.text.as_str())
             .collect::<Vec<_>>()
             .join(", "));

@@ -49,7 +49,8 @@ async fn asked(
     deadline: Instant,
 ) -> Result<(), ProbeError> {
     let sought = (&*address.host).into();
-    let addresses = dial::resolve(net, trace, dial, sought, address.port, deadline).await?;
+    let sought = (sought, address.port);
+    let addresses = dial::resolve_for_source(net, trace, dial, sought, deadline).await?;
     // Bounded here, too, so that what was waited for is told.
     let until = trace.moved(deadline);
     let answer = match timeout_at(until, answer(trace, dial, &addresses, spec)).await {

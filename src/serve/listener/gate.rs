@@ -247,7 +247,9 @@ impl Gate {
                     PATIENCE_AMONG_GOOD_MS
                 }
             };
-            asker.standing <= waiting.standing && taking.waited_ms() >= patience
+            // A peer that is slow has lost the standing that it had when it asked.
+            let may = asker.standing <= waiting.standing || asker.peer == waiting.peer;
+            may && taking.waited_ms() >= patience
         };
         if let Some(slowest) = inside
             .running
@@ -436,6 +438,36 @@ mod tests {
                 "a peer is patient with itself: {took:?}"
             );
         }
+    }
+
+    /// Slow readers were prompt when they asked; their peer is not any more.
+    #[tokio::test]
+    async fn a_peer_that_lost_its_standing_to_its_own_slow_readers_has_them_cut_off() {
+        let gate = Arc::new(Gate::default());
+        for n in 0..PLACES as u8 {
+            let peer = if n < 3 { 0 } else { n };
+            let place = gate.enter(&line(peer, PeerStanding::Trusted)).await;
+            let place = place.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+            if peer == 0 {
+                place.taking.waits();
+            }
+            let cut = place.taking.line.cut.clone();
+            tokio::spawn(async move {
+                cut.notified().await;
+                drop(place);
+            });
+        }
+        let _entered = gate
+            .enter(&line(0, PeerStanding::Prompt))
+            .await
+            .unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        let other = line(77, PeerStanding::Good);
+        assert!(
+            timeout(Duration::from_secs(1), gate.enter(&other))
+                .await
+                .is_err(),
+            "another peer takes no place from those of a better standing"
+        );
     }
 
     #[tokio::test]

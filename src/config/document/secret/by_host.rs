@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::mask::Mask;
+use crate::config::document::zone;
 use crate::words::Ms;
 
 /// What is masked in the texts of a host, for each host that is sent a secret.
@@ -63,16 +64,45 @@ impl HostMasks {
 }
 
 /// A host as it is looked up: in small letters, without the brackets of IPv6 and without the dot
-/// at the end of a name.
+/// at the end of a name. An address has many spellings and may have a zone: it is looked up by what
+/// it is, and an IPv4 address within IPv6 as that.
 pub fn host_key(host: &str) -> Cow<'_, str> {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
+    if let Some((address, _)) = zone::address(bare) {
+        return Cow::Owned(address.to_canonical().to_string());
+    }
     if bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(bare.to_ascii_lowercase())
     } else {
         Cow::Borrowed(bare)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_address_or_a_name_is_one_host() {
+        for (spellings, key) in [
+            (
+                &["::1", "[::1]", "[0:0:0:0:0:0:0:1]", "::1%lo", "[::1%1]"][..],
+                "::1",
+            ),
+            (
+                &["127.0.0.1", "[::ffff:127.0.0.1]", "::ffff:7f00:1"],
+                "127.0.0.1",
+            ),
+            (&["fe80::1%eth0", "[FE80::1]", "fe80:0::1"], "fe80::1"),
+            (&["shop.example", "Shop.Example."], "shop.example"),
+        ] {
+            for host in spellings {
+                assert_eq!(host_key(host), key, "{host}");
+            }
+        }
     }
 }

@@ -8,6 +8,8 @@ use crate::words::is_invisible;
 
 /// Places of HTML at which a line may be broken, and a zero byte as it is shown.
 const NAMES: [&str; 4] = ["\\0", "<wbr>", "<br>", "<br/>"];
+/// Characters of base64 or hexadecimal that dig writes without a blank.
+const GROUP: usize = 56;
 /// What separates the bytes of a dump.
 const OF_DUMPS: &str = " \t:,;.-_|/\"'[](){}$#@";
 
@@ -20,7 +22,13 @@ pub fn fillers(
     mut found: impl FnMut(usize),
 ) {
     let rest = &text.text[at..];
-    if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ' ') {
+    if rest.starts_with(' ') {
+        if is_after_group(&text.text, at) {
+            found(1);
+        }
+        return;
+    }
+    if rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return;
     }
     NAMES
@@ -33,6 +41,13 @@ pub fn fillers(
             || matches!(c, '^' | '`') && after.is_ascii_punctuation()
         {
             found(reader.length());
+        }
+        if c == '"' {
+            // Strings of a TXT record, one after the other: `" "`.
+            let mut beyond = reader;
+            if beyond.next() == Some(' ') && beyond.next() == Some('"') {
+                found(beyond.length());
+            }
         }
         if c == '=' {
             // The line end may be escaped, and the sign not.
@@ -99,6 +114,13 @@ fn read(text: &Text, at: usize, mut each: impl FnMut(char, SpellingReader<'_>)) 
             );
         }
     }
+}
+
+/// Whether a blank comes after a group of base64 or hexadecimal as dig writes it, and this prober.
+fn is_after_group(text: &str, at: usize) -> bool {
+    let is_of_it = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    let group = at.checked_sub(GROUP).map(|from| &text.as_bytes()[from..at]);
+    group.is_some_and(|group| group.iter().all(is_of_it))
 }
 
 /// Nobody sees it, or it ends a line, or it stands for such a character that a charset cannot write

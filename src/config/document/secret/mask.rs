@@ -576,6 +576,35 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_dns_splits_or_groups_is_masked() {
+        let secret: String = (0..120).map(|n| char::from(b'A' + n % 26)).collect();
+        let base64 = STANDARD.encode(format!("user:{secret}"));
+        let groups: Vec<&str> = (0..base64.len())
+            .step_by(56)
+            .map(|at| &base64[at..base64.len().min(at + 56)])
+            .collect();
+        let (one, two) = secret.split_at(70);
+        for text in [
+            format!("257 3 13 {}", groups.join(" ")),
+            format!("\"{one}\" \"{two}\""),
+            format!("{{\"txt\": \"\\\"{one}\\\" \\\"{two}\\\"\"}}"),
+        ] {
+            let shown = masked(&secret, &text);
+            assert!(shown.contains("<secret>"), "{shown}");
+            for part in [
+                &secret[10..30],
+                &secret[90..110],
+                &base64[60..100],
+                &base64[120..150],
+            ] {
+                assert!(!shown.contains(part), "{shown}");
+            }
+        }
+        // Words with a blank between them are no secret without it.
+        assert_eq!(masked("passphrase", "pass phrase"), "pass phrase");
+    }
+
+    #[test]
     fn every_spelling_of_a_secret_is_found() {
         let secret = "p+q/r=s&t\"u\\v%w ä<z>";
         for text in [
