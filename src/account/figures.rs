@@ -161,8 +161,14 @@ pub fn states_of_components(
     parts: &[Part],
     period: Span,
 ) -> Result<Vec<StateSpans>, HistoryError> {
-    let (period, gathered) = gathered(reader, parts, period)?;
-    Ok(gathered.iter().map(|of| of.states(period)).collect())
+    let mut list = Vec::with_capacity(parts.len());
+    // Each as far as it is settled itself: a component that is probed once an hour holds no other
+    // back.
+    for part in parts {
+        let (settled, gathered) = gathered(reader, std::slice::from_ref(part), period)?;
+        list.extend(gathered.iter().map(|of| of.states(settled)));
+    }
+    Ok(list)
 }
 
 /// The records of components, and what of the period is settled of all of them: the rest is left

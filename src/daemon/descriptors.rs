@@ -60,6 +60,16 @@ impl ListenerPlaces {
 pub fn shares(plan: &Plan) -> Shares {
     let files = usize::try_from(sys::raise_open_files()).unwrap_or(usize::MAX);
     let shares = shared(files, plan);
+    let page_lacks =
+        plan.status_page.is_some() && shares.page_connections < plan.listen.max_connections;
+    if page_lacks && shares.connections == plan.listen.max_connections {
+        tracing::warn!(
+            open_files = files,
+            connections = shares.page_connections,
+            "the status page accepts fewer connections than configured, because probes need the \
+                file descriptors; raise the limit of open files (LimitNOFILE)"
+        );
+    }
     if shares.connections < plan.listen.max_connections {
         tracing::warn!(
             open_files = files,

@@ -47,7 +47,6 @@ use crate::notify::deadman;
 use crate::serve::answers::{Gates, ServerState, makes_progress};
 use crate::serve::by_component::{self, ComponentStates};
 use crate::serve::contracts::{ContractStatuses, contract_statuses};
-use crate::serve::listener::refusal::Refusals;
 use crate::serve::listener::{self, ListenerSetup};
 use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
@@ -337,10 +336,9 @@ impl Outer {
         let control = self.control_state(reload);
         let (deliveries, contract_statuses) =
             (state.deliveries.clone(), state.contract_statuses.clone());
-        let refusals = state.metrics.refusals.clone();
         let server = listener::run(ListenerSetup {
             listener,
-            refusals: refusals.clone(),
+            refusals: state.metrics.refusals.clone(),
             router: router(state),
             board: self.board.clone(),
             places: self.reloader.places.listener.clone(),
@@ -348,7 +346,7 @@ impl Outer {
         .map_err(system)?;
         let socket = tokio::net::UnixListener::from_std(socket).map_err(system)?;
         let mut tasks = self.tasks(deliveries, contract_statuses.clone());
-        tasks.extend(self.status_page(contract_statuses, refusals));
+        tasks.extend(self.status_page(contract_statuses));
         tasks.push(spawned(control::run(socket, control)));
         {
             let plan = self.board.plan.load();
@@ -400,14 +398,14 @@ impl Outer {
     fn status_page(
         &self,
         contract_statuses: Arc<ArcSwap<ContractStatuses>>,
-        refusals: Arc<Refusals>,
     ) -> Option<AbortHandle> {
         let address = self.board.plan.load().status_page.as_ref()?.listen;
         Some(spawned(status_page::serve(StatusPageSetup {
             address,
             kept: KeptStatus::new(self.board.clone(), contract_statuses),
             board: self.board.clone(),
-            refusals,
+            // The metrics count those of the other listener.
+            refusals: Arc::default(),
             places: self.reloader.places.status_page.clone(),
         })))
     }

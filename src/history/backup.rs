@@ -43,23 +43,6 @@ pub fn scheduled(
         .filter(|c| *c != '-' && *c != ':')
         .collect();
     let to = directory.join(format!("history-{stamp}Z.sqlite"));
-    let found = std::fs::metadata(directory).map_err(unusable)?;
-    if ![0, effective_user()].contains(&found.uid()) {
-        tracing::warn!(
-            "the backup folder {} belongs to user {}, who can replace what is in it",
-            directory.display(),
-            found.uid()
-        );
-    }
-    let mode = found.mode();
-    if mode & 0o022 != 0 {
-        tracing::warn!(
-            "other users can put files into the backup folder {0} (mode {1:04o}); run: chmod go-w \
-                {0}",
-            directory.display(),
-            mode & 0o7777
-        );
-    }
     open_to_read(state_dir)?.backup(&to)?;
     let mut all = scheduled_in(directory).map_err(unusable)?;
     // Names later than this one are of a clock that ran ahead, or of somebody else: they take no

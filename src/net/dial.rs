@@ -73,8 +73,7 @@ pub async fn resolve(
     trace.enter(Stage::Idle);
     let addresses: Vec<SocketAddr> = addresses?
         .into_iter()
-        // An IPv4 address within IPv6 is one of no host.
-        .map(|ip| SocketAddr::new(ip.to_canonical(), port))
+        .map(|ip| SocketAddr::new(ip, port))
         .collect();
     if addresses.is_empty() {
         Err(ProbeError::down(

@@ -87,8 +87,13 @@ pub fn included_folder(path: &Path) -> Result<(), String> {
 /// Why others could put something else in the place of what this process makes in a folder. In a
 /// folder such as /tmp they cannot.
 pub fn folder_to_make_in(path: &Path) -> Result<(), String> {
-    folder(path, Sticky::Keeps)?;
-    above::refused(&path.join("it"), &[0, sys::effective_user()])
+    folder(path, Sticky::Keeps)
+        .map_err(|why| format!("{why}, or name a folder inside it, which is made"))?;
+    above::refused(&path.join("it"), &[0, sys::effective_user()]).map_err(|why| {
+        // To take a folder from its owner is no advice: it may be a home.
+        let (what, _) = why.split_once("; run: chown").unwrap_or((&why, ""));
+        format!("{what}; name a folder that only this user and root can change")
+    })
 }
 
 fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {

@@ -216,7 +216,8 @@ async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path, first: 
         .map(|(n, secret)| secret_file(directory, n, secret))
         .collect();
     let mut text = String::from(
-        "[defaults]\ninterval = \"8s\"\ntimeout = \"7900ms\"\nretry_interval = \"100ms\"\n",
+        "[defaults]\ninterval = \"8s\"\ntimeout = \"7900ms\"\nretry_interval = \"100ms\"\n\
+            late_after = \"5s\"\n",
     );
     let parts = Part::ALL.len() + 2;
     for (nth, way) in (first..ways).step_by(QUARTERS).enumerate() {

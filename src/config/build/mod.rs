@@ -255,7 +255,7 @@ impl Builder<'_> {
         let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
         declared.extend(endpoints.iter().map(|e| e.component.as_str()));
         let shown: Vec<&str> = components.keys().map(Name::as_str).collect();
-        let status_page = status_page(&top, &shown);
+        let status_page = status_page(&top, &shown, listen.address);
         let contracts = contracts(&top, Some(&declared));
         let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
         let maintenance = windows(&top, &declared, &names);

@@ -1,5 +1,7 @@
 //! `[status_page]`: the public page.
 
+use std::net::SocketAddr;
+
 use url::Url;
 
 use crate::config::document::common::socket_address;
@@ -11,10 +13,22 @@ use crate::words::Name;
 /// A longer one is no name of a page.
 const TITLE_LENGTH: usize = 200;
 
-/// `declared`: the components that a table declares. Only these can be shown.
-pub(super) fn status_page(top: &Layers, declared: &[&str]) -> Option<StatusPage> {
+/// `declared`: the components that a table declares. Only these can be shown. `taken`: the address
+/// of the other listener.
+pub(super) fn status_page(
+    top: &Layers,
+    declared: &[&str],
+    taken: SocketAddr,
+) -> Option<StatusPage> {
     let section = top.item("status_page")?.section()?;
-    let listen = section.item("listen").and_then(|i| socket_address(&i));
+    let item = section.item("listen");
+    let listen = item.as_ref().and_then(socket_address);
+    if let Some(item) = item.filter(|_| listen == Some(taken)) {
+        item.fault(
+            problem!("`{}` is the address of `[listen]`", item.path),
+            "Give the status page a port of its own, such as 9848.",
+        );
+    }
     let page = StatusPage {
         listen: listen.unwrap_or(DEFAULT_STATUS_PAGE.parse().expect("a constant address")),
         title: (section.item("title").and_then(|i| title(&i)))
@@ -47,6 +61,12 @@ fn components(item: &Item, declared: &[&str]) -> Vec<Name> {
             one.fault(problem!("unknown component `{name}`"), advice);
         }
     }
+    if item.list().is_empty() {
+        item.fault(
+            problem!("`{}` names nothing", item.path),
+            "Name at least one component, or leave the key out: then all of them are shown.",
+        );
+    }
     list
 }
 
@@ -67,7 +87,8 @@ fn title(item: &Item) -> Option<String> {
 fn address(item: &Item) -> Option<String> {
     let text = item.text()?;
     let url = Url::parse(&text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.has_host()
+        let is_secret = !url.username().is_empty() || url.password().is_some();
+        matches!(url.scheme(), "http" | "https") && !is_secret && url.has_host()
     });
     if url.is_none() {
         item.fault(

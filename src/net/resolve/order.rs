@@ -42,6 +42,8 @@ pub fn chosen(
     let addresses = of_hosts;
     let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addresses
         .into_iter()
+        // An IPv4 address within IPv6 is one of no host.
+        .map(|a| a.to_canonical())
         .filter(fits)
         .partition(IpAddr::is_ipv6);
     let (first, second) = if v6.first().is_some_and(has_route) || v4.is_empty() {

@@ -248,7 +248,8 @@ impl Gate {
                 }
             };
             // A peer that is slow has lost the standing that it had when it asked.
-            let may = asker.standing <= waiting.standing || asker.peer == waiting.peer;
+            let is_own = asker.peer == waiting.peer && asker.standing < PeerStanding::Trusted;
+            let may = asker.standing <= waiting.standing || is_own;
             may && taking.waited_ms() >= patience
         };
         if let Some(slowest) = inside
@@ -446,7 +447,7 @@ mod tests {
         let gate = Arc::new(Gate::default());
         for n in 0..PLACES as u8 {
             let peer = if n < 3 { 0 } else { n };
-            let place = gate.enter(&line(peer, PeerStanding::Trusted)).await;
+            let place = gate.enter(&line(peer, PeerStanding::Prompt)).await;
             let place = place.unwrap_or_else(|refusal| panic!("{refusal:?}"));
             if peer == 0 {
                 place.taking.waits();
@@ -458,7 +459,7 @@ mod tests {
             });
         }
         let _entered = gate
-            .enter(&line(0, PeerStanding::Prompt))
+            .enter(&line(0, PeerStanding::Good))
             .await
             .unwrap_or_else(|refusal| panic!("{refusal:?}"));
         let other = line(77, PeerStanding::Good);

@@ -8,9 +8,9 @@
 use serde_json::{Value, json};
 
 use super::published::{
-    PublicComponent, PublicFigure, PublicMaintenance, PublicOutage, PublicStatus,
+    OutageEnd, PublicComponent, PublicFigure, PublicMaintenance, PublicOutage, PublicStatus,
 };
-use crate::words::{StateName, UtcMs, format_utc};
+use crate::words::{Name, StateName, UtcMs, format_utc};
 
 /// Incidents of one answer, as there.
 const MOST: usize = 50;
@@ -21,7 +21,7 @@ const PAGE: &str = "probity";
 pub fn summary(status: &PublicStatus) -> Value {
     json!({
         "page": page(status), "status": overall(status), "components": components_of(status),
-        "incidents": incidents_of(status, |o| o.to.is_none()),
+        "incidents": incidents_of(status, |o| !o.is_resolved()),
         "scheduled_maintenances": maintenance_of(status, |_| true),
     })
 }
@@ -114,7 +114,12 @@ fn incidents_of(status: &PublicStatus, is_wanted: impl Fn(&PublicOutage) -> bool
 
 fn incident(c: &PublicComponent, outage: &PublicOutage) -> Value {
     let id = format!("{}-{}", c.id, outage.from);
-    let (began, ended) = (format_utc(outage.from), outage.to.map(format_utc));
+    let began = format_utc(outage.from);
+    let (state, ended) = match outage.end {
+        OutageEnd::Open => ("investigating", None),
+        OutageEnd::Unsettled => ("monitoring", None),
+        OutageEnd::At(to) => ("resolved", Some(format_utc(to))),
+    };
     let updated = ended.clone().unwrap_or_else(|| began.clone());
     let update = |status: &str, at: &str, body: String, (before, after): (&str, &str)| {
         json!({
@@ -143,9 +148,14 @@ fn incident(c: &PublicComponent, outage: &PublicOutage) -> Value {
         body,
         ("operational", "major_outage"),
     ));
+    let verb = if outage.end == OutageEnd::Open {
+        "is"
+    } else {
+        "was"
+    };
     json!({
-        "id": id, "name": format!("{} was down", c.title),
-        "status": if ended.is_some() { "resolved" } else { "investigating" },
+        "id": id, "name": format!("{} {verb} down", c.title),
+        "status": state,
         "impact": "major", "page_id": PAGE, "shortlink": Value::Null,
         "reminder_intervals": Value::Null,
         "created_at": began, "started_at": began, "updated_at": updated,
@@ -169,8 +179,11 @@ fn one_maintenance(status: &PublicStatus, m: &PublicMaintenance) -> Value {
         .map(|c| json!({"id": c.id.as_str(), "name": c.title, "status": word(c)}))
         .collect();
     let (from, to) = (format_utc(m.from), format_utc(m.to));
+    // The window's own id is a word of the operator's.
+    let whom = m.components.first().map_or("all", Name::as_str);
+    let id = format!("maintenance-{whom}-{}-{}", m.from, m.to);
     json!({
-        "id": format!("{}-{}", m.window, m.from), "name": "Planned maintenance",
+        "id": id, "name": "Planned maintenance",
         "status": if m.from <= status.now { "in_progress" } else { "scheduled" },
         "impact": "maintenance", "page_id": PAGE, "shortlink": Value::Null,
         "created_at": Value::Null, "updated_at": Value::Null, "started_at": from,

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use askama::Template;
 
-use super::published::{PublicComponent, PublicFigure, PublicOutage, PublicStatus};
+use super::published::{OutageEnd, PublicComponent, PublicFigure, PublicOutage, PublicStatus};
 use crate::judgement::timeline::{Span, StateSpans};
 use crate::serve::page::bar::{Bar, BarSpan, bar};
 use crate::serve::page::shown::clock;
@@ -35,6 +35,7 @@ struct Front<'s> {
     maintenance: Vec<WindowRow>,
     rows: Vec<Row<'s>>,
     days: Vec<OutageDay<'s>>,
+    is_judged: bool,
 }
 
 #[derive(Template)]
@@ -69,7 +70,7 @@ struct OutageDay<'s> {
 
 struct OutageLine<'s> {
     title: &'s str,
-    /// "from 12:00:00 to 12:05:03, 5 min 3 s".
+    /// "was down from 12:00:00 to 12:05:03, 5 min 3 s".
     text: String,
 }
 
@@ -102,6 +103,7 @@ pub fn front(status: &PublicStatus) -> String {
             .map(|c| row(c, status.now))
             .collect(),
         days: recent(status),
+        is_judged: status.components.iter().all(|c| c.is_judged),
     };
     page.render().unwrap_or_default()
 }
@@ -148,7 +150,10 @@ fn recent(status: &PublicStatus) -> Vec<OutageDay<'_>> {
     let each = status.components.iter();
     let mut list: Vec<_> = each
         .flat_map(|c| c.outages.iter().map(move |o| (c, o)))
-        .filter(|(_, o)| o.from >= since || o.to.is_none_or(|to| to >= since))
+        .filter(|(_, o)| match o.end {
+            OutageEnd::At(to) => to >= since,
+            OutageEnd::Open | OutageEnd::Unsettled => true,
+        })
         .collect();
     list.sort_by_key(|(_, o)| std::cmp::Reverse(o.from));
     let mut days: Vec<OutageDay> = Vec::new();
@@ -173,15 +178,25 @@ fn day_of(at: UtcMs) -> String {
 /// Seconds are shown: what a contract counts is in its report, to the millisecond.
 fn line<'s>(c: &'s PublicComponent, outage: &PublicOutage) -> OutageLine<'s> {
     let from = clock(outage.from);
-    let text = match outage.to {
-        None => format!("since {from}, so far {}", people::duration(outage.down)),
-        Some(to) if day_of(to) == day_of(outage.from) => {
+    let text = match outage.end {
+        OutageEnd::Unsettled => format!("was down from {from}; the end is not settled yet"),
+        OutageEnd::Open => format!(
+            "has been down since {from}, so far {}",
+            people::duration(outage.down)
+        ),
+        OutageEnd::At(to) if day_of(to) == day_of(outage.from) => {
             let to = &clock(to)[11..];
-            format!("from {from} to {to}, {}", people::duration(outage.down))
+            format!(
+                "was down from {from} to {to}, {}",
+                people::duration(outage.down)
+            )
         }
-        Some(to) => {
+        OutageEnd::At(to) => {
             let to = clock(to);
-            format!("from {from} to {to}, {}", people::duration(outage.down))
+            format!(
+                "was down from {from} to {to}, {}",
+                people::duration(outage.down)
+            )
         }
     };
     OutageLine {

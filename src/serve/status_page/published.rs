@@ -10,6 +10,7 @@ use crate::config::status_page::StatusPage;
 use crate::engine::board::Board;
 use crate::judgement::maintenance::Stored;
 use crate::judgement::sla::calendar::{PeriodKind, current_and_previous};
+use crate::judgement::sla::record::Declared;
 use crate::judgement::timeline::{Span, Spans, StateSpans};
 use crate::serve::component_members::Members;
 use crate::serve::contracts::ContractStatuses;
@@ -19,8 +20,9 @@ use crate::words::{Ms, Name, StateName, UtcMs};
 const DAY_MS: i64 = 86_400_000;
 /// How far ahead planned maintenance is shown.
 const AHEAD_DAYS: i64 = 60;
-/// Occurrences of maintenance that are shown; a daily window has more.
-const MOST_WINDOWS: usize = 20;
+/// Occurrences of one window that are shown, and of all of them.
+const MOST_OF_A_WINDOW: usize = 5;
+const MOST_WINDOWS: usize = 50;
 /// How long ago an outage began that is listed, as far as the states of components are kept.
 pub const LISTED_DAYS: i64 = 360;
 
@@ -41,6 +43,8 @@ pub struct PublicComponent {
     pub title: String,
     pub state: StateName,
     pub in_maintenance: bool,
+    /// Its record was read since the start.
+    pub is_judged: bool,
     pub states: StateSpans,
     /// This month, the one before, the last 90 days and the last 360.
     pub figures: [PublicFigure; 4],
@@ -60,16 +64,30 @@ pub struct PublicFigure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicOutage {
     pub from: UtcMs,
-    /// `None`: it goes on.
-    pub to: Option<UtcMs>,
+    pub end: OutageEnd,
     /// What of it was measured as down.
     pub down: Ms,
+}
+
+/// How far an outage has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageEnd {
+    /// It goes on.
+    Open,
+    /// It is over, and the record does not reach that far yet.
+    Unsettled,
+    At(UtcMs),
+}
+
+impl PublicOutage {
+    pub fn is_resolved(&self) -> bool {
+        matches!(self.end, OutageEnd::At(_))
+    }
 }
 
 /// One occurrence of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicMaintenance {
-    pub window: Name,
     pub from: UtcMs,
     pub to: UtcMs,
     /// Of those that are shown; empty where it concerns all of them.
@@ -130,31 +148,36 @@ pub fn published(
     let plan = board.plan.load_full();
     let mut members: BTreeMap<Name, Members> = BTreeMap::new();
     for entry in board.entries().iter() {
-        let state = entry.view().shown.state;
         let component = entry.endpoint.load().component.clone();
-        members.entry(component).or_default().count(state);
+        members
+            .entry(component)
+            .or_default()
+            .add(&entry.view().shown);
     }
     let shown = shown_components(&plan, page);
-    let maintenance = maintenance(&board.windows.load(), &plan, &shown, now);
+    let mut maintenance = maintenance(&board.windows.load(), &plan, &shown, now);
     let components = shown
         .iter()
         .filter_map(|id| {
             let known = plan.components.get(id)?;
             let in_maintenance = maintenance.iter().any(|m| m.concerns(id) && m.from <= now);
-            // A component without endpoints is not measured.
-            let state = (members.get(id)).map_or(StateName::Unknown, |m| m.state(known.combine));
-            let states = statuses.states.by_name.get(id).cloned().unwrap_or_default();
+            let of = members.get(id);
+            let kept = statuses.states.by_name.get(id);
+            let states = kept.cloned().unwrap_or_default();
             Some(PublicComponent {
                 id: id.clone(),
                 title: known.title.clone(),
-                state,
+                // A component without endpoints is not measured.
+                state: of.map_or(StateName::Unknown, |m| m.state(known.combine)),
                 in_maintenance,
+                is_judged: kept.is_some() || of.is_none(),
                 figures: figures(statuses, (id, &states), now),
-                outages: outages(&states, state, now),
+                outages: outages(&states, of.map(|m| m.down_since(known.combine)), now),
                 states,
             })
         })
         .collect();
+    maintenance.truncate(MOST_WINDOWS);
     PublicStatus {
         title: page.title.clone(),
         url: page.url.clone(),
@@ -209,40 +232,49 @@ fn figures(
     ]
 }
 
-/// From the stretches that were down.
-fn outages(states: &StateSpans, state: StateName, now: UtcMs) -> Vec<PublicOutage> {
+/// From the stretches that were down. `live`: since when the component is down now, if it is;
+/// `None`: it has no endpoint.
+fn outages(states: &StateSpans, live: Option<Option<UtcMs>>, now: UtcMs) -> Vec<PublicOutage> {
     let mut list: Vec<PublicOutage> = Vec::new();
-    for span in states.cut(last_days(now, LISTED_DAYS)).down.as_slice() {
-        let length = (span.to - span.from).max(0) as Ms;
+    for span in states.down.as_slice() {
+        let (end, down) = (OutageEnd::At(span.to), (span.to - span.from).max(0) as Ms);
         if let Some(last) = list.last_mut()
-            && let Some(to) = last.to
-            && is_all(&states.unknown, Span::new(to, span.from))
+            && let OutageEnd::At(to) = last.end
+            && !was_up(states, Span::new(to, span.from))
         {
-            last.to = Some(span.to);
-            last.down += length;
+            last.end = end;
+            last.down += down;
             continue;
         }
-        list.push(PublicOutage {
-            from: span.from,
-            to: Some(span.to),
-            down: length,
-        });
+        let from = span.from;
+        list.push(PublicOutage { from, end, down });
     }
-    // What is settled ends with the outage that is still open, or with unknown time within it.
-    if let Some(last) = list.last_mut()
-        && let Some(to) = last.to
-        && state != StateName::Up
-        && is_all(&states.unknown, Span::new(to, states.end().max(to)))
-    {
-        last.to = None;
+    let newest = list.last_mut().and_then(|last| match last.end {
+        OutageEnd::At(to) => Some((last, to)),
+        OutageEnd::Open | OutageEnd::Unsettled => None,
+    });
+    match (live, newest) {
+        (Some(Some(since)), Some((last, to))) if since <= to => last.end = OutageEnd::Open,
+        // The record does not reach it yet.
+        (Some(Some(since)), _) => list.push(PublicOutage {
+            from: since,
+            end: OutageEnd::Open,
+            down: (now - since).max(0) as Ms,
+        }),
+        (Some(None), Some((last, to))) if !was_up(states, Span::new(to, states.end().max(to))) => {
+            last.end = OutageEnd::Unsettled;
+        }
+        // What left service was not seen to recover, and nothing more will be known of it.
+        (Some(None) | None, _) => {}
     }
     list.reverse();
     list
 }
 
-/// Whether a span is empty or lies in the given ones.
-fn is_all(spans: &Spans, within: Span) -> bool {
-    spans.cut(within).length() as i64 == within.to - within.from
+/// Whether some of a span was measured as up.
+fn was_up(states: &StateSpans, within: Span) -> bool {
+    let length = |spans: &Spans| spans.cut(within).length();
+    length(&states.covered) > length(&states.unknown) + length(&states.down)
 }
 
 impl PublicMaintenance {
@@ -261,23 +293,31 @@ fn maintenance(
     let ahead = Span::new(now, now + AHEAD_DAYS * DAY_MS);
     let mut list = Vec::new();
     for stored in windows {
-        let occurrences = stored.declared(ahead, None);
+        // A window that was cancelled has ended then.
+        let is_ahead = |d: &Declared| Span::new(d.from, d.to).cut(ahead).is_some();
+        let mut occurrences = stored.declared(ahead, None);
+        occurrences.retain(is_ahead);
+        occurrences.truncate(MOST_OF_A_WINDOW);
         if occurrences.is_empty() {
             continue;
         }
         let window = &stored.window;
         let of_all = window.components.is_empty() && window.endpoints.is_empty();
+        // As contracts read it: one endpoint of several is not the component.
         let concerned = |id: &&Name| {
+            let mut of_it = plan
+                .endpoints
+                .iter()
+                .filter(|e| e.component == **id)
+                .peekable();
             window.components.contains(id)
-                || (plan.endpoints.iter())
-                    .any(|e| e.component == **id && window.endpoints.contains(&e.name))
+                || of_it.peek().is_some() && of_it.all(|e| window.endpoints.contains(&e.name))
         };
         let components: Vec<Name> = shown.iter().filter(concerned).cloned().collect();
         if !of_all && components.is_empty() {
             continue;
         }
         list.extend(occurrences.into_iter().map(|span| PublicMaintenance {
-            window: window.id.clone(),
             from: span.from,
             to: span.to,
             components: if of_all {
@@ -288,13 +328,14 @@ fn maintenance(
         }));
     }
     list.sort_by_key(|m| (m.from, m.to));
-    list.truncate(MOST_WINDOWS);
     list
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{OneText, load};
+    use crate::judgement::maintenance::{Origin, Window};
 
     fn spans(list: &[(i64, i64)]) -> Spans {
         Spans::new(
@@ -313,37 +354,96 @@ mod tests {
         }
     }
 
-    fn listed(states: &StateSpans, state: StateName) -> Vec<(i64, Option<i64>, Ms)> {
-        let list = outages(states, state, 1000);
-        list.iter().map(|o| (o.from, o.to, o.down)).collect()
+    fn listed(states: &StateSpans, live: Option<Option<UtcMs>>) -> Vec<(UtcMs, OutageEnd, Ms)> {
+        let list = outages(states, live, 1000);
+        list.iter().map(|o| (o.from, o.end, o.down)).collect()
     }
 
+    use OutageEnd::{At, Open, Unsettled};
+
     #[test]
-    fn unknown_time_interrupts_an_outage_and_does_not_end_it() {
+    fn an_outage_ends_where_time_was_measured_as_up() {
         let down = [(100, 200), (250, 300), (400, 500)];
         let of = states((0, 900), &down, &[(200, 250), (320, 400)]);
         assert_eq!(
-            listed(&of, StateName::Up),
-            [(400, Some(500), 100), (100, Some(300), 150)],
-            "the second gap was up for a while"
+            listed(&of, Some(None)),
+            [(400, At(500), 100), (100, At(300), 150)],
+            "unknown time interrupts an outage and does not end it"
         );
+        // What a correction takes out was not measured as up either.
+        let mut excluded = states((0, 900), &[(100, 200), (250, 300)], &[]);
+        excluded.covered = spans(&[(0, 200), (250, 900)]);
+        assert_eq!(listed(&excluded, Some(None)), [(100, At(300), 150)]);
     }
 
     #[test]
-    fn an_outage_goes_on_if_nothing_says_that_it_ended() {
-        let open = states((0, 900), &[(100, 200), (800, 900)], &[]);
-        let newest = |state| listed(&open, state)[0];
-        assert_eq!(newest(StateName::Down), (800, None, 100));
-        assert_eq!(newest(StateName::Unknown), (800, None, 100));
-        assert_eq!(newest(StateName::Up), (800, Some(900), 100));
-        let unsure = states((0, 900), &[(800, 850)], &[(850, 900)]);
-        assert_eq!(listed(&unsure, StateName::Unknown), [(800, None, 50)]);
-        let over = states((0, 900), &[(700, 800)], &[(850, 900)]);
+    fn an_outage_goes_on_if_the_one_that_is_open_now_began_within_it() {
+        let of = states((0, 900), &[(100, 200), (800, 900)], &[]);
+        let newest = |live| listed(&of, live)[0];
+        assert_eq!(newest(Some(Some(800))), (800, Open, 100));
+        assert_eq!(newest(Some(None)), (800, Unsettled, 100));
+        assert_eq!(newest(None), (800, At(900), 100), "the endpoint has left");
+        // The record ends before the component was up and down again.
         assert_eq!(
-            listed(&over, StateName::Unknown),
-            [(700, Some(800), 100)],
-            "it was up in between"
+            listed(&of, Some(Some(950)))[..2],
+            [(950, Open, 50), (800, At(900), 100)]
         );
+        let unsure = states((0, 900), &[(800, 850)], &[(850, 900)]);
+        assert_eq!(listed(&unsure, Some(Some(800))), [(800, Open, 50)]);
+        assert_eq!(listed(&unsure, Some(None)), [(800, Unsettled, 50)]);
+        let over = states((0, 900), &[(700, 800)], &[(850, 900)]);
+        assert_eq!(listed(&over, Some(None)), [(700, At(800), 100)]);
+    }
+
+    #[test]
+    fn maintenance_is_shown_as_contracts_read_it_and_not_after_it_was_cancelled() {
+        let text = "[component.a]\n[component.b]\n[[endpoint]]\nname = \"one\"\ncomponent = \"a\"\n\
+            probe.tcp = \"h:1\"\n[[endpoint]]\nname = \"two\"\ncomponent = \"a\"\nprobe.tcp = \
+            \"h:1\"\n[[endpoint]]\nname = \"three\"\ncomponent = \"b\"\nprobe.tcp = \"h:1\"\n";
+        let plan = load(std::path::Path::new("probity.toml"), &OneText(text)).expect("a plan");
+        let name = |text: &str| Name::new(text).expect("a name");
+        let shown = [name("a"), name("b")];
+        let window = |endpoints: &[&str], ended| Stored {
+            window: Window {
+                id: name("w"),
+                components: Vec::new(),
+                endpoints: endpoints.iter().map(|e| name(e)).collect(),
+                start: "2026-11-01T10:00".parse().expect("a time"),
+                zone: TimeZone::UTC,
+                start_instant: None,
+                every: Vec::new(),
+                duration: 7_200_000,
+                announced_at: None,
+                reason: String::new(),
+            },
+            recorded: 0,
+            ended,
+            by: String::new(),
+            origin: Origin::Config,
+        };
+        let at = |text: &str| crate::words::parse_utc(text).expect("a time");
+        let now = at("2026-11-01T11:00:00Z");
+        let concerned = |window: Stored| {
+            let list = maintenance(&[window], &plan, &shown, now);
+            list.first().map(|m| (m.to, m.components.clone()))
+        };
+        let until = at("2026-11-01T12:00:00Z");
+        assert_eq!(
+            concerned(window(&["three"], None)),
+            Some((until, vec![name("b")]))
+        );
+        assert_eq!(
+            concerned(window(&["one", "two"], None)),
+            Some((until, vec![name("a")]))
+        );
+        assert_eq!(
+            concerned(window(&["one"], None)),
+            None,
+            "not all of its endpoints"
+        );
+        assert_eq!(concerned(window(&[], None)), Some((until, Vec::new())));
+        let cancelled = Some(at("2026-11-01T10:30:00Z"));
+        assert_eq!(concerned(window(&[], cancelled)), None);
     }
 
     fn status(states: &[StateName]) -> PublicStatus {
@@ -352,6 +452,7 @@ mod tests {
             title: format!("C {n}"),
             state: *state,
             in_maintenance: false,
+            is_judged: true,
             states: StateSpans::default(),
             figures: std::array::from_fn(|_| PublicFigure {
                 period: String::new(),

@@ -16,8 +16,9 @@ use super::{atlassian, pages};
 use crate::serve::metrics::samples::takes;
 
 /// Their own style, script and badge, and nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
 /// How long caches may keep an answer, in seconds. Style and script have a hash in their address.
 const FRESH: &str = "public, max-age=5";
 const FILE: &str = "public, max-age=86400";
@@ -62,7 +63,7 @@ pub fn router(kept: KeptStatus) -> Router {
         )
         .route(
             "/api/v2/incidents/unresolved.json",
-            json(|s| text(atlassian::incidents(s, |o| o.to.is_none()))),
+            json(|s| text(atlassian::incidents(s, |o| !o.is_resolved()))),
         )
         .route(
             "/api/v2/scheduled-maintenances.json",
