@@ -1,5 +1,5 @@
 //! The same in the shape of Atlassian Statuspage's public API, version 2
-//! (https://www.atlassianstatuspage.io/api), so that tools which read such pages read this one.
+//! (<https://www.atlassianstatuspage.io/api>), so that tools which read such pages read this one.
 //!
 //! It has no word for what is not known. Such a component has `degraded_performance` there, which
 //! is neither up nor an outage. The state itself, with availability and bounds, is under the key

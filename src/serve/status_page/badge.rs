@@ -1,5 +1,5 @@
 //! Badges: the state of a component, or of all, as a small SVG and as the JSON of shields.io
-//! (https://shields.io/badges/endpoint-badge).
+//! (<https://shields.io/badges/endpoint-badge>).
 
 use askama::Template;
 use serde_json::{Value, json};
