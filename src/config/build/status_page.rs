@@ -10,7 +10,7 @@ use crate::config::document::tree::{Item, Layers, nearest};
 use crate::config::status_page::{DEFAULT_STATUS_PAGE, DEFAULT_TITLE, StatusPage};
 use crate::words::Name;
 
-/// A longer one is no name of a page.
+/// Of a title, in characters.
 const TITLE_LENGTH: usize = 200;
 
 /// `declared`: the components that a table declares. Only these can be shown. `taken`: the address
